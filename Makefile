@@ -1,0 +1,62 @@
+# Patchbay: every command a checkout offers. `make` alone prints this list.
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup runtime demo up test test-unit test-contract test-switch test-e2e check bench trace lock clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+%?:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml tools/setup.sh
+	@tools/setup.sh $(VENV)
+	@touch $@
+
+setup: $(STAMP) ## Python environment from the lock (no root)
+
+runtime: $(STAMP) ## fetch Asterisk, Redis, SIPp, espeak-ng into the private prefix (no root)
+	@$(PY) -m gateway.cli runtime fetch
+
+demo: runtime ## the main stories on real servers; report in var/demo/report.json
+	@$(PY) -m gateway.cli demo
+
+up: runtime ## the whole stack stays up; prints addresses and a key
+	@$(PY) -m gateway.cli up
+
+test: runtime ## all tiers
+	@$(PY) -m pytest tests
+
+test-unit: $(STAMP) ## pure tests, seconds
+	@$(PY) -m pytest tests/unit tests/architecture
+
+test-contract: runtime ## one suite over every real and in-memory backend
+	@$(PY) -m pytest tests/contract
+
+test-switch: runtime ## real Asterisk, SIPp as the world
+	@$(PY) -m pytest tests/switch
+
+test-e2e: runtime ## the whole product from outside
+	@$(PY) -m pytest tests/e2e
+
+check: $(STAMP) ## format, lint, types, import contracts, budgets, unit tests
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
+	@$(PY) -m pytest -q tests/unit tests/architecture
+
+bench: bench-ami bench-api bench-webhooks bench-calls ## all benchmarks
+
+bench-%: runtime ## one benchmark; writes bench/results/NAME.json
+	@$(PY) -m bench.$*
+
+trace: runtime ## record golden AMI traces from the real switch (NAME=… for one)
+	@$(PY) -m tools.trace $(NAME)
+
+lock: ## pin dependencies anew (hashes, no addresses)
+	@tools/lock.sh
+
+clean: ## remove the environment and everything under var/
+	rm -rf $(VENV) var

@@ -1,0 +1,1 @@
+"""FastAGI: the one routing question Asterisk asks per call."""

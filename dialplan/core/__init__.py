@@ -1,0 +1,1 @@
+"""The pure call machine: no I/O, no clock, no chance."""

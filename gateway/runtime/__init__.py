@@ -1,0 +1,1 @@
+"""Real servers on a bare machine: provision, render, start, wait, stop."""

@@ -1,0 +1,1 @@
+"""SQL tables and repositories behind the rooms' ports."""

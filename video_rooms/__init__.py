@@ -1,0 +1,1 @@
+"""Video rooms, and phones as full citizens in them."""

@@ -1,0 +1,1 @@
+"""Voices on calls: the speech that announcements and AI agents use."""

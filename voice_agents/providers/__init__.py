@@ -1,0 +1,1 @@
+"""Speech providers behind the ports of this room."""
