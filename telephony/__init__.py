@@ -1,1 +1,1 @@
-"""The words every room shares: numbers, ids, causes, events, errors, the clock. No I/O, no imports of ours."""
+"""The words every room shares: numbers, ids, causes, errors, the clock. No I/O, no imports of ours."""

@@ -23,7 +23,9 @@ class E164:
 
     def __post_init__(self) -> None:
         if _E164.fullmatch(self._digits) is None:
-            raise InvalidInput("not a number in E.164 form", expected="+ and 7 to 15 digits, e.g. +14155552671")
+            raise InvalidInput(
+                "not a number in E.164 form", expected="+ and 7 to 15 digits, e.g. +14155552671"
+            )
 
     def reveal(self) -> str:
         """The number itself, ``+`` and digits. Call it only where the number must leave the process."""

@@ -1,0 +1,233 @@
+"""A call and its two legs, as immutable values.
+
+Times are seconds since the Unix epoch, taken from the shell's clock; they are data, never read here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, StrEnum
+
+from telephony.causes import CallStatus, Termination
+from telephony.ids import CallId, ChannelId, LegId, TenantId
+from telephony.numbers import E164
+
+
+class Direction(StrEnum):
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+
+
+class Role(StrEnum):
+    CALLER = "caller"
+    CALLEE = "callee"
+
+
+class Rank(IntEnum):
+    """How far a leg has come. Facts only ever lift it; ENDED is sticky."""
+
+    NEW = 0
+    DIALING = 1
+    RINGING = 2
+    UP = 3
+    ENDED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A person reached over a carrier connection."""
+
+    number: E164
+    trunk: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A softphone registered at the switch, by its configured name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A prompt played to the caller; ``sound`` is a file name without ending, made by us."""
+
+    sound: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldMusic:
+    """Music until somebody hangs up."""
+
+
+Endpoint = Trunk | Phone | Announcement | HoldMusic
+
+
+def is_virtual(endpoint: Endpoint) -> bool:
+    """Whether the far end is played by the caller's own channel and has none of its own."""
+    return isinstance(endpoint, Announcement | HoldMusic)
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Route: join the caller with this endpoint, showing it ``cli``."""
+
+    endpoint: Endpoint
+    cli: E164 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Route: refuse the caller with this Q.850 cause; ``reason`` is the termination's token."""
+
+    cause: int
+    reason: str
+
+
+Route = Connect | Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was asked for: fixed when the call is made. Durations in seconds."""
+
+    tenant: TenantId
+    direction: Direction
+    to_number: str
+    from_number: str
+    ring_timeout_s: int = 60
+    max_duration_s: int = 3600
+    record: bool = False
+    agent_id: str | None = None
+    webhook_url: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    api_key_id: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Terms({self.tenant}, {self.direction}, ring={self.ring_timeout_s}, max={self.max_duration_s})"
+        )
+
+
+class Ender(StrEnum):
+    """Who ended a call."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+    API = "api"
+    GATEWAY = "gateway"
+    SWITCH = "switch"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One party's side. ``channel`` is known at once where we originate, else from DialBegin."""
+
+    id: LegId
+    role: Role
+    rank: Rank = Rank.NEW
+    channel: ChannelId | None = None
+    dialed_at: float | None = None
+    rang_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    ending_at: float | None = None
+    cause: int | None = None
+    sip: int | None = None
+    refused_at: float | None = None
+    refused_why: str | None = None
+    lost: str | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.rank is not Rank.ENDED
+
+    @property
+    def ending(self) -> bool:
+        return self.ending_at is not None
+
+
+class TapeState(StrEnum):
+    """A recording's life: ordered, running, paused, stopped (file being finished), filed for good."""
+
+    WAITING = "waiting"
+    RECORDING = "recording"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FILED = "filed"
+
+    @property
+    def running(self) -> bool:
+        return self in (TapeState.WAITING, TapeState.RECORDING, TapeState.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """One recording of a call. ``id`` names the file; the state is what the switch confirmed."""
+
+    id: str
+    state: TapeState
+    started_at: float | None = None
+    stopped_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One conversation attempt: its terms, route, two legs, and what has been decided about it."""
+
+    id: CallId
+    terms: Terms
+    created_at: float
+    caller: Leg
+    callee: Leg
+    route: Route | None = None
+    status: CallStatus = CallStatus.INITIATING
+    sequence: int = 0
+    asked: bool = False
+    connected_at: float | None = None
+    cancel_asked: bool = False
+    ring_expired: bool = False
+    ended_by: Ender | None = None
+    ended_why: str | None = None
+    answered_at: float | None = None
+    talking_at: float | None = None
+    ended_at: float | None = None
+    termination: Termination | None = None
+    late_facts: int = 0
+    tapes: tuple[Tape, ...] = field(default=())
+
+    @property
+    def closed(self) -> bool:
+        return self.ended_at is not None
+
+    @property
+    def outbound(self) -> bool:
+        return self.terms.direction is Direction.OUTBOUND
+
+    @property
+    def virtual_callee(self) -> bool:
+        return isinstance(self.route, Connect) and is_virtual(self.route.endpoint)
+
+    @property
+    def subject(self) -> Leg:
+        """The leg whose answering means that the call was connected: ``to``'s side."""
+        if self.outbound or not isinstance(self.route, Connect) or self.virtual_callee:
+            return self.caller
+        return self.callee
+
+    @property
+    def tape(self) -> Tape | None:
+        """The recording that runs now, if any."""
+        return self.tapes[-1] if self.tapes and self.tapes[-1].state.running else None
+
+    @property
+    def settled(self) -> bool:
+        """Closed, and every recording filed: nothing is left to wait for."""
+        return self.closed and all(tape.state is TapeState.FILED for tape in self.tapes)
+
+    def leg(self, role: Role) -> Leg:
+        return self.caller if role is Role.CALLER else self.callee
+
+    def with_leg(self, leg: Leg) -> Call:
+        return replace(self, caller=leg) if leg.role is Role.CALLER else replace(self, callee=leg)

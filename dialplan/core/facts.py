@@ -1,0 +1,143 @@
+"""Facts: what happened outside, in the past tense. The machine's only input.
+
+Each carries just what the machine needs; ``role`` says which leg. Facts may come late, twice, or in
+any order: AMI's OriginateResponse bypasses the serializer that orders a channel's other events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialplan.core.call import Ender, Role
+from telephony.ids import ChannelId
+
+
+@dataclass(frozen=True, slots=True)
+class Dialed:
+    """The leg's channel exists and its INVITE is on the way (DialBegin)."""
+
+    role: Role
+    channel: ChannelId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """The far end alerts (180, or progress with early media)."""
+
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The leg is up (Newstate Up)."""
+
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class EndRequested:
+    """The far end of this leg hung up (HangupRequest): tells who ended the call."""
+
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The leg's channel is gone. ``cause`` is Q.850, ``sip`` the final behind it, if any."""
+
+    role: Role
+    cause: int | None
+    sip: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OriginateFailed:
+    """OriginateResponse said Failure. A hint: the Hangup with the true cause may still be queued."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFailed:
+    """An order to this leg was certainly not carried out (link down, or the switch refused it)."""
+
+    role: Role
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A look at the switch found the leg's channel gone. ``cause`` where a second source knew it."""
+
+    role: Role
+    why: str
+    cause: int | None = None
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLive:
+    """A look at the switch found the leg's channel alive; ``up`` if it is answered."""
+
+    role: Role
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Asterisk asks where to take the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangupAsked:
+    """Somebody with the right to do so wants the call ended."""
+
+    by: Ender
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapeAsked:
+    """The app wants the recording turned: ``start``, ``stop``, ``pause`` or ``resume``."""
+
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapeTurned:
+    """The switch says that the recording ``started``, ``stopped``, was ``paused`` or ``resumed``."""
+
+    turn: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapeFiled:
+    """The recorded file is finished (``ok``) or could not be made, and why."""
+
+    tape_id: str
+    ok: bool
+    detail: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """Nobody spoke until the call's next deadline."""
+
+
+Fact = (
+    Dialed
+    | Rang
+    | Answered
+    | EndRequested
+    | HungUp
+    | OriginateFailed
+    | OrderFailed
+    | Vanished
+    | SeenLive
+    | Asked
+    | HangupAsked
+    | TapeAsked
+    | TapeTurned
+    | TapeFiled
+    | TimerFired
+)

@@ -1,0 +1,346 @@
+"""The call machine: ``step(call, fact, now) -> (call, orders)``.
+
+Ranks, not a strict table: a fact lifts its leg to its rank if that is higher, otherwise it is late,
+counted, and changes nothing. After every fact the joint rules run to a fixed point. Every state that
+waits has a deadline (``waits``), so a call ends even if the switch never speaks again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dialplan.core import facts, orders, outcome, tapes
+from dialplan.core.call import (
+    Announcement,
+    Call,
+    Connect,
+    Direction,
+    Ender,
+    Endpoint,
+    Leg,
+    Rank,
+    Reject,
+    Role,
+)
+from dialplan.core.publish import publish
+from dialplan.core.waits import PATIENCE, Patience, Wait, waits
+from telephony.causes import CallStatus, Cause
+from telephony.numbers import E164
+
+Step = tuple[Call, tuple[orders.Order, ...]]
+
+
+# ---------------------------------------------------------------- beginnings
+
+
+def begin_outbound(call: Call, endpoint: Endpoint, cli: E164) -> Step:
+    """First step of a call that we originate: tell the world, then ring the caller leg."""
+    channel = call.caller.channel
+    assert channel is not None, "an originated leg's channel id is chosen by us"
+    call, told = publish(call, "call.initiated", call.created_at)
+    backstop = call.terms.ring_timeout_s + PATIENCE.backstop_s
+    return call, (*told, orders.Originate(channel, endpoint, cli, backstop))
+
+
+def begin_inbound(call: Call, now: float) -> Step:
+    """First step of a call that came in: its question has been asked and its route is known."""
+    call, told = publish(call, "call.initiated", call.created_at)
+    call, more = settle(replace(call, asked=True), now)
+    return call, (*told, *more)
+
+
+# ---------------------------------------------------------------- the step
+
+
+def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE) -> Step:
+    """Fold one fact into the call. Pure and total: any fact in any state is answered."""
+    if isinstance(fact, facts.TapeAsked | facts.TapeTurned | facts.TapeFiled):
+        return tapes.turn(call, fact, now)
+    if call.closed:
+        return replace(call, late_facts=call.late_facts + 1), _orphan(call, fact)
+    before = call
+    extra: tuple[orders.Order, ...] = ()
+    match fact:
+        case facts.TimerFired():
+            call, extra = _expire(call, now, patience)
+        case facts.HangupAsked(by=by, why=why):
+            call = end(call, by, why)
+            if call.subject.rank < Rank.UP:
+                call = replace(call, cancel_asked=True)
+        case facts.Asked():
+            call = replace(call, asked=True)
+        case _:
+            extra = _orphan(call, fact)
+            call = _lift(call, fact, now)
+    if call == before and not isinstance(fact, facts.TimerFired):
+        call = replace(call, late_facts=call.late_facts + 1)
+    call, more = settle(call, now)
+    return call, (*extra, *more)
+
+
+def end(call: Call, by: Ender, why: str) -> Call:
+    """Decide that the call shall end. The first decision stands; the joint rules carry it out."""
+    if call.ended_by is not None:
+        return call
+    return replace(call, ended_by=by, ended_why=why)
+
+
+def _orphan(call: Call, fact: facts.Fact) -> tuple[orders.Order, ...]:
+    """A channel that appears for a leg that is over must not live on."""
+    if isinstance(fact, facts.Dialed) and fact.channel is not None:
+        leg = call.leg(fact.role)
+        if not leg.live and leg.channel != fact.channel:
+            return (orders.Hangup(fact.role, fact.channel, Cause.NORMAL_CLEARING),)
+    return ()
+
+
+def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
+    """Apply a fact about one leg."""
+    match fact:
+        case facts.Dialed(role=role, channel=channel):
+            leg = call.leg(role)
+            if leg.rank >= Rank.DIALING:
+                return call
+            return call.with_leg(
+                replace(leg, rank=Rank.DIALING, channel=channel or leg.channel, dialed_at=now)
+            )
+        case facts.Rang(role=role):
+            leg = call.leg(role)
+            if leg.rank >= Rank.RINGING:
+                return call
+            return call.with_leg(
+                replace(leg, rank=Rank.RINGING, rang_at=now, dialed_at=_first(leg.dialed_at, now))
+            )
+        case facts.Answered(role=role):
+            return call.with_leg(_answer(call.leg(role), now))
+        case facts.SeenLive(role=role, up=up):
+            return _seen(call, call.leg(role), up, now)
+        case facts.EndRequested(role=role):
+            # A refused INVITE also "requests" the end; only an answered party hangs up.
+            if call.leg(role).rank is Rank.UP:
+                return end(call, Ender.CALLER if role is Role.CALLER else Ender.CALLEE, "hangup")
+            if role is Role.CALLER and not call.outbound:
+                return end(call, Ender.CALLER, "caller_gave_up")
+            return call
+        case facts.HungUp(role=role, cause=cause, sip=sip):
+            return _hung_up(call, call.leg(role), cause, sip, now)
+        case facts.Vanished(role=role, why=why, cause=cause, answered=answered):
+            leg = call.leg(role)
+            if not leg.live:
+                return call
+            if answered:
+                leg = _answer(leg, now)
+            call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, cause=cause, lost=why))
+            return end(call, Ender.SWITCH, why)
+        case facts.OriginateFailed(reason=why) if call.outbound:
+            leg = call.caller
+            if not leg.live or leg.rank is Rank.UP or leg.refused_at is not None:
+                return call
+            return call.with_leg(replace(leg, refused_at=now, refused_why=why))
+        case facts.OrderFailed(role=role, reason=why):
+            leg = call.leg(role)
+            if leg.rank is not Rank.NEW:
+                return call
+            call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, lost=why))
+            return end(call, Ender.GATEWAY, why)
+    return call
+
+
+def _first(known: float | None, now: float) -> float:
+    return now if known is None else known
+
+
+def _answer(leg: Leg, now: float) -> Leg:
+    if leg.rank >= Rank.UP:
+        return leg
+    return replace(leg, rank=Rank.UP, answered_at=now, dialed_at=_first(leg.dialed_at, now))
+
+
+def _seen(call: Call, leg: Leg, up: bool, now: float) -> Call:
+    """A look found the channel: lift the leg, and let an ordered hang-up be ordered again."""
+    if not leg.live:
+        return call
+    seen = _answer(leg, now) if up else leg
+    if seen.rank is Rank.NEW:
+        seen = replace(seen, rank=Rank.DIALING, dialed_at=now)
+    return call.with_leg(replace(seen, ending_at=None))
+
+
+def _hung_up(call: Call, leg: Leg, cause: int | None, sip: int | None, now: float) -> Call:
+    if not leg.live:
+        return call
+    call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, cause=cause, sip=sip))
+    if leg.role is Role.CALLER and call.ended_by is None:
+        route = call.route
+        if isinstance(route, Connect) and isinstance(route.endpoint, Announcement) and leg.rank is Rank.UP:
+            return end(call, Ender.GATEWAY, "announcement_finished")
+        if isinstance(route, Reject) and not call.outbound:
+            return end(call, Ender.GATEWAY, route.reason)
+    return call
+
+
+# ---------------------------------------------------------------- deadlines
+
+
+def _expire(call: Call, now: float, patience: Patience) -> Step:
+    told: tuple[orders.Order, ...] = ()
+    for wait in sorted((w for w in waits(call, patience) if w.at <= now), key=lambda w: w.at):
+        call, more = _overdue(call, wait, now)
+        told += more
+    return call, told
+
+
+def _overdue(call: Call, wait: Wait, now: float) -> Step:
+    leg = call.leg(wait.role)
+    match wait.name:
+        case "watchdog":
+            return call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, lost="watchdog")), ()
+        case "verdict":
+            ended = replace(leg, rank=Rank.ENDED, ended_at=now, lost=leg.refused_why)
+            return call.with_leg(ended), ()
+        case "ring":
+            if leg is call.subject:
+                call = replace(call, ring_expired=True)
+            elif call.ended_by is None:
+                call = end(call, Ender.GATEWAY, "connect_no_answer")
+            return _hang_up(call, call.leg(wait.role), Cause.NO_ANSWER, now)
+        case "linger":
+            return _hang_up(call, leg, outcome.cause_towards(call, wait.role), now)
+        case "setup":
+            call = end(call, Ender.GATEWAY, "switch_silent")
+            return _hang_up(call, leg, Cause.NORMAL_CLEARING, now)
+        case name:
+            return end(call, Ender.GATEWAY, _OVERDUE_REASON[name]), ()
+
+
+_OVERDUE_REASON = {
+    "ask": "question_not_asked",
+    "connect": "connect_not_started",
+    "answer": "answer_not_reported",
+    "max_duration": "max_duration",
+}
+
+
+def _hang_up(call: Call, leg: Leg, cause: int, now: float) -> Step:
+    """Order the end of one leg, once."""
+    if not leg.live or leg.ending or leg.channel is None:
+        return call, ()
+    return call.with_leg(replace(leg, ending_at=now)), (orders.Hangup(leg.role, leg.channel, cause),)
+
+
+# ---------------------------------------------------------------- joint rules
+
+
+def settle(call: Call, now: float) -> Step:
+    """Run the joint rules until nothing changes, then say what changed to the world."""
+    out: list[orders.Order] = []
+    while True:
+        for rule in JOINT_RULES:
+            changed, more = rule(call, now)
+            if changed != call or more:
+                call = changed
+                out.extend(more)
+                break
+        else:
+            return call, tuple(out)
+
+
+def _reply(call: Call, now: float) -> Step:
+    """The caller asked and the route is known: answer the question, once."""
+    if not call.asked or call.connected_at is not None or call.route is None or not call.caller.live:
+        return call, ()
+    route: Connect | Reject = call.route
+    if call.ended_by is not None:
+        route = Reject(Cause.NORMAL_CLEARING, "ending")
+    call = replace(call, connected_at=now)
+    tape_id = ""
+    if isinstance(route, Connect) and call.terms.record:
+        call, tape_id = tapes.load(call)
+    if isinstance(route, Reject):
+        call = call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now))
+    elif call.virtual_callee:
+        call = call.with_leg(replace(call.callee, rank=Rank.DIALING, dialed_at=now))
+    terms = call.terms
+    return call, (
+        orders.Reply(
+            call.id,
+            route,
+            terms.ring_timeout_s + PATIENCE.backstop_s,
+            terms.max_duration_s + PATIENCE.backstop_s,
+            tape_id,
+        ),
+    )
+
+
+def _virtual_callee(call: Call, now: float) -> Step:
+    """A prompt or hold music lives and dies with the caller's channel."""
+    callee, caller = call.callee, call.caller
+    if not call.virtual_callee or not callee.live or callee.rank is Rank.NEW:
+        return call, ()
+    if not caller.live:
+        return call.with_leg(replace(callee, rank=Rank.ENDED, ended_at=now, cause=caller.cause)), ()
+    if caller.rank is Rank.UP and callee.rank < Rank.UP:
+        return call.with_leg(replace(callee, rank=Rank.UP, answered_at=now)), ()
+    return call, ()
+
+
+def _callee_never_was(call: Call, now: float) -> Step:
+    """The caller is gone before anybody was dialled."""
+    if call.caller.live or call.callee.rank is not Rank.NEW:
+        return call, ()
+    return call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now)), ()
+
+
+def _ending(call: Call, now: float) -> Step:
+    """The call shall end: hang up every leg whose channel is known to exist, once each."""
+    if call.ended_by in (None, Ender.CALLER, Ender.CALLEE):
+        return call, ()  # Asterisk's Dial() takes the other leg down; `linger` is the backstop.
+    out: tuple[orders.Order, ...] = ()
+    for role in (Role.CALLEE, Role.CALLER):
+        leg = call.leg(role)
+        if leg.rank in (Rank.DIALING, Rank.RINGING, Rank.UP):
+            call, more = _hang_up(call, leg, outcome.cause_towards(call, role), now)
+            out += more
+    return call, out
+
+
+def _statuses(call: Call, now: float) -> Step:
+    """The subject leg's rank is the call's public status until it ends."""
+    subject = call.subject
+    if subject.rang_at is not None and call.status.rank < CallStatus.RINGING.rank and subject.live:
+        return publish(replace(call, status=CallStatus.RINGING), "call.ringing", subject.rang_at)
+    if subject.answered_at is not None and call.answered_at is None:
+        call = replace(call, status=CallStatus.IN_PROGRESS, answered_at=subject.answered_at)
+        return publish(call, "call.answered", subject.answered_at)
+    return call, ()
+
+
+def _talking(call: Call, now: float) -> Step:
+    """Both sides are up: the maximum duration starts to run."""
+    if call.talking_at is not None or call.caller.rank is not Rank.UP or call.callee.rank is not Rank.UP:
+        return call, ()
+    call = replace(call, talking_at=now)
+    if call.terms.direction is Direction.OUTBOUND and not call.virtual_callee:
+        return publish(call, "call.connected", now)
+    return call, ()
+
+
+def _close(call: Call, now: float) -> Step:
+    """Both legs have ended: one terminal event, one CDR."""
+    if call.closed or call.caller.live or call.callee.live:
+        return call, ()
+    call, stopped = tapes.stop_at_end(call, now)
+    call = outcome.judge(call, now)
+    call, told = publish(call, f"call.{call.status}", now)
+    return call, (*stopped, *told, orders.CloseCall())
+
+
+JOINT_RULES = (
+    _statuses,
+    _reply,
+    _virtual_callee,
+    _talking,
+    _callee_never_was,
+    _ending,
+    _close,
+)

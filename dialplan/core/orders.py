@@ -1,0 +1,73 @@
+"""Orders: what the machine wants done outside, in the imperative. Stored first, then sent once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialplan.core.call import Connect, Endpoint, Reject, Role
+from telephony.ids import CallId, ChannelId
+from telephony.numbers import E164
+
+
+@dataclass(frozen=True, slots=True)
+class Originate:
+    """Ring the first leg; its channel's Uniqueid will be ``channel``. ``backstop_s``: the switch gives up."""
+
+    channel: ChannelId
+    endpoint: Endpoint
+    cli: E164
+    backstop_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer Asterisk's routing question. ``tape_id``: record from here, into that file."""
+
+    call_id: CallId
+    route: Connect | Reject
+    backstop_ring_s: int
+    backstop_max_s: int
+    tape_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """End this leg's channel with a Q.850 cause."""
+
+    role: Role
+    channel: ChannelId
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTape:
+    """Start, stop, mute or unmute a recording on a channel."""
+
+    verb: str
+    channel: ChannelId
+    tape_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileTape:
+    """The recording has stopped: finish its file, then report TapeFiled."""
+
+    tape_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Tell the world (timeline and webhooks); ``sequence`` counts from 1 within the call."""
+
+    sequence: int
+    type: str
+    at: float
+    detail: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCall:
+    """The call is over: write its one CDR."""
+
+
+Order = Originate | Reply | Hangup | TurnTape | FileTape | Publish | CloseCall

@@ -1,0 +1,100 @@
+"""The verdict on a call, from evidence in a fixed order of trust.
+
+UP was seen → our own cancel intent → our ring deadline → TechCause/Cause of the Hangup. Neither
+``OriginateResponse.Reason`` (0 for every SIP rejection) nor ``DIALSTATUS`` (disagrees with DialEnd for
+the same final) takes part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dialplan.core.call import Call, Connect, Ender, Leg, Reject, Role
+from telephony.causes import CAUSE_FOR_STATUS, CallStatus, Cause, Result, Termination, Verdict, verdict
+
+_GATEWAY_RESULTS = {
+    "max_duration": Result.SUCCESS,
+    "announcement_finished": Result.SUCCESS,
+    "switch_unavailable": Result.SERVER_ERROR,
+}
+
+
+def judge(call: Call, now: float) -> Call:
+    """The call, closed: final status, termination and who ended it."""
+    if call.answered_at is not None:
+        status, termination = CallStatus.COMPLETED, _answered(call)
+    else:
+        found = _unanswered(call)
+        status, termination = found.status, found.termination
+    return replace(call, status=status, termination=termination, ended_at=now, ended_by=_ender(call))
+
+
+def _ender(call: Call) -> Ender:
+    if call.ended_by is not None:
+        return call.ended_by
+    if call.answered_at is None:
+        return Ender.GATEWAY if call.ring_expired else (Ender.CALLER if call.outbound else Ender.CALLEE)
+    first_callee = (call.callee.ended_at or 0.0) < (call.caller.ended_at or 0.0)
+    return Ender.CALLEE if first_callee else Ender.CALLER
+
+
+def _answered(call: Call) -> Termination:
+    match call.ended_by:
+        case Ender.API:
+            return Termination(Result.SUCCESS, "hangup_by_api")
+        case Ender.GATEWAY:
+            why = call.ended_why or "unclassified"
+            if why == "connect_no_answer":
+                return Termination(Result.FAR_END, why)
+            return Termination(_GATEWAY_RESULTS.get(why, Result.SERVER_ERROR), why)
+        case Ender.SWITCH:
+            return Termination(Result.SERVER_ERROR, call.ended_why or "switch_lost")
+    lost = call.caller.lost or call.callee.lost
+    if lost is not None:
+        return Termination(Result.INDETERMINATE, lost)
+    if call.callee.answered_at is None and isinstance(call.route, Connect) and call.connected_at is not None:
+        failed = _far_end(call.callee)
+        if call.callee.channel is not None and call.ended_by is not Ender.CALLER:
+            return Termination(failed.termination.result, f"connect_{failed.status}")
+    return Termination(
+        Result.SUCCESS, "hangup_by_callee" if _ender(call) is Ender.CALLEE else "hangup_by_caller"
+    )
+
+
+def _unanswered(call: Call) -> Verdict:
+    if call.cancel_asked:
+        return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, "cancelled_by_api"))
+    if call.ring_expired:
+        return Verdict(CallStatus.NO_ANSWER, Termination(Result.FAR_END, "ring_timeout"))
+    if isinstance(call.route, Reject) and not call.outbound:
+        return Verdict(CallStatus.FAILED, Termination(Result.CLIENT_ERROR, call.route.reason))
+    if call.ended_by in (Ender.GATEWAY, Ender.SWITCH):
+        why = call.ended_why or "unclassified"
+        return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, why))
+    subject = call.subject
+    if subject.role is Role.CALLEE:
+        known = subject.cause not in (None, Cause.UNKNOWN, Cause.NORMAL_CLEARING) or subject.sip is not None
+        caller_first = (call.caller.ended_at or 0.0) <= (subject.ended_at or 0.0)
+        if call.ended_by is Ender.CALLER or (caller_first and not known):
+            return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, "cancelled_by_caller"))
+    if subject.lost is not None:
+        return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, subject.lost))
+    return _far_end(subject)
+
+
+def _far_end(leg: Leg) -> Verdict:
+    return verdict(leg.cause, leg.sip, rang=leg.rang_at is not None)
+
+
+def cause_towards(call: Call, role: Role) -> int:
+    """The Q.850 cause to hang up this leg with, so that the party hears why the other side ended."""
+    if call.cancel_asked or call.ended_by in (Ender.API, Ender.CALLER, Ender.CALLEE):
+        return Cause.NORMAL_CLEARING
+    other = call.callee if role is Role.CALLER else call.caller
+    if isinstance(call.route, Reject):
+        return call.route.cause
+    if not other.live and other.answered_at is None and other.cause:
+        return other.cause
+    if call.ring_expired:
+        return CAUSE_FOR_STATUS[CallStatus.NO_ANSWER]
+    return Cause.NORMAL_CLEARING

@@ -1,0 +1,155 @@
+"""What the world may know of a call: one record, shown alike in API, webhook, log and CDR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dialplan.core.call import Call, Direction, Ender
+from telephony.causes import CallStatus, Cause, Termination
+from telephony.ids import CallId, TenantId
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A call as stored and shown. Times are epoch seconds; ``duration_s`` counts from answer to end."""
+
+    id: CallId
+    tenant: TenantId
+    direction: Direction
+    status: CallStatus
+    to_number: str
+    from_number: str
+    created_at: float
+    agent_id: str | None = None
+    record: bool = False
+    metadata: tuple[tuple[str, str], ...] = ()
+    webhook_url: str | None = None
+    api_key_id: str | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    duration_s: int | None = None
+    hangup_cause: int | None = None
+    sip_code: int | None = None
+    termination: Termination | None = None
+    ended_by: Ender | None = None
+    sequence: int = 0
+
+    def __repr__(self) -> str:
+        return f"CallRecord({self.id}, {self.status})"
+
+
+def record(call: Call) -> CallRecord:
+    """The record of a call as it stands."""
+    terms, subject = call.terms, call.subject
+    duration = None
+    if call.ended_at is not None:
+        duration = 0 if call.answered_at is None else max(0, round(call.ended_at - call.answered_at))
+    return CallRecord(
+        id=call.id,
+        tenant=terms.tenant,
+        direction=terms.direction,
+        status=call.status,
+        to_number=terms.to_number,
+        from_number=terms.from_number,
+        created_at=call.created_at,
+        agent_id=terms.agent_id,
+        record=terms.record,
+        metadata=terms.metadata,
+        webhook_url=terms.webhook_url,
+        api_key_id=terms.api_key_id,
+        answered_at=call.answered_at,
+        ended_at=call.ended_at,
+        duration_s=duration,
+        hangup_cause=subject.cause if call.closed else None,
+        sip_code=subject.sip if call.closed else None,
+        termination=call.termination,
+        ended_by=call.ended_by if call.closed else None,
+        sequence=call.sequence,
+    )
+
+
+def iso(at: float | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds, or None.
+
+    >>> iso(0.0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def cause_name(cause: int | None) -> str | None:
+    """The lower-case name of a Q.850 cause, e.g. ``user_busy``; ``cause_99`` where it has none here."""
+    if cause is None:
+        return None
+    try:
+        return Cause(cause).name.lower()
+    except ValueError:
+        return f"cause_{cause}"
+
+
+def shown(known: CallRecord) -> dict[str, Json]:
+    """The public form of a call, as the API and webhooks give it (without what needs signing)."""
+    termination: Json = None
+    if known.termination is not None:
+        termination = {"result": str(known.termination.result), "reason": known.termination.reason}
+    return {
+        "id": known.id,
+        "direction": str(known.direction),
+        "to": known.to_number,
+        "from": known.from_number,
+        "agent_id": known.agent_id,
+        "status": str(known.status),
+        "record": known.record,
+        "metadata": dict(known.metadata),
+        "webhook_url": known.webhook_url,
+        "created_at": iso(known.created_at),
+        "answered_at": iso(known.answered_at),
+        "ended_at": iso(known.ended_at),
+        "duration_seconds": known.duration_s,
+        "hangup_cause": cause_name(known.hangup_cause),
+        "hangup_cause_code": known.hangup_cause,
+        "sip_code": known.sip_code,
+        "termination": termination,
+        "ended_by": None if known.ended_by is None else str(known.ended_by),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    """One entry of a call's timeline, also sent to webhooks. ``sequence`` counts from 1 within the call."""
+
+    call_id: CallId
+    tenant: TenantId
+    sequence: int
+    type: str
+    at: float
+    detail: tuple[tuple[str, str], ...]
+    call: CallRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Cdr:
+    """The one call detail record: folded from facts when the call closes. Durations in seconds."""
+
+    call: CallRecord
+    ring_s: float | None
+    talk_s: float | None
+    caller_cause: int | None
+    callee_cause: int | None
+    late_facts: int
+
+
+def cdr(call: Call) -> Cdr:
+    """Fold a closed call into its CDR."""
+    subject = call.subject
+    rung_until = subject.answered_at or subject.ended_at
+    ring = None if subject.rang_at is None or rung_until is None else round(rung_until - subject.rang_at, 3)
+    talk = None
+    if call.talking_at is not None and call.ended_at is not None:
+        talk = round(call.ended_at - call.talking_at, 3)
+    return Cdr(record(call), ring, talk, call.caller.cause, call.callee.cause, call.late_facts)

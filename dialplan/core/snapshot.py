@@ -1,0 +1,164 @@
+"""A call as JSON and back, so that a restarted gateway goes on where it was."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from dialplan.core.call import (
+    Announcement,
+    Call,
+    Connect,
+    Direction,
+    Ender,
+    Endpoint,
+    HoldMusic,
+    Leg,
+    Phone,
+    Rank,
+    Reject,
+    Role,
+    Route,
+    Tape,
+    TapeState,
+    Terms,
+    Trunk,
+)
+from telephony.causes import CallStatus, Result, Termination
+from telephony.ids import CallId, ChannelId, LegId, TenantId
+from telephony.numbers import E164
+
+Snapshot = dict[str, Any]
+"""JSON with string keys; ``version`` guards its shape across upgrades."""
+
+VERSION = 1
+
+
+def encode(call: Call) -> Snapshot:
+    """A JSON-ready form of the whole call."""
+    return {
+        "version": VERSION,
+        "id": call.id,
+        "terms": asdict(call.terms),
+        "created_at": call.created_at,
+        "caller": asdict(call.caller),
+        "callee": asdict(call.callee),
+        "route": _encode_route(call.route),
+        "status": call.status.value,
+        "sequence": call.sequence,
+        "asked": call.asked,
+        "connected_at": call.connected_at,
+        "cancel_asked": call.cancel_asked,
+        "ring_expired": call.ring_expired,
+        "ended_by": None if call.ended_by is None else call.ended_by.value,
+        "ended_why": call.ended_why,
+        "answered_at": call.answered_at,
+        "talking_at": call.talking_at,
+        "ended_at": call.ended_at,
+        "termination": None
+        if call.termination is None
+        else [call.termination.result.value, call.termination.reason],
+        "late_facts": call.late_facts,
+        "tapes": [asdict(tape) for tape in call.tapes],
+    }
+
+
+def decode(snapshot: Snapshot) -> Call:
+    """The call from its snapshot. Raises ValueError on a version this release cannot read."""
+    if snapshot.get("version") != VERSION:
+        raise ValueError(
+            f"call snapshot has version {snapshot.get('version')!r}, this release reads {VERSION}"
+        )
+    s = snapshot
+    ended = s["termination"]
+    return Call(
+        id=CallId(s["id"]),
+        terms=_terms(s["terms"]),
+        created_at=s["created_at"],
+        caller=_leg(s["caller"]),
+        callee=_leg(s["callee"]),
+        route=_decode_route(s["route"]),
+        status=CallStatus(s["status"]),
+        sequence=s["sequence"],
+        asked=s["asked"],
+        connected_at=s["connected_at"],
+        cancel_asked=s["cancel_asked"],
+        ring_expired=s["ring_expired"],
+        ended_by=None if s["ended_by"] is None else Ender(s["ended_by"]),
+        ended_why=s["ended_why"],
+        answered_at=s["answered_at"],
+        talking_at=s["talking_at"],
+        ended_at=s["ended_at"],
+        termination=None if ended is None else Termination(Result(ended[0]), ended[1]),
+        late_facts=s["late_facts"],
+        tapes=tuple(Tape(**{**tape, "state": TapeState(tape["state"])}) for tape in s["tapes"]),
+    )
+
+
+def _terms(raw: Snapshot) -> Terms:
+    return Terms(
+        **{
+            **raw,
+            "tenant": TenantId(raw["tenant"]),
+            "direction": Direction(raw["direction"]),
+            "metadata": tuple((key, value) for key, value in raw["metadata"]),
+        }
+    )
+
+
+def _leg(raw: Snapshot) -> Leg:
+    channel = raw["channel"]
+    return Leg(
+        **{
+            **raw,
+            "id": LegId(raw["id"]),
+            "role": Role(raw["role"]),
+            "rank": Rank(raw["rank"]),
+            "channel": None if channel is None else ChannelId(channel),
+        }
+    )
+
+
+def _encode_route(route: Route | None) -> Snapshot | None:
+    match route:
+        case None:
+            return None
+        case Reject(cause=cause, reason=reason):
+            return {"kind": "reject", "cause": cause, "reason": reason}
+        case Connect(endpoint=endpoint, cli=cli):
+            shown = None if cli is None else cli.reveal()
+            return {"kind": "connect", "cli": shown, "endpoint": _encode_endpoint(endpoint)}
+
+
+def _encode_endpoint(endpoint: Endpoint) -> Snapshot:
+    match endpoint:
+        case Trunk(number=number, trunk=trunk):
+            return {"kind": "trunk", "number": number.reveal(), "trunk": trunk}
+        case Phone(name=name):
+            return {"kind": "phone", "name": name}
+        case Announcement(sound=sound, text=text):
+            return {"kind": "announcement", "sound": sound, "text": text}
+        case HoldMusic():
+            return {"kind": "hold_music"}
+
+
+def _decode_route(raw: Snapshot | None) -> Route | None:
+    if raw is None:
+        return None
+    if raw["kind"] == "reject":
+        return Reject(raw["cause"], raw["reason"])
+    return Connect(_decode_endpoint(raw["endpoint"]), None if raw["cli"] is None else E164(raw["cli"]))
+
+
+def _decode_endpoint(raw: Snapshot) -> Endpoint:
+    match raw["kind"]:
+        case "trunk":
+            return Trunk(E164(raw["number"]), raw["trunk"])
+        case "phone":
+            return Phone(raw["name"])
+        case "announcement":
+            return Announcement(raw["sound"], raw["text"])
+        case "hold_music":
+            return HoldMusic()
+        case kind:
+            raise ValueError(f"call snapshot names an endpoint of kind {kind!r}, unknown to this release")

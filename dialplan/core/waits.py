@@ -1,0 +1,85 @@
+"""Every wait of a call and its deadline: no state waits for ever, even if the switch never speaks again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dialplan.core.call import Call, Rank, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long each wait may last, in seconds. ``backstop_s`` later the switch gives up by itself."""
+
+    setup_s: float = 10.0
+    ask_s: float = 5.0
+    connect_s: float = 10.0
+    answer_s: float = 10.0
+    watchdog_s: float = 8.0
+    verdict_s: float = 1.5
+    linger_s: float = 2.0
+    backstop_s: int = 5
+
+
+PATIENCE = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something the call waits for, until when (epoch seconds), and for which leg."""
+
+    name: str
+    at: float
+    role: Role
+
+
+def _or(known: float | None, fallback: float) -> float:
+    return fallback if known is None else known
+
+
+def waits(call: Call, patience: Patience = PATIENCE) -> Iterator[Wait]:
+    """Everything this call waits for. Empty only when it is closed."""
+    if call.closed:
+        return
+    yield from _leg_waits(call, patience)
+    caller, callee = call.caller, call.callee
+    if not caller.live and callee.live and not callee.ending:
+        yield Wait("linger", _or(caller.ended_at, call.created_at) + patience.linger_s, Role.CALLEE)
+    if not callee.live and caller.live and not caller.ending:
+        yield Wait("linger", _or(callee.ended_at, call.created_at) + patience.linger_s, Role.CALLER)
+    if call.talking_at is not None:
+        yield Wait("max_duration", call.talking_at + call.terms.max_duration_s, Role.CALLER)
+
+
+def _leg_waits(call: Call, patience: Patience) -> Iterator[Wait]:
+    caller, callee = call.caller, call.callee
+    for leg in (caller, callee):
+        if leg.live and leg.ending_at is not None:
+            yield Wait("watchdog", leg.ending_at + patience.watchdog_s, leg.role)
+        if leg.live and leg.refused_at is not None:
+            yield Wait("verdict", leg.refused_at + patience.verdict_s, leg.role)
+    if call.outbound and caller.live and not caller.ending:
+        if caller.rank is Rank.NEW:
+            yield Wait("setup", call.created_at + patience.setup_s, Role.CALLER)
+        elif caller.rank < Rank.UP:
+            yield Wait(
+                "ring", _or(caller.dialed_at, call.created_at) + call.terms.ring_timeout_s, Role.CALLER
+            )
+        elif not call.asked:
+            yield Wait("ask", _or(caller.answered_at, call.created_at) + patience.ask_s, Role.CALLER)
+    if call.connected_at is None or not callee.live or callee.ending:
+        return
+    if callee.rank is Rank.NEW:
+        yield Wait("connect", call.connected_at + patience.connect_s, Role.CALLEE)
+    elif callee.rank < Rank.UP and call.virtual_callee:
+        yield Wait("answer", call.connected_at + patience.answer_s, Role.CALLEE)
+    elif callee.rank < Rank.UP:
+        yield Wait("ring", _or(callee.dialed_at, call.connected_at) + call.terms.ring_timeout_s, Role.CALLEE)
+    elif caller.rank < Rank.UP:
+        yield Wait("answer", _or(callee.answered_at, call.connected_at) + patience.answer_s, Role.CALLER)
+
+
+def next_deadline(call: Call, patience: Patience = PATIENCE) -> float | None:
+    """When TimerFired is due next, in epoch seconds; None only for a closed call."""
+    return min((wait.at for wait in waits(call, patience)), default=None)
