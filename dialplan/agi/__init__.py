@@ -1,1 +1,1 @@
-"""FastAGI: the one routing question Asterisk asks per call."""
+"""Answers the switch's one routing question per call over FastAGI: pure wire, one connection, the server."""

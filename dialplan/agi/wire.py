@@ -1,0 +1,298 @@
+"""FastAGI bytes to values and back, without I/O.
+
+Asterisk connects, writes ``agi_*: value`` lines and a blank line (``res_agi.c``, ``setup_env``), then
+carries out one command line at a time and writes one reply for each (``agi_handle_command``).
+``QuestionParser`` reads the first part, ``encode_set_variable`` writes the only command we use,
+``ReplyParser`` reads what comes back.
+
+Everything read here may be hostile. Parts of it are: the caller's number, name and the dialled
+digits come from a SIP message whose user part may hold any escaped byte, a line break among them.
+So a field that appears twice is rejected, and so is anything said out of turn. A verdict never
+depends on how the bytes were cut into chunks, and a rejection never carries what was received.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from telephony.errors import UnsafeValue
+from telephony.ids import CHANNEL_ID, ChannelId
+from telephony.numbers import mask, mask_text
+
+
+@dataclass(frozen=True, slots=True)
+class WireLimits:
+    """How much one side may say before it is rejected. Asterisk says about 700 bytes in 24 lines."""
+
+    total_bytes: int = 8192
+    line_bytes: int = 1024
+    lines: int = 64
+
+
+class RejectionReason(StrEnum):
+    """Why bytes from a connection were not accepted. Stable words, used as metric labels."""
+
+    TOO_LARGE = "too_large"
+    LINE_TOO_LONG = "line_too_long"
+    TOO_MANY_LINES = "too_many_lines"
+    BAD_LINE = "bad_line"
+    REPEATED_FIELD = "repeated_field"
+    MISSING_FIELD = "missing_field"
+    BAD_VALUE = "bad_value"
+    OUT_OF_TURN = "out_of_turn"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A refusal to read on. ``field`` is one of our own field names or empty, never what was received."""
+
+    reason: RejectionReason
+    field: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Question:
+    """What the switch asks once per call: this caller dialled that; where shall it go?
+
+    ``caller`` is "" when the switch knows none (it says ``unknown``) or when the outside world sent
+    something that is no number or name of a phone. ``network_script`` is the path of the ``agi://``
+    address, with its query. ``arguments`` are those of the dialplan's ``AGI()``, in order.
+    """
+
+    network_script: str
+    channel: ChannelId
+    channel_name: str
+    dialled: str
+    caller: str
+    caller_name: str
+    context: str
+    arguments: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"Question(network_script={mask_text(self.network_script)!r}, channel={self.channel!r}, "
+            f"dialled={mask(self.dialled)!r}, caller={mask(self.caller)!r}, context={self.context!r})"
+        )
+
+
+_PREFIX = b"agi_"
+_NAME = re.compile(rb"agi_[a-z0-9_]{1,40}")
+_ARGUMENT = re.compile(rb"agi_arg_([1-9][0-9]?)")
+_FIELDS = {
+    "agi_network_script": re.compile(r"[A-Za-z0-9_./?=&%+~-]{0,256}"),
+    "agi_uniqueid": CHANNEL_ID,
+    "agi_channel": re.compile(r"[\x21-\x7e]{1,255}"),
+    "agi_extension": re.compile(r"[A-Za-z0-9+*#@._-]{1,80}"),
+    "agi_context": re.compile(r"[A-Za-z0-9_-]{1,79}"),
+}
+_OUTSIDE = ("agi_callerid", "agi_calleridname")
+_WANTED = {name.encode(): name for name in (*_FIELDS, *_OUTSIDE)}
+_CALLER = re.compile(r"[A-Za-z0-9+*#@._-]{1,80}")
+_ARGUMENT_VALUE = re.compile(r"[\x20-\x7e]{0,512}")
+_CALLER_NAME_LENGTH = 80
+
+
+class QuestionParser:
+    """Reads one question, in whatever pieces it arrives.
+
+    ``feed`` answers None until the blank line, then the Question, or a Rejection as soon as one is
+    due. After that the parser is spent; ``rest`` holds what followed the blank line in the last chunk.
+    """
+
+    __slots__ = ("_arguments", "_fields", "_limits", "_lines", "_names", "_partial", "_taken", "rest")
+
+    def __init__(self, limits: WireLimits) -> None:
+        self._limits = limits
+        self._partial = b""
+        self._taken = 0
+        self._lines = 0
+        self._names: set[bytes] = set()
+        self._fields: dict[str, str] = {"agi_network_script": ""}  # not sent when the address has no path
+        self._arguments: dict[int, str] = {}
+        self.rest = b""
+
+    def feed(self, chunk: bytes) -> Question | Rejection | None:
+        """Take the next bytes. Never raises, whatever they are."""
+        room = self._limits.total_bytes - self._taken
+        within = chunk[:room]
+        self._taken += len(within)
+        verdict = self._read(within)
+        if len(chunk) > room:
+            self.rest += chunk[room:]
+            return verdict or Rejection(RejectionReason.TOO_LARGE)
+        return verdict
+
+    def _read(self, chunk: bytes) -> Question | Rejection | None:
+        held = self._partial + chunk
+        start = 0
+        while (end := held.find(b"\n", start)) >= 0:
+            if end == start:
+                self.rest = held[end + 1 :]
+                return _question(self._fields, self._arguments)
+            rejection = self._take(held[start:end])
+            if rejection is not None:
+                return rejection
+            start = end + 1
+        self._partial = held[start:]
+        if not _PREFIX.startswith(self._partial[: len(_PREFIX)]):
+            return Rejection(RejectionReason.BAD_LINE)
+        if len(self._partial) > self._limits.line_bytes:
+            return Rejection(RejectionReason.LINE_TOO_LONG)
+        return None
+
+    def _take(self, line: bytes) -> Rejection | None:
+        if not line.startswith(_PREFIX[: len(line)]):
+            return Rejection(RejectionReason.BAD_LINE)
+        if len(line) > self._limits.line_bytes:
+            return Rejection(RejectionReason.LINE_TOO_LONG)
+        self._lines += 1
+        if self._lines > self._limits.lines:
+            return Rejection(RejectionReason.TOO_MANY_LINES)
+        name, colon, value = line.partition(b": ")
+        if not colon or _NAME.fullmatch(name) is None:
+            return Rejection(RejectionReason.BAD_LINE)
+        if name in self._names:
+            return Rejection(RejectionReason.REPEATED_FIELD, _WANTED.get(name, ""))
+        self._names.add(name)
+        if (wanted := _WANTED.get(name)) is not None:
+            self._fields[wanted] = value.decode("utf-8", "replace")
+        elif (argument := _ARGUMENT.fullmatch(name)) is not None:
+            self._arguments[int(argument[1])] = value.decode("utf-8", "replace")
+        return None
+
+
+def _question(fields: dict[str, str], arguments: dict[int, str]) -> Question | Rejection:
+    """The question made of these fields, or the first reason why there is none."""
+    for name, alphabet in _FIELDS.items():
+        value = fields.get(name)
+        if value is None:
+            return Rejection(RejectionReason.MISSING_FIELD, name)
+        if alphabet.fullmatch(value) is None:
+            return Rejection(RejectionReason.BAD_VALUE, name)
+    ordered = tuple(arguments[place] for place in sorted(arguments))
+    if sorted(arguments) != list(range(1, len(arguments) + 1)):
+        return Rejection(RejectionReason.MISSING_FIELD, "agi_arg")
+    if any(_ARGUMENT_VALUE.fullmatch(value) is None for value in ordered):
+        return Rejection(RejectionReason.BAD_VALUE, "agi_arg")
+    return Question(
+        network_script=fields["agi_network_script"],
+        channel=ChannelId(fields["agi_uniqueid"]),
+        channel_name=fields["agi_channel"],
+        dialled=fields["agi_extension"],
+        caller=_caller(fields.get("agi_callerid", "")),
+        caller_name=_caller_name(fields.get("agi_calleridname", "")),
+        context=fields["agi_context"],
+        arguments=ordered,
+    )
+
+
+def _caller(text: str) -> str:
+    """The caller's number. A strange one makes the caller unknown, not the call impossible."""
+    return text if text != "unknown" and _CALLER.fullmatch(text) is not None else ""
+
+
+def _caller_name(text: str) -> str:
+    """The caller's display name, free text of the outside world: shortened, without control characters."""
+    return "" if text == "unknown" else "".join(c for c in text if c.isprintable())[:_CALLER_NAME_LENGTH]
+
+
+_VARIABLE_NAME = re.compile(r"[A-Z_]{1,79}")
+_VARIABLE_VALUE = re.compile(r"[A-Za-z0-9+*#@._:/~=,-]{0,512}")
+
+
+def encode_set_variable(name: str, value: str) -> bytes:
+    """The command line that sets one channel variable.
+
+    The alphabets leave out what Asterisk gives a meaning to: line breaks (the next command), quotes
+    and backslashes (argument splitting), ``$ { } [ ] &`` and ``|`` (substitution and dial strings).
+
+    Raises UnsafeValue for a name outside ``[A-Z_]`` or a value outside its alphabet or over 512 characters.
+    """
+    if _VARIABLE_NAME.fullmatch(name) is None:
+        raise UnsafeValue("a channel variable's name may hold only A-Z and _")
+    if _VARIABLE_VALUE.fullmatch(value) is None:
+        raise UnsafeValue(
+            "a channel variable's value has a forbidden character or is over 512 characters long"
+        )
+    return f'SET VARIABLE {name} "{value}"\n'.encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One complete reply. ``code`` is 200, 510 (unknown command), 511 (dead channel) or 520 (bad syntax);
+    ``result`` the number after ``result=``, None where there is none."""
+
+    code: int
+    result: int | None
+
+    @property
+    def done(self) -> bool:
+        """Whether SET VARIABLE took effect."""
+        return self.code == 200 and self.result == 1
+
+
+@dataclass(frozen=True, slots=True)
+class HungUp:
+    """The switch says that the caller has gone. It may come between any two lines and is no reply."""
+
+
+_RESULT_LINE = re.compile(rb"(\d{3}) result=(-?\d{1,9})(?: .*)?", re.DOTALL)
+_STATUS_LINE = re.compile(rb"(\d{3})(-| |$)", re.DOTALL)
+
+
+class ReplyParser:
+    """Reads replies and hang-up signals, in whatever pieces they arrive.
+
+    A usage reply spans lines, from ``520-…`` to ``520 …``, and is one Reply. ``feed`` answers what
+    is complete, in order; a Rejection is always the last item, and the parser is spent after it.
+    """
+
+    __slots__ = ("_limits", "_lines", "_partial", "_spanning", "_taken")
+
+    def __init__(self, limits: WireLimits) -> None:
+        self._limits = limits
+        self._partial = b""
+        self._taken = 0
+        self._lines = 0
+        self._spanning = b""
+
+    def feed(self, chunk: bytes) -> list[Reply | HungUp | Rejection]:
+        """Take the next bytes. Never raises, whatever they are."""
+        room = self._limits.total_bytes - self._taken
+        self._taken += min(len(chunk), room)
+        seen: list[Reply | HungUp | Rejection] = []
+        lines = (self._partial + chunk[:room]).split(b"\n")
+        self._partial = lines.pop()
+        for line in lines:
+            read = self._line(line)
+            if read is not None:
+                seen.append(read)
+            if isinstance(read, Rejection):
+                return seen
+        if len(self._partial) > self._limits.line_bytes:
+            seen.append(Rejection(RejectionReason.LINE_TOO_LONG))
+        elif len(chunk) > room:
+            seen.append(Rejection(RejectionReason.TOO_LARGE))
+        return seen
+
+    def _line(self, line: bytes) -> Reply | HungUp | Rejection | None:
+        self._lines += 1
+        if len(line) > self._limits.line_bytes:
+            return Rejection(RejectionReason.LINE_TOO_LONG)
+        if self._lines > self._limits.lines:
+            return Rejection(RejectionReason.TOO_MANY_LINES)
+        if line == b"HANGUP":
+            return HungUp()
+        if self._spanning and not line.startswith(self._spanning + b" "):
+            return None
+        if (result := _RESULT_LINE.fullmatch(line)) is not None:
+            return Reply(int(result[1]), int(result[2]))
+        if (status := _STATUS_LINE.match(line)) is None:
+            return Rejection(RejectionReason.BAD_LINE)
+        if status[2] == b"-":
+            self._spanning = status[1]
+            return None
+        self._spanning = b""
+        return Reply(int(status[1]), None)
