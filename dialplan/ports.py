@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dialplan.core.call import Call
+from dialplan.core.call import Call, Endpoint
 from dialplan.core.orders import Hangup, Originate, TurnTape
 from dialplan.core.record import CallEvent, Cdr
 from dialplan.core.routing import Offered, RouteFacts
-from telephony.ids import ChannelId
+from telephony.ids import CallId, ChannelId, TenantId
+from telephony.numbers import E164
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +83,43 @@ class Endings(Protocol):
     """The second source: what became of channels that ended while the gateway was away."""
 
     async def of(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Ending]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCall:
+    """An outbound call somebody with the right to do so wants. Already checked against every policy.
+
+    ``to`` is rung first, shown ``cli``; once it answers it is joined with ``far_end``. A ``Trunk``
+    endpoint with an empty trunk name takes the configured default trunk. Durations in seconds.
+    """
+
+    tenant: TenantId
+    api_key_id: str
+    to: E164
+    cli: E164
+    far_end: Endpoint
+    record: bool = False
+    ring_timeout_s: int = 60
+    max_duration_s: int = 3600
+    agent_id: str | None = None
+    webhook_url: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+class CallDesk(Protocol):
+    """What an API face may do with live calls; the director fits it.
+
+    ``place`` returns once the call is durably stored (status ``initiating``); SwitchUnavailable or
+    StorageUnavailable mean that no call was made. ``hang_up`` orders the end and waits, at most
+    ``patience_s``, until the call is closed; a call that is closed or unknown here is left alone.
+    ``turn_tape`` takes ``start``, ``stop``, ``pause``, ``resume``; Conflict when the call's state
+    forbids it; it returns when the switch has confirmed. ``live_calls`` counts a tenant's open calls.
+    """
+
+    async def place(self, wanted: PlaceCall) -> Call: ...
+
+    async def hang_up(self, call_id: CallId, *, patience_s: float = 5.0) -> None: ...
+
+    async def turn_tape(self, call_id: CallId, verb: str, *, patience_s: float = 5.0) -> Call: ...
+
+    def live_calls(self, tenant: TenantId) -> int: ...
