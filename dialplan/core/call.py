@@ -190,6 +190,7 @@ class Call:
     ring_expired: bool = False
     ended_by: Ender | None = None
     ended_why: str | None = None
+    ending_at: float | None = None
     answered_at: float | None = None
     talking_at: float | None = None
     ended_at: float | None = None

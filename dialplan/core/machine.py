@@ -64,11 +64,13 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
         case facts.TimerFired():
             call, extra = _expire(call, now, patience)
         case facts.HangupAsked(by=by, why=why):
-            call = end(call, by, why)
+            call = end(call, by, why, now)
             if call.subject.rank < Rank.UP:
                 call = replace(call, cancel_asked=True)
         case facts.Asked():
-            call = replace(call, asked=True)
+            # Only an answered caller that we dialled gets to ask: the question itself is evidence.
+            caller = _answer(call.caller, now) if call.outbound else call.caller
+            call = replace(call.with_leg(caller), asked=True)
         case _:
             extra = _orphan(call, fact)
             call = _lift(call, fact, now)
@@ -78,28 +80,34 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
     return call, (*extra, *more)
 
 
-def end(call: Call, by: Ender, why: str) -> Call:
+def end(call: Call, by: Ender, why: str, now: float) -> Call:
     """Decide that the call shall end. The first decision stands; the joint rules carry it out."""
     if call.ended_by is not None:
         return call
-    return replace(call, ended_by=by, ended_why=why)
+    return replace(call, ended_by=by, ended_why=why, ending_at=now)
 
 
 def _orphan(call: Call, fact: facts.Fact) -> tuple[orders.Order, ...]:
     """A channel that appears for a leg that is over must not live on."""
     if isinstance(fact, facts.Dialed) and fact.channel is not None:
         leg = call.leg(fact.role)
-        if not leg.live and leg.channel != fact.channel:
+        unwanted = fact.role is Role.CALLEE and call.virtual_callee
+        if (unwanted or not leg.live) and leg.channel != fact.channel:
             return (orders.Hangup(fact.role, fact.channel, Cause.NORMAL_CLEARING),)
     return ()
 
 
+_CHANNEL_FACTS = facts.Rang | facts.Answered | facts.EndRequested | facts.HungUp | facts.SeenLive
+
+
 def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
-    """Apply a fact about one leg."""
+    """Apply a fact about one leg. Only a leg with a channel can ring, answer or hang up."""
+    if isinstance(fact, _CHANNEL_FACTS) and call.leg(fact.role).channel is None:
+        return call
     match fact:
         case facts.Dialed(role=role, channel=channel):
             leg = call.leg(role)
-            if leg.rank >= Rank.DIALING:
+            if leg.rank >= Rank.DIALING or (role is Role.CALLEE and call.virtual_callee):
                 return call
             return call.with_leg(
                 replace(leg, rank=Rank.DIALING, channel=channel or leg.channel, dialed_at=now)
@@ -118,9 +126,9 @@ def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
         case facts.EndRequested(role=role):
             # A refused INVITE also "requests" the end; only an answered party hangs up.
             if call.leg(role).rank is Rank.UP:
-                return end(call, Ender.CALLER if role is Role.CALLER else Ender.CALLEE, "hangup")
+                return end(call, Ender.CALLER if role is Role.CALLER else Ender.CALLEE, "hangup", now)
             if role is Role.CALLER and not call.outbound:
-                return end(call, Ender.CALLER, "caller_gave_up")
+                return end(call, Ender.CALLER, "caller_gave_up", now)
             return call
         case facts.HungUp(role=role, cause=cause, sip=sip):
             return _hung_up(call, call.leg(role), cause, sip, now)
@@ -131,7 +139,7 @@ def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
             if answered:
                 leg = _answer(leg, now)
             call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, cause=cause, lost=why))
-            return end(call, Ender.SWITCH, why)
+            return end(call, Ender.SWITCH, why, now)
         case facts.OriginateFailed(reason=why) if call.outbound:
             leg = call.caller
             if not leg.live or leg.rank is Rank.UP or leg.refused_at is not None:
@@ -142,7 +150,7 @@ def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
             if leg.rank is not Rank.NEW:
                 return call
             call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, lost=why))
-            return end(call, Ender.GATEWAY, why)
+            return end(call, Ender.GATEWAY, why, now)
     return call
 
 
@@ -173,9 +181,9 @@ def _hung_up(call: Call, leg: Leg, cause: int | None, sip: int | None, now: floa
     if leg.role is Role.CALLER and call.ended_by is None:
         route = call.route
         if isinstance(route, Connect) and isinstance(route.endpoint, Announcement) and leg.rank is Rank.UP:
-            return end(call, Ender.GATEWAY, "announcement_finished")
+            return end(call, Ender.GATEWAY, "announcement_finished", now)
         if isinstance(route, Reject) and not call.outbound:
-            return end(call, Ender.GATEWAY, route.reason)
+            return end(call, Ender.GATEWAY, route.reason, now)
     return call
 
 
@@ -202,15 +210,15 @@ def _overdue(call: Call, wait: Wait, now: float) -> Step:
             if leg is call.subject:
                 call = replace(call, ring_expired=True)
             elif call.ended_by is None:
-                call = end(call, Ender.GATEWAY, "connect_no_answer")
+                call = end(call, Ender.GATEWAY, "connect_no_answer", now)
             return _hang_up(call, call.leg(wait.role), Cause.NO_ANSWER, now)
         case "linger":
             return _hang_up(call, leg, outcome.cause_towards(call, wait.role), now)
         case "setup":
-            call = end(call, Ender.GATEWAY, "switch_silent")
+            call = end(call, Ender.GATEWAY, "switch_silent", now)
             return _hang_up(call, leg, Cause.NORMAL_CLEARING, now)
         case name:
-            return end(call, Ender.GATEWAY, _OVERDUE_REASON[name]), ()
+            return end(call, Ender.GATEWAY, _OVERDUE_REASON[name], now), ()
 
 
 _OVERDUE_REASON = {
@@ -256,9 +264,9 @@ def _reply(call: Call, now: float) -> Step:
     tape_id = ""
     if isinstance(route, Connect) and call.terms.record:
         call, tape_id = tapes.load(call)
-    if isinstance(route, Reject):
+    if call.callee.rank is Rank.NEW and isinstance(route, Reject):
         call = call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now))
-    elif call.virtual_callee:
+    elif call.callee.rank is Rank.NEW and call.virtual_callee:
         call = call.with_leg(replace(call.callee, rank=Rank.DIALING, dialed_at=now))
     terms = call.terms
     return call, (

@@ -42,32 +42,44 @@ def waits(call: Call, patience: Patience = PATIENCE) -> Iterator[Wait]:
     """Everything this call waits for. Empty only when it is closed."""
     if call.closed:
         return
-    yield from _leg_waits(call, patience)
-    caller, callee = call.caller, call.callee
-    if not caller.live and callee.live and not callee.ending:
-        yield Wait("linger", _or(caller.ended_at, call.created_at) + patience.linger_s, Role.CALLEE)
-    if not callee.live and caller.live and not caller.ending:
-        yield Wait("linger", _or(callee.ended_at, call.created_at) + patience.linger_s, Role.CALLER)
-    if call.talking_at is not None:
-        yield Wait("max_duration", call.talking_at + call.terms.max_duration_s, Role.CALLER)
-
-
-def _leg_waits(call: Call, patience: Patience) -> Iterator[Wait]:
-    caller, callee = call.caller, call.callee
-    for leg in (caller, callee):
+    for leg in (call.caller, call.callee):
         if leg.live and leg.ending_at is not None:
             yield Wait("watchdog", leg.ending_at + patience.watchdog_s, leg.role)
         if leg.live and leg.refused_at is not None:
             yield Wait("verdict", leg.refused_at + patience.verdict_s, leg.role)
-    if call.outbound and caller.live and not caller.ending:
-        if caller.rank is Rank.NEW:
-            yield Wait("setup", call.created_at + patience.setup_s, Role.CALLER)
-        elif caller.rank < Rank.UP:
-            yield Wait(
-                "ring", _or(caller.dialed_at, call.created_at) + call.terms.ring_timeout_s, Role.CALLER
-            )
-        elif not call.asked:
-            yield Wait("ask", _or(caller.answered_at, call.created_at) + patience.ask_s, Role.CALLER)
+    if call.outbound and call.caller.rank is Rank.NEW and not call.caller.ending:
+        yield Wait("setup", call.created_at + patience.setup_s, Role.CALLER)
+    yield from _linger_waits(call, patience)
+    if call.ended_by is None:
+        yield from _caller_waits(call, patience)
+        yield from _callee_waits(call, patience)
+
+
+def _linger_waits(call: Call, patience: Patience) -> Iterator[Wait]:
+    """The end is decided, or one leg has gone: the switch takes the rest down by itself, or we do."""
+    for leg, other in ((call.caller, call.callee), (call.callee, call.caller)):
+        if not leg.live or leg.ending or leg.channel is None or leg.rank is Rank.NEW:
+            continue
+        if call.ending_at is not None:
+            yield Wait("linger", call.ending_at + patience.linger_s, leg.role)
+        elif not other.live:
+            yield Wait("linger", _or(other.ended_at, call.created_at) + patience.linger_s, leg.role)
+
+
+def _caller_waits(call: Call, patience: Patience) -> Iterator[Wait]:
+    caller = call.caller
+    if call.talking_at is not None:
+        yield Wait("max_duration", call.talking_at + call.terms.max_duration_s, Role.CALLER)
+    if not call.outbound or not caller.live or caller.ending or caller.rank is Rank.NEW:
+        return
+    if caller.rank < Rank.UP:
+        yield Wait("ring", _or(caller.dialed_at, call.created_at) + call.terms.ring_timeout_s, Role.CALLER)
+    elif not call.asked:
+        yield Wait("ask", _or(caller.answered_at, call.created_at) + patience.ask_s, Role.CALLER)
+
+
+def _callee_waits(call: Call, patience: Patience) -> Iterator[Wait]:
+    caller, callee = call.caller, call.callee
     if call.connected_at is None or not callee.live or callee.ending:
         return
     if callee.rank is Rank.NEW:

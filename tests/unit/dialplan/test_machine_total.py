@@ -1,0 +1,276 @@
+"""The call machine explored exhaustively: every reachable state, every fact, every order of arrival."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations, permutations
+
+import pytest
+
+from dialplan.core import facts, orders
+from dialplan.core.call import (
+    Announcement,
+    Call,
+    Connect,
+    Direction,
+    Ender,
+    HoldMusic,
+    Leg,
+    Phone,
+    Rank,
+    Reject,
+    Role,
+    Route,
+    Terms,
+    Trunk,
+)
+from dialplan.core.machine import begin_inbound, begin_outbound, step
+from dialplan.core.waits import next_deadline
+from telephony.causes import CallStatus
+from telephony.ids import CallId, ChannelId, LegId, TenantId
+from telephony.numbers import E164
+
+pytestmark = pytest.mark.unit
+
+A, B = Role.CALLER, Role.CALLEE
+NOW = 1000.0
+CLI = E164("+12025550100")
+ROUTES: dict[str, Route] = {
+    "trunk": Connect(Trunk(E164("+14155552671"), "carrier"), CLI),
+    "phone": Connect(Phone("alice"), CLI),
+    "announcement": Connect(Announcement("var/hello")),
+    "hold": Connect(HoldMusic()),
+    "reject": Reject(17, "line_busy"),
+}
+INPUTS: tuple[facts.Fact, ...] = (
+    facts.Dialed(A),
+    facts.Dialed(B, ChannelId("b-1")),
+    facts.Rang(A),
+    facts.Rang(B),
+    facts.Answered(A),
+    facts.Answered(B),
+    facts.EndRequested(A),
+    facts.EndRequested(B),
+    facts.HungUp(A, 16),
+    facts.HungUp(A, 17, 486),
+    facts.HungUp(B, 16),
+    facts.HungUp(B, 17, 486),
+    facts.OriginateFailed("0"),
+    facts.OrderFailed(A, "switch_unavailable"),
+    facts.Vanished(A, "switch_restarted"),
+    facts.Vanished(B, "switch_restarted"),
+    facts.Vanished(B, "gateway_was_away", answered=True),
+    facts.SeenLive(A, up=False),
+    facts.SeenLive(A, up=True),
+    facts.SeenLive(B, up=True),
+    facts.Asked(),
+    facts.HangupAsked(Ender.API, "hangup"),
+    facts.TimerFired(),
+)
+
+
+def new_call(direction: Direction, route: Route, *, record: bool = False) -> Call:
+    outbound = direction is Direction.OUTBOUND
+    return Call(
+        id=CallId("call_01"),
+        terms=Terms(TenantId("ten_1"), direction, "+14155552671", "+12025550100", record=record),
+        created_at=NOW,
+        caller=Leg(LegId("leg_a"), A, Rank.NEW if outbound else Rank.DIALING, ChannelId("a-1")),
+        callee=Leg(LegId("leg_b"), B),
+        route=route,
+    )
+
+
+def beginnings() -> Iterator[tuple[str, Call, tuple[orders.Order, ...]]]:
+    for name, route in ROUTES.items():
+        for record in (False, True):
+            if not isinstance(route, Reject):
+                call = new_call(Direction.OUTBOUND, route, record=record)
+                yield (f"out-{name}-{record}", *begin_outbound(call, Trunk(CLI, "carrier"), CLI))
+            call = new_call(Direction.INBOUND, route, record=record)
+            yield (f"in-{name}-{record}", *begin_inbound(call, NOW))
+
+
+def shape(call: Call) -> Call:
+    """The call without what only counts or tells time, so that equal situations are one state."""
+
+    def when(at: float | None) -> float | None:
+        return None if at is None else 1.0
+
+    def flat(leg: Leg) -> Leg:
+        return replace(
+            leg,
+            dialed_at=None,
+            rang_at=None,
+            answered_at=when(leg.answered_at),
+            ended_at=None,
+            ending_at=when(leg.ending_at),
+            refused_at=when(leg.refused_at),
+            refused_why=None,
+            cause=None,
+            sip=None,
+            lost=None,
+        )
+
+    return replace(
+        call,
+        caller=flat(call.caller),
+        callee=flat(call.callee),
+        connected_at=when(call.connected_at),
+        answered_at=when(call.answered_at),
+        talking_at=when(call.talking_at),
+        ended_at=when(call.ended_at),
+        ending_at=None,
+        ended_by=None if call.ended_by is None else ENDER_CLASS.get(call.ended_by, Ender.GATEWAY),
+        ended_why=None,
+        termination=None,
+        status=CallStatus.FAILED if call.closed else call.status,
+        sequence=0,
+        late_facts=0,
+        tapes=(),
+    )
+
+
+ENDER_CLASS = {Ender.CALLER: Ender.CALLER, Ender.CALLEE: Ender.CALLER}
+"""The joint rules tell only two kinds apart: a party hung up, or somebody else decided."""
+
+
+def check_step(before: Call, fact: facts.Fact, after: Call, out: tuple[orders.Order, ...]) -> None:
+    assert after.status.rank >= before.status.rank
+    assert after.caller.rank >= before.caller.rank
+    assert after.callee.rank >= before.callee.rank
+    published = [o for o in out if isinstance(o, orders.Publish)]
+    assert [p.sequence for p in published] == list(range(before.sequence + 1, after.sequence + 1))
+    finals = [p for p in published if p.type.removeprefix("call.") in FINALS]
+    closes = [o for o in out if isinstance(o, orders.CloseCall)]
+    assert len(closes) == len(finals) == int(after.closed and not before.closed)
+    replies = [o for o in out if isinstance(o, orders.Reply)]
+    assert len(replies) == int(before.connected_at is None and after.connected_at is not None)
+    assert sum(isinstance(o, orders.Originate) for o in out) == 0
+    for order in out:
+        if isinstance(order, orders.Hangup):
+            leg = before.leg(order.role)
+            unwanted = before.virtual_callee or not leg.live
+            orphan = isinstance(fact, facts.Dialed) and order.channel != leg.channel and unwanted
+            reordered = isinstance(fact, facts.SeenLive)
+            assert orphan or (leg.live and (not leg.ending or reordered)), (fact, order)
+    assert after.closed == (next_deadline(after) is None)
+    if after.closed:
+        assert after.termination is not None
+        assert after.status.final
+        assert not after.caller.live
+        assert not after.callee.live
+        if after.answered_at is not None:
+            assert after.status is CallStatus.COMPLETED
+        else:
+            assert after.status is not CallStatus.COMPLETED
+
+
+FINALS = {str(status) for status in CallStatus if status.final}
+
+
+def due(call: Call) -> float:
+    at = next_deadline(call)
+    return NOW if at is None else at
+
+
+def closes_by_timers_alone(call: Call) -> Call:
+    for _ in range(12):
+        if call.closed:
+            return call
+        now = due(call)
+        after, out = step(call, facts.TimerFired(), now)
+        check_step(call, facts.TimerFired(), after, out)
+        call = after
+    raise AssertionError(f"still open with the switch silent: {call}")
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "first"), list(beginnings()), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_every_state_answers_every_fact_and_ends(
+    name: str, start: Call, first: tuple[orders.Order, ...]
+) -> None:
+    seen = {shape(start)}
+    todo = deque([start])
+    steps = 0
+    while todo:
+        call = todo.popleft()
+        closes_by_timers_alone(call)
+        for fact in INPUTS:
+            now = due(call) if isinstance(fact, facts.TimerFired) else NOW + 1
+            after, out = step(call, fact, now)
+            check_step(call, fact, after, out)
+            steps += 1
+            if shape(after) not in seen:
+                seen.add(shape(after))
+                todo.append(after)
+    assert len(seen) > (15 if "reject" in name else 40)
+    assert steps == len(seen) * len(INPUTS)
+
+
+def run(call: Call, sequence: tuple[facts.Fact, ...]) -> tuple[Call, list[orders.Order]]:
+    out: list[orders.Order] = []
+    for fact in sequence:
+        call, more = step(call, fact, NOW + 1)
+        out.extend(more)
+    return call, out
+
+
+def test_all_orders_of_an_answered_calls_facts_agree() -> None:
+    call, _ = begin_inbound(new_call(Direction.INBOUND, ROUTES["trunk"]), NOW)
+    call, _ = run(call, (facts.Dialed(B, ChannelId("b-1")),))
+    arrivals = (facts.Rang(B), facts.Answered(B), facts.Answered(A), facts.Dialed(B, ChannelId("b-1")))
+    ends = set()
+    for order in permutations(arrivals):
+        after, _ = run(call, order)
+        assert after.status is CallStatus.IN_PROGRESS
+        assert after.talking_at is not None
+        ends.add((after.status, after.caller.rank, after.callee.rank))
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize("ender", [A, B])
+def test_all_orders_with_the_hangups_close_exactly_once_as_completed(ender: Role) -> None:
+    call, _ = begin_inbound(new_call(Direction.INBOUND, ROUTES["trunk"]), NOW)
+    call, _ = run(call, (facts.Dialed(B, ChannelId("b-1")),))
+    # A leg's own events keep their order in AMI; between the legs any interleaving may arrive.
+    a = [facts.Answered(A), facts.HungUp(A, 16)]
+    b = [facts.Rang(B), facts.Answered(B), facts.HungUp(B, 16)]
+    (a if ender is A else b).insert(-1, facts.EndRequested(ender))
+    interleavings = list(combinations(range(6), len(a)))
+    assert len(interleavings) == (20 if ender is A else 15)
+    for places in interleavings:
+        ia, ib = iter(a), iter(b)
+        after, out = run(call, tuple(next(ia) if at in places else next(ib) for at in range(6)))
+        assert sum(isinstance(o, orders.CloseCall) for o in out) == 1
+        assert after.status is CallStatus.COMPLETED
+        assert str(after.termination) == f"success/hangup_by_{ender}"
+
+
+def test_a_channel_that_appears_after_the_end_is_hung_up() -> None:
+    call, _ = begin_inbound(new_call(Direction.INBOUND, ROUTES["trunk"]), NOW)
+    call, _ = run(call, (facts.EndRequested(A), facts.HungUp(A, 16)))
+    assert call.status is CallStatus.CANCELLED
+    _, out = step(call, facts.Dialed(B, ChannelId("b-late")), NOW + 2)
+    assert out == (orders.Hangup(B, ChannelId("b-late"), 16),)
+
+
+def test_a_cancel_waits_for_the_channel_before_it_hangs_up() -> None:
+    call, _ = begin_outbound(new_call(Direction.OUTBOUND, ROUTES["hold"]), Trunk(CLI, "carrier"), CLI)
+    call, out = run(call, (facts.HangupAsked(Ender.API, "hangup"),))
+    assert not any(isinstance(o, orders.Hangup) for o in out)
+    call, out = run(call, (facts.Dialed(A),))
+    assert orders.Hangup(A, ChannelId("a-1"), 16) in out
+    call, _ = run(call, (facts.HungUp(A, 16, 487),))
+    assert call.status is CallStatus.CANCELLED
+
+
+def test_an_answer_that_beats_the_cancel_is_told() -> None:
+    call, _ = begin_outbound(new_call(Direction.OUTBOUND, ROUTES["hold"]), Trunk(CLI, "carrier"), CLI)
+    call, _ = run(call, (facts.Dialed(A), facts.Rang(A), facts.HangupAsked(Ender.API, "hangup")))
+    call, _ = run(call, (facts.Answered(A), facts.HungUp(A, 16)))
+    assert call.status is CallStatus.COMPLETED
+    assert str(call.termination) == "success/hangup_by_api"
