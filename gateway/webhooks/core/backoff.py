@@ -23,7 +23,7 @@ THROTTLE_S: Final = 5.0
 """How long a receiver that asks for less (429, 502, 504) is left alone when it names no time."""
 MAX_PAUSE_S: Final = 900.0
 """No answer silences a whole receiver for longer than this; the one delivery may wait longer."""
-DISABLE_AFTER_MS: Final = 5 * 86_400 * 1_000
+DISABLE_AFTER_S: Final = 5 * 86_400.0
 """An endpoint that has known nothing but failure for this long is switched off."""
 GONE: Final = 410
 _THROTTLING = frozenset({429, 502, 504})
@@ -74,11 +74,12 @@ class GiveUp:
 Verdict = Delivered | TryAgain | GiveUp
 
 
-def judge(answer: Answer, attempts: int, now_ms: int, chance: float) -> Verdict:
+def judge(answer: Answer, attempts: int, now: float, chance: float) -> Verdict:
     """What follows from an answer.
 
-    ``attempts`` counts this one too; ``chance`` in [0, 1) is the jitter's throw of the dice. A receiver
-    ends a delivery for good with 410, or with the header ``webhook-delivery: abort-message``.
+    ``attempts`` counts this one too; ``now`` is seconds since 1970; ``chance`` in [0, 1) is the throw
+    of the dice for jitter. A receiver ends a delivery for good with 410, or with the header
+    ``webhook-delivery: abort-message``.
     """
     if isinstance(answer, NoReply):
         if answer.kind == "refused":
@@ -90,7 +91,7 @@ def judge(answer: Answer, attempts: int, now_ms: int, chance: float) -> Verdict:
         return GiveUp("gone", endpoint_gone=True)
     if answer.headers.get("webhook-delivery", "").strip().lower() == "abort-message":
         return GiveUp("aborted")
-    asked = retry_after_s(answer.headers.get("retry-after", ""), now_ms)
+    asked = retry_after_s(answer.headers.get("retry-after", ""), now)
     pause = 0.0
     if answer.status in _THROTTLING or asked > 0:
         pause = min(asked or THROTTLE_S, MAX_PAUSE_S)
@@ -104,7 +105,7 @@ def is_strain(answer: Answer) -> bool:
     return answer.status in _STRAINED
 
 
-def retry_after_s(header: str, now_ms: int) -> float:
+def retry_after_s(header: str, now: float) -> float:
     """Seconds a ``Retry-After`` asks for (RFC 9110 §10.2.3: a number or a date); 0 if absent or senseless."""
     text = header.strip()
     if text.isascii() and text.isdigit():
@@ -115,7 +116,7 @@ def retry_after_s(header: str, now_ms: int) -> float:
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, moment.timestamp() - now_ms / 1_000), float(MAX_RETRY_AFTER_S))
+    return min(max(0.0, moment.timestamp() - now), float(MAX_RETRY_AFTER_S))
 
 
 def delay_s(attempts: int, chance: float) -> float | None:
@@ -125,9 +126,9 @@ def delay_s(attempts: int, chance: float) -> float | None:
     return SCHEDULE_S[attempts] * (1.0 - JITTER + 2.0 * JITTER * chance)
 
 
-def is_beyond_hope(failing_since_ms: int, now_ms: int) -> bool:
+def is_beyond_hope(failing_since: float, now: float) -> bool:
     """Whether an endpoint that has failed without a success since then must be switched off."""
-    return now_ms - failing_since_ms >= DISABLE_AFTER_MS
+    return now - failing_since >= DISABLE_AFTER_S
 
 
 def describe(answer: Answer) -> str:

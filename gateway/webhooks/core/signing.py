@@ -83,10 +83,10 @@ def verify_devotel(secret: str, header: str, body: bytes, now_s: int) -> bool:
 
 
 def secrets_in_force(
-    current: str, previous: str | None, previous_until_ms: int | None, now_ms: int
+    current: str, previous: str | None, previous_until: float | None, now: float
 ) -> tuple[str, ...]:
     """The secrets to sign with now: the current one, and the previous one until its overlap ends."""
-    if previous is None or previous_until_ms is None or now_ms >= previous_until_ms:
+    if previous is None or previous_until is None or now >= previous_until:
         return (current,)
     return (current, previous)
 
