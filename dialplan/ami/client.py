@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 from panoramisk.utils import IdGenerator
@@ -344,7 +344,8 @@ class AmiLink:
         self, connection: Connection, wanted: asyncio.Future[None], deadline_s: float, late: DownReason
     ) -> None:
         """Wait for ``wanted``; ``_Lost`` if the connection ends or ``deadline_s`` seconds pass first."""
-        await asyncio.wait({wanted, connection.lost}, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {wanted, connection.lost}
+        await asyncio.wait(ends, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
         if not wanted.done() or connection.lost.done():
             self._give_up(connection, Loss(late, f"nothing within {deadline_s:g} s"), None)
 

@@ -1,0 +1,99 @@
+"""Orders to AMI actions: the director's Switch over a control link and a recording link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dialplan.ami.client import AmiLink
+from dialplan.ami.message import Message
+from dialplan.ami.wire import AmiAction, caller_id, dial_endpoint, dial_through
+from dialplan.core.call import Endpoint, Phone, Trunk
+from dialplan.core.orders import Hangup, Originate, TurnTape
+from dialplan.ports import LiveChannel
+from telephony.errors import UnsafeValue
+from telephony.ids import CHANNEL_ID, ChannelId
+
+CONTEXT, EXTENSION = "patchbay", "outbound"
+
+
+class AmiSwitch:
+    """Fits ``dialplan.ports.Switch``. ``recordings_dir`` is the switch's own path of that folder."""
+
+    def __init__(
+        self, control: AmiLink, recording: AmiLink, *, recordings_dir: str, deadline_s: float = 3.0
+    ) -> None:
+        self._control = control
+        self._recording = recording
+        self._recordings_dir = recordings_dir.rstrip("/")
+        self._deadline_s = deadline_s
+
+    @property
+    def ready(self) -> bool:
+        """Whether an order given now can be sent."""
+        return self._control.is_up
+
+    async def originate(self, order: Originate) -> None:
+        """Ring a far end; resolves when the switch has queued it, not when somebody answers."""
+        await self._act(
+            AmiAction(
+                "Originate",
+                (
+                    ("Channel", dial_string(order.endpoint)),
+                    ("ChannelId", order.channel),
+                    ("Context", CONTEXT),
+                    ("Exten", EXTENSION),
+                    ("Priority", "1"),
+                    ("Timeout", str(order.backstop_s * 1000)),
+                    ("CallerID", caller_id(order.cli.reveal())),
+                    ("Async", "true"),
+                ),
+            )
+        )
+
+    async def hang_up(self, order: Hangup) -> None:
+        """Soft hang-up by Uniqueid; a channel that is gone already raises SwitchRefused."""
+        fields = (("Channel", order.channel), ("Cause", str(order.cause)))
+        await self._act(AmiAction("Hangup", fields))
+
+    async def turn_tape(self, order: TurnTape) -> None:
+        """Start, stop, pause or resume the recording on a channel."""
+        channel = ("Channel", order.channel)
+        match order.verb:
+            case "start":
+                path = f"{self._recordings_dir}/{order.tape_id}.raw"
+                action = AmiAction("MixMonitor", (channel, ("File", path), ("Options", "D")))
+            case "stop":
+                action = AmiAction("StopMixMonitor", (channel,))
+            case "pause" | "resume":
+                state = "1" if order.verb == "pause" else "0"
+                fields = (channel, ("Direction", "both"), ("State", state))
+                action = AmiAction("MixMonitorMute", fields)
+            case _:
+                raise UnsafeValue("not a verb of recordings")
+        await self._recording.act(action, deadline_s=self._deadline_s)
+
+    async def live_channels(self) -> Sequence[LiveChannel]:
+        """Every channel the switch has now."""
+        rows = await self._control.listing(AmiAction("CoreShowChannels"), deadline_s=10.0)
+        return [row for row in map(_live, rows) if row is not None]
+
+    async def _act(self, action: AmiAction) -> Message:
+        return await self._control.act(action, deadline_s=self._deadline_s)
+
+
+def dial_string(endpoint: Endpoint) -> str:
+    """What Asterisk dials to reach a far end that has a channel of its own."""
+    match endpoint:
+        case Trunk(number=number, trunk=trunk):
+            return dial_through(number.reveal(), trunk)
+        case Phone(name=name):
+            return dial_endpoint(name)
+    raise UnsafeValue("a prompt or hold music cannot be dialled")
+
+
+def _live(row: Message) -> LiveChannel | None:
+    channel, linked = row.get("Uniqueid"), row.get("Linkedid")
+    if row.name != "CoreShowChannel" or not CHANNEL_ID.fullmatch(channel):
+        return None
+    up = row.get("ChannelState") == "6"
+    return LiveChannel(ChannelId(channel), ChannelId(linked or channel), up, row.get("Application"))
