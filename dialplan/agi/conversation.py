@@ -41,7 +41,7 @@ class AgiLimits:
     budget_s: float = 0.25
     reply_s: float = 0.5
     loopback_only: bool = True
-    backlog: int = 1024
+    backlog: int = 4096
     wire: WireLimits = field(default_factory=WireLimits)
 
 
@@ -124,7 +124,7 @@ class Conversation(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        refused = self._board.admit(self, str(peer[0]) if peer else "")
+        refused = self._board.admit(self, str(peer[0])) if peer else Refused.CLOSED_EARLY
         if refused is not None:
             self.refuse(refused)
             return

@@ -8,6 +8,7 @@ be answered is closed without setting the variable, for the dialplan's fallback 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ from telephony.ids import ChannelId
 __all__ = ["AgiLimits", "AgiServer"]
 
 _CLOSING_S = 1.0
+_ACCEPTS_AT_ONCE = 128
 
 
 class AgiServer:
@@ -42,12 +44,20 @@ class AgiServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port (port 0 asks for any free one). OSError when it is taken."""
+        """Listen on this address, and return the port (port 0 asks for any free one).
+
+        Raises OSError when the port is taken or the address is not ours.
+        """
         loop = asyncio.get_running_loop()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family)
         self._server = await loop.create_server(
-            lambda: Conversation(self._board, loop), host, port, backlog=self._board.limits.backlog
+            lambda: Conversation(self._board, loop), sock=listener, backlog=_ACCEPTS_AT_ONCE
         )
-        return int(self._server.sockets[0].getsockname()[1])
+        # asyncio takes one number for two things. Few accepts at once let questions be read between
+        # them; a long queue in the kernel keeps a flood from losing the switch's SYN, which costs a second.
+        listener.listen(self._board.limits.backlog)
+        return int(listener.getsockname()[1])
 
     async def stop(self, drain_s: float) -> None:
         """Take no new connections, let asked questions finish for ``drain_s`` seconds, close the rest."""
