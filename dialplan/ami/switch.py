@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dialplan.ami.client import AmiLink
+from dialplan.ami.client import AmiLink, LinkState
 from dialplan.ami.message import Message
 from dialplan.ami.wire import AmiAction, caller_id, dial_endpoint, dial_through
 from dialplan.core.call import Endpoint, Phone, Trunk
@@ -30,7 +30,7 @@ class AmiSwitch:
     @property
     def ready(self) -> bool:
         """Whether an order given now can be sent."""
-        return self._control.is_up
+        return self._control.state is LinkState.UP
 
     async def originate(self, order: Originate) -> None:
         """Ring a far end; resolves when the switch has queued it, not when somebody answers."""

@@ -1,0 +1,342 @@
+"""The director: every live call, who is who in the switch, and the one routing question.
+
+It holds no rules of its own: facts go to the call they belong to, the call's machine decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from dialplan import reconcile
+from dialplan.core import facts, orders
+from dialplan.core.call import Call, Direction, Ender, Leg, Rank, Reject, Role, Terms, Trunk
+from dialplan.core.heard import Heard, What, as_fact
+from dialplan.core.machine import begin_inbound, begin_outbound
+from dialplan.core.routing import Offered
+from dialplan.life import Life, Surroundings, story
+from dialplan.ports import Archive, CallStore, Endings, PlaceCall, RouteBook, Switch
+from telephony.causes import Cause
+from telephony.errors import Conflict, NotFound, SwitchUnavailable
+from telephony.ids import CallId, ChannelId, LegId, TenantId
+
+_log = structlog.get_logger("dialplan.director")
+_EARLY_LIMIT = 4096
+_ENDED_LIMIT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside that the director needs."""
+
+    switch: Switch
+    store: CallStore
+    book: RouteBook
+    archive: Archive
+    endings: Endings
+    now: Callable[[], float]
+    """Epoch seconds that never go back."""
+    new_id: Callable[[str], str]
+    """A fresh id with this prefix, e.g. ``new_id("call")``."""
+    default_trunk: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counters for the metrics page."""
+
+    placed: int = 0
+    offered: int = 0
+    turned_away: int = 0
+    orphans: int = 0
+    reconciled: int = 0
+    ended: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    late_facts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a channel belongs."""
+
+    life: Life
+    role: Role
+
+
+class Director:
+    """Fits ``dialplan.ports.CallDesk`` and answers the routing question."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._around = Surroundings(ports.switch, ports.store, ports.archive, ports.now, self._reply)
+        self._lives: dict[CallId, Life] = {}
+        self._places: dict[ChannelId, _Place] = {}
+        self._early: OrderedDict[ChannelId, list[Heard]] = OrderedDict()
+        self._ended: OrderedDict[ChannelId, CallId] = OrderedDict()
+        self._questions: dict[CallId, asyncio.Future[orders.Reply]] = {}
+        self._open: Counter[TenantId] = Counter()
+        self._background: set[asyncio.Task[None]] = set()
+        self.tally = Tally()
+
+    # ------------------------------------------------------------ what an API face may do
+
+    async def place(self, wanted: PlaceCall) -> Call:
+        """Store a new outbound call, then ring it. Raises before anything is made when it cannot be."""
+        if not self._ports.switch.ready:
+            raise SwitchUnavailable
+        call = self._new_outbound(wanted)
+        endpoint = Trunk(wanted.to, self._ports.default_trunk)
+        call, out = begin_outbound(call, endpoint, wanted.cli)
+        events, _ = story(call, out)
+        life = self._enter(call)
+        try:
+            await self._ports.store.append(call, events, None)
+        except BaseException:
+            self._leave(life)
+            raise
+        self.tally.placed += 1
+        life.start([order for order in out if not isinstance(order, orders.Publish)])
+        return call
+
+    async def hang_up(self, call_id: CallId, *, patience_s: float = 5.0) -> None:
+        """Order the end and wait for it; a call that is closed or unknown here is left alone."""
+        life = self._lives.get(call_id)
+        if life is None or life.call.closed:
+            return
+        if not self._ports.switch.ready:
+            raise SwitchUnavailable
+        life.post(facts.HangupAsked(Ender.API, "hangup"))
+        await life.until(lambda call: call.closed, patience_s)
+
+    async def turn_tape(self, call_id: CallId, verb: str, *, patience_s: float = 5.0) -> Call:
+        """Start, stop, pause or resume a recording; returns when the switch has confirmed."""
+        life = self._lives.get(call_id)
+        if life is None:
+            raise NotFound("the call is not live")
+        reconcile.check_tape(life.call, verb)
+        life.post(facts.TapeAsked(verb))
+        if not await life.until(reconcile.tape_turned(life.call, verb), patience_s):
+            raise Conflict("the switch did not confirm in time", code="RECORDING_NOT_CONFIRMED")
+        return life.call
+
+    def live_calls(self, tenant: TenantId) -> int:
+        """How many calls of this tenant are open."""
+        return self._open[tenant]
+
+    def live(self, call_id: CallId) -> Call | None:
+        """The call as it stands, while it is open here."""
+        life = self._lives.get(call_id)
+        return None if life is None else life.call
+
+    # ------------------------------------------------------------ the routing question
+
+    async def answer(self, offered: Offered) -> orders.Reply | int:
+        """Where to take this channel: the Reply order, or the Q.850 cause to turn it away with.
+
+        Cancellation (the asker's budget is over) leaves the call to its own deadlines.
+        """
+        place = self._places.get(offered.channel)
+        if place is not None:
+            return await self._answer_known(place)
+        known = self._ports.book.facts_for(offered)
+        if known.tenant is None or known.route is None:
+            self.tally.turned_away += 1
+            return Cause.UNALLOCATED
+        call = Call(
+            id=CallId(self._ports.new_id("call")),
+            terms=Terms(
+                tenant=known.tenant,
+                direction=Direction.INBOUND,
+                to_number=offered.dialled,
+                from_number=offered.caller,
+                ring_timeout_s=known.ring_timeout_s,
+                max_duration_s=known.max_duration_s,
+                record=known.record and not isinstance(known.route, Reject),
+                webhook_url=known.webhook_url,
+            ),
+            created_at=self._ports.now(),
+            caller=Leg(LegId(self._ports.new_id("leg")), Role.CALLER, Rank.DIALING, offered.channel),
+            callee=Leg(LegId(self._ports.new_id("leg")), Role.CALLEE),
+            route=known.route,
+        )
+        return await self._begin(call)
+
+    async def _begin(self, call: Call) -> orders.Reply:
+        self.tally.offered += 1
+        call, out = begin_inbound(call, call.created_at)
+        reply = next(order for order in out if isinstance(order, orders.Reply))
+        events, cdr = story(call, out)
+        life = self._enter(call)
+        try:
+            await self._ports.store.append(call, events, cdr)
+        except BaseException:
+            self._leave(life)
+            raise
+        life.start()
+        return reply
+
+    async def _answer_known(self, place: _Place) -> orders.Reply | int:
+        """A channel of ours asks: a call we placed has been answered."""
+        life = place.life
+        if place.role is not Role.CALLER or life.call.connected_at is not None:
+            return Cause.NORMAL_CLEARING
+        waiting: asyncio.Future[orders.Reply] = asyncio.get_running_loop().create_future()
+        self._questions[life.call.id] = waiting
+        life.post(facts.Asked())
+        try:
+            return await waiting
+        finally:
+            self._questions.pop(life.call.id, None)
+
+    def _reply(self, call: Call, reply: orders.Reply) -> None:
+        waiting = self._questions.get(call.id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reply)
+
+    # ------------------------------------------------------------ what the switch says
+
+    def hear(self, heard: Heard) -> None:
+        """Take one thing the switch said to the call it belongs to. Never waits, never raises."""
+        place = self._places.get(heard.channel)
+        if place is None and heard.what is What.DIALED and heard.by is not None:
+            place = self._callee_of(heard.by, heard.channel)
+        if place is not None:
+            place.life.post(as_fact(heard, place.role))
+            return
+        if heard.channel in self._ended:
+            if heard.what is What.DIALED:
+                self.hang_up_orphan(heard.channel)
+            return
+        self._early.setdefault(heard.channel, []).append(heard)
+        while len(self._early) > _EARLY_LIMIT:
+            self._early.popitem(last=False)
+
+    def _callee_of(self, caller: ChannelId, channel: ChannelId) -> _Place | None:
+        """DialBegin names both channels: the dialled one is the callee of the caller's call."""
+        place = self._places.get(caller)
+        if place is not None and place.role is Role.CALLER:
+            return self._bind(channel, place.life, Role.CALLEE)
+        if caller in self._ended:
+            self._ended[channel] = self._ended[caller]
+        return None
+
+    def _bind(self, channel: ChannelId, life: Life, role: Role) -> _Place:
+        place = self._places[channel] = _Place(life, role)
+        for heard in self._early.pop(channel, ()):
+            life.post(as_fact(heard, role))
+        return place
+
+    def hang_up_orphan(self, channel: ChannelId) -> None:
+        """End a channel that belongs to no live call."""
+        self.tally.orphans += 1
+        _log.warning("channel.orphan", channel=channel)
+        order = orders.Hangup(Role.CALLER, channel, Cause.NORMAL_CLEARING)
+        task = asyncio.create_task(reconcile.end_orphan(self._ports.switch, order))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    # ------------------------------------------------------------ beginnings and ends
+
+    async def adopt(self) -> int:
+        """At start: take up every call that is not settled. How many there were."""
+        calls = await self._ports.store.open_calls()
+        for call in calls:
+            life = self._enter(call)
+            unfiled = [orders.FileTape(t.id) for t in call.tapes if t.state == "stopped"]
+            life.start(unfiled)
+        return len(calls)
+
+    async def look(self, *, restarted: bool) -> None:
+        """Compare the open calls with the switch's live channels, after the event link was away.
+
+        ``restarted``: the switch is another process than before, so no channel can have survived.
+        """
+        self.tally.reconciled += 1
+        lives = list(self._lives.values())
+        unknown = await reconcile.look(self._ports, lives, self._bind_seen, restarted=restarted)
+        for channel in unknown:
+            if channel in self._ended or channel.startswith("leg_"):
+                self.hang_up_orphan(channel)
+
+    def _bind_seen(self, channel: ChannelId, life: Life) -> None:
+        self._bind(channel, life, Role.CALLEE)
+
+    def give_up(self, why: str) -> None:
+        """The switch has been away too long: every open call ends, and says so."""
+        for life in self._lives.values():
+            for role in Role:
+                life.post(facts.Vanished(role, why))
+
+    async def stop(self) -> None:
+        """Stop judging; calls go on in the switch and are taken up at the next start."""
+        await asyncio.gather(*(life.stop() for life in list(self._lives.values())))
+        for task in list(self._background):
+            task.cancel()
+
+    def _enter(self, call: Call) -> Life:
+        life = Life(call, self._around, self._changed)
+        self._lives[call.id] = life
+        self._open[call.terms.tenant] += 1
+        for leg in (call.caller, call.callee):
+            if leg.channel is not None:
+                self._bind(leg.channel, life, leg.role)
+        return life
+
+    def _leave(self, life: Life) -> None:
+        call = life.call
+        if self._lives.pop(call.id, None) is None:
+            return
+        self._open[call.terms.tenant] -= 1
+        for leg in (call.caller, call.callee):
+            if leg.channel is not None:
+                self._places.pop(leg.channel, None)
+                self._ended[leg.channel] = call.id
+        while len(self._ended) > _ENDED_LIMIT:
+            self._ended.popitem(last=False)
+
+    def _changed(self, life: Life, before: Call, call: Call) -> None:
+        if call.status is not before.status:
+            _log.info(
+                f"call.{call.status}",
+                call_id=call.id,
+                tenant=call.terms.tenant,
+                termination=None if call.termination is None else str(call.termination),
+            )
+        if call.closed and not before.closed:
+            assert call.termination is not None, "a closed call has a termination"
+            ended = (call.terms.direction, call.status, str(call.termination))
+            self.tally.ended[ended] += 1
+            self.tally.late_facts += call.late_facts
+        if call.settled:
+            self._leave(life)
+
+    def _new_outbound(self, wanted: PlaceCall) -> Call:
+        new_id = self._ports.new_id
+        leg_id = new_id("leg")
+        endpoint = wanted.far_end
+        if isinstance(endpoint, Trunk) and not endpoint.trunk:
+            endpoint = Trunk(endpoint.number, self._ports.default_trunk)
+        terms = Terms(
+            tenant=wanted.tenant,
+            direction=Direction.OUTBOUND,
+            to_number=wanted.to.reveal(),
+            from_number=wanted.cli.reveal(),
+            ring_timeout_s=wanted.ring_timeout_s,
+            max_duration_s=wanted.max_duration_s,
+            record=wanted.record,
+            agent_id=wanted.agent_id,
+            webhook_url=wanted.webhook_url,
+            metadata=wanted.metadata,
+            api_key_id=wanted.api_key_id,
+        )
+        return Call(
+            id=CallId(new_id("call")),
+            terms=terms,
+            created_at=self._ports.now(),
+            caller=Leg(LegId(leg_id), Role.CALLER, Rank.NEW, ChannelId(leg_id)),
+            callee=Leg(LegId(new_id("leg")), Role.CALLEE),
+            route=reconcile.connect_to(endpoint, wanted.cli),
+        )

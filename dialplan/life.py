@@ -1,0 +1,254 @@
+"""One live call: its inbox, its one judge, its deadline.
+
+Facts from AMI, the API, timers and the routing question queue here; one task folds them in order, stores
+what was decided, then carries the orders out. So "cancel versus answer" has one winner, and no locks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from dialplan.core import facts, machine, orders, record
+from dialplan.core.call import Call, Role
+from dialplan.core.waits import next_deadline
+from dialplan.ports import Archive, CallStore, Switch
+from telephony.errors import (
+    OutcomeUnknown,
+    PatchbayError,
+    StorageUnavailable,
+    SwitchRefused,
+    SwitchUnavailable,
+)
+
+_log = structlog.get_logger("dialplan.call")
+_STORE_RETRY_S = 1.0
+_LINK_RECHECK_S = 1.0
+_BROKEN_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every call of one director shares. ``now`` gives epoch seconds that never go back."""
+
+    switch: Switch
+    store: CallStore
+    archive: Archive
+    now: Callable[[], float]
+    reply: Callable[[Call, orders.Reply], None]
+    """Hands the answer to the routing question that is waiting for this call."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    holds: Callable[[Call], bool]
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Life:
+    """The task of one call. ``on_settled`` is called once, when nothing is left to wait for."""
+
+    def __init__(
+        self, call: Call, around: Surroundings, on_change: Callable[[Life, Call, Call], None]
+    ) -> None:
+        self.call = call
+        self._around = around
+        self._on_change = on_change
+        self._inbox: asyncio.Queue[facts.Fact] = asyncio.Queue()
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiters: list[_Waiter] = []
+        self._filing: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, first: Sequence[orders.Order] = ()) -> None:
+        """Begin to judge; ``first`` are orders that are stored already and wait to be carried out."""
+        self._task = asyncio.create_task(self._run(first), name=f"call-{self.call.id}")
+
+    def post(self, fact: facts.Fact) -> None:
+        """Queue a fact. Never waits."""
+        self._inbox.put_nowait(fact)
+
+    async def until(self, holds: Callable[[Call], bool], patience_s: float) -> bool:
+        """Wait until the call is so; False when it was not within ``patience_s`` seconds."""
+        if holds(self.call):
+            return True
+        waiter = _Waiter(holds)
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(patience_s):
+                await waiter.done
+        except TimeoutError:
+            return False
+        finally:
+            self._waiters.remove(waiter)
+        return True
+
+    async def stop(self) -> None:
+        """Stop judging. The call goes on in the switch and in the store; nothing is lost."""
+        if self._timer is not None:
+            self._timer.cancel()
+        tasks = [*self._filing, *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------ the loop
+
+    async def _run(self, first: Sequence[orders.Order]) -> None:
+        try:
+            await self._carry_out(first)
+            while not self.call.settled:
+                self._arm()
+                await self._fold_safely(await self._inbox.get())
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def _fold_safely(self, fact: facts.Fact) -> None:
+        try:
+            await self._fold(fact)
+        except Exception:  # noqa: BLE001  # why: edge of the call's loop; its deadlines must go on ending it
+            _log.exception("call.broken", call_id=self.call.id, fact=type(fact).__name__)
+            await asyncio.sleep(_BROKEN_PAUSE_S)
+
+    async def _fold(self, fact: facts.Fact) -> None:
+        """Fold this fact and all that queue behind it, store once, then act."""
+        before = self.call
+        call, out = before, list[orders.Order]()
+        while True:
+            call, more = machine.step(call, fact, self._around.now())
+            out.extend(more)
+            if self._inbox.empty():
+                break
+            fact = self._inbox.get_nowait()
+        self.call = call
+        if out:
+            await self._act_while_storing(call, out)
+        self._tell(before, call)
+
+    async def _act_while_storing(self, call: Call, out: Sequence[orders.Order]) -> None:
+        """Intent before effect; only ending a leg does not wait for a database that is away."""
+        safe = [order for order in out if isinstance(order, orders.Hangup)]
+        rest = [order for order in out if not isinstance(order, orders.Hangup)]
+        events, cdr = story(call, out)
+        if (events or cdr or rest) and not await self._try_store(call, events, cdr):
+            await self._carry_out(safe)
+            safe = []
+            await self._store_until_done(call, events, cdr)
+        await self._carry_out([*safe, *rest])
+
+    async def _try_store(
+        self, call: Call, events: Sequence[record.CallEvent], cdr: record.Cdr | None
+    ) -> bool:
+        try:
+            await self._around.store.append(call, events, cdr)
+        except StorageUnavailable as error:
+            _log.warning("call.store_away", call_id=call.id, reason=error.message)
+            return False
+        return True
+
+    async def _store_until_done(
+        self, call: Call, events: Sequence[record.CallEvent], cdr: record.Cdr | None
+    ) -> None:
+        while True:
+            await asyncio.sleep(_STORE_RETRY_S)
+            if await self._try_store(call, events, cdr):
+                return
+
+    def _tell(self, before: Call, call: Call) -> None:
+        if call != before:
+            self._on_change(self, before, call)
+        for waiter in list(self._waiters):
+            if not waiter.done.done() and waiter.holds(call):
+                waiter.done.set_result(None)
+
+    # ------------------------------------------------------------ time
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        at = next_deadline(self.call)
+        if at is not None:
+            wait_s = max(0.0, at - self._around.now())
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
+
+    def _ring(self) -> None:
+        """The deadline is here. While the switch is out of reach it decides nothing: we could not act,
+        and to call a leg ended that may be talking would be a lie. The director bounds that wait."""
+        if self._around.switch.ready:
+            self.post(facts.TimerFired())
+        else:
+            self._timer = asyncio.get_running_loop().call_later(_LINK_RECHECK_S, self._ring)
+
+    # ------------------------------------------------------------ orders
+
+    async def _carry_out(self, out: Sequence[orders.Order]) -> None:
+        for order in out:
+            match order:
+                case orders.Originate():
+                    await self._originate(order)
+                case orders.Hangup():
+                    await self._hang_up(order)
+                case orders.Reply():
+                    self._around.reply(self.call, order)
+                case orders.TurnTape():
+                    await self._turn_tape(order)
+                case orders.FileTape(tape_id=tape_id):
+                    task = asyncio.create_task(self._file(tape_id))
+                    self._filing.add(task)
+                    task.add_done_callback(self._filing.discard)
+                case orders.Publish() | orders.CloseCall():
+                    pass
+
+    async def _originate(self, order: orders.Originate) -> None:
+        try:
+            await self._around.switch.originate(order)
+        except SwitchUnavailable:
+            self.post(facts.OrderFailed(Role.CALLER, "switch_unavailable"))
+        except SwitchRefused:
+            self.post(facts.OrderFailed(Role.CALLER, "switch_refused"))
+        except OutcomeUnknown:
+            _log.warning("call.originate_unknown", call_id=self.call.id)
+
+    async def _hang_up(self, order: orders.Hangup) -> None:
+        # Refused means that the channel is gone and its Hangup event is on the way; away or unknown is
+        # settled by the next look at the switch. The watchdog bounds all three.
+        with suppress(SwitchRefused, SwitchUnavailable, OutcomeUnknown):
+            await self._around.switch.hang_up(order)
+
+    async def _turn_tape(self, order: orders.TurnTape) -> None:
+        try:
+            await self._around.switch.turn_tape(order)
+        except PatchbayError as error:
+            _log.warning("recording.refused", call_id=self.call.id, verb=order.verb, code=error.code)
+            if order.verb == "start" and not isinstance(error, OutcomeUnknown):
+                self.post(facts.TapeTurned("failed"))
+
+    async def _file(self, tape_id: str) -> None:
+        ok = False
+        detail: tuple[tuple[str, str], ...] = (("reason", "archive_failed"),)
+        try:
+            ok, detail = await self._around.archive.file(self.call, tape_id)
+        except PatchbayError as error:
+            detail = (("reason", error.code.lower()),)
+        except Exception:  # noqa: BLE001  # why: edge of a task; a recording never filed would never be told
+            _log.exception("recording.broken", call_id=self.call.id, recording_id=tape_id)
+        self.post(facts.TapeFiled(tape_id, ok, detail))
+
+
+def story(call: Call, out: Sequence[orders.Order]) -> tuple[list[record.CallEvent], record.Cdr | None]:
+    """What these orders tell the world: events for timeline and webhooks, and the CDR at the end."""
+    known = record.record(call)
+    tenant = call.terms.tenant
+    events = [
+        record.CallEvent(call.id, tenant, o.sequence, o.type, o.at, o.detail, known)
+        for o in out
+        if isinstance(o, orders.Publish)
+    ]
+    closes = any(isinstance(o, orders.CloseCall) for o in out)
+    return events, record.cdr(call) if closes else None

@@ -1,0 +1,142 @@
+"""The truth after a gap: open calls compared with the channels that are really there.
+
+Also the small judgements the director needs about recordings and orphans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from dialplan.core import facts
+from dialplan.core.call import Call, Connect, Endpoint, Leg, Rank, Role, TapeState
+from dialplan.core.orders import Hangup
+from dialplan.life import Life
+from dialplan.ports import Ending, Endings, LiveChannel, Switch
+from telephony.errors import Conflict, OutcomeUnknown, SwitchRefused, SwitchUnavailable
+from telephony.ids import ChannelId
+from telephony.numbers import E164
+
+
+class Sources(Protocol):
+    """Where to look, and what o'clock it is."""
+
+    @property
+    def switch(self) -> Switch: ...
+
+    @property
+    def endings(self) -> Endings: ...
+
+    @property
+    def now(self) -> Callable[[], float]: ...
+
+
+async def look(
+    sources: Sources, lives: Sequence[Life], bind: Callable[[ChannelId, Life], None], *, restarted: bool
+) -> list[ChannelId]:
+    """Feed every open call what the switch's list of channels says; return channels nobody knows.
+
+    Only calls that were made before the look are judged by absence. A channel that is gone is given the
+    ending that the switch's own call records know, where they do.
+    """
+    started = sources.now()
+    rows = {row.channel: row for row in await sources.switch.live_channels()}
+    lives = [life for life in lives if life.call.created_at <= started and not life.call.closed]
+    missing = [
+        leg.channel
+        for life in lives
+        for leg in (life.call.caller, life.call.callee)
+        if leg.live and leg.channel is not None and leg.channel not in rows
+    ]
+    known = await sources.endings.of(missing) if missing else {}
+    why = "switch_restarted" if restarted else "gateway_was_away"
+    claimed: set[ChannelId] = set()
+    for life in lives:
+        for leg in (life.call.caller, life.call.callee):
+            _judge_leg(life, leg, rows, known, why)
+        claimed |= _adopt_callee(life, rows, bind)
+        claimed |= {leg.channel for leg in (life.call.caller, life.call.callee) if leg.channel}
+    return [channel for channel in rows if channel not in claimed]
+
+
+def _judge_leg(
+    life: Life,
+    leg: Leg,
+    rows: dict[ChannelId, LiveChannel],
+    known: dict[ChannelId, Ending],
+    why: str,
+) -> None:
+    if not leg.live or leg.channel is None:
+        return
+    row = rows.get(leg.channel)
+    if row is not None:
+        life.post(facts.SeenLive(leg.role, row.up))
+        return
+    ending = known.get(leg.channel)
+    if ending is None:
+        life.post(facts.Vanished(leg.role, why))
+        return
+    if ending.answered:
+        life.post(facts.Answered(leg.role))
+    life.post(facts.HungUp(leg.role, ending.cause))
+
+
+def _adopt_callee(
+    life: Life, rows: dict[ChannelId, LiveChannel], bind: Callable[[ChannelId, Life], None]
+) -> set[ChannelId]:
+    """The callee's channel appeared while nobody listened: it is linked to the caller's."""
+    call = life.call
+    if call.callee.rank is not Rank.NEW or call.caller.channel is None or call.virtual_callee:
+        return set()
+    for row in rows.values():
+        if row.linked == call.caller.channel and row.channel != call.caller.channel:
+            bind(row.channel, life)
+            life.post(facts.Dialed(Role.CALLEE, row.channel))
+            life.post(facts.SeenLive(Role.CALLEE, row.up))
+            return {row.channel}
+    return set()
+
+
+async def end_orphan(switch: Switch, order: Hangup) -> None:
+    """Hang up a channel of no call. Gone already, or the switch away: the next look sees to it."""
+    with suppress(SwitchRefused, SwitchUnavailable, OutcomeUnknown):
+        await switch.hang_up(order)
+
+
+def connect_to(endpoint: Endpoint, cli: E164) -> Connect:
+    """The route of a call that we place: join with the far end, which sees ``cli``."""
+    return Connect(endpoint, cli)
+
+
+def check_tape(call: Call, verb: str) -> None:
+    """Raise Conflict, saying why, when this call's recording cannot be turned so now."""
+    if call.closed or call.caller.rank is not Rank.UP:
+        raise Conflict("the call is not in progress", code="CALL_NOT_IN_PROGRESS")
+    tape = call.tape
+    if verb == "start":
+        if tape is not None:
+            raise Conflict("the call is being recorded already", code="RECORDING_RUNNING")
+        return
+    if tape is None:
+        raise Conflict("the call is not being recorded", code="RECORDING_NOT_RUNNING")
+    needs = {"pause": TapeState.RECORDING, "resume": TapeState.PAUSED}.get(verb)
+    if needs is not None and tape.state is not needs:
+        raise Conflict(f"the recording is {tape.state}", code="RECORDING_STATE")
+
+
+def tape_turned(before: Call, verb: str) -> Callable[[Call], bool]:
+    """What must hold for the verb to be confirmed."""
+    count = len(before.tapes)
+
+    def holds(call: Call) -> bool:
+        if call.closed:
+            return True
+        if verb == "start":
+            return len(call.tapes) > count and call.tapes[count].state is not TapeState.WAITING
+        state = call.tapes[count - 1].state
+        if verb == "stop":
+            return not state.running
+        return state is (TapeState.PAUSED if verb == "pause" else TapeState.RECORDING)
+
+    return holds
