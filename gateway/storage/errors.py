@@ -1,5 +1,6 @@
 """What can go wrong with the database, in our words.
 
+    InvalidInput                a text holds characters that no database takes (U+0000, half a surrogate pair)
     Conflict
     └── Duplicate               a unique rule of a table forbids the row
     StorageUnavailable          nothing was written
@@ -15,14 +16,17 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError, InterfaceError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from telephony.errors import Conflict, PatchbayError, StorageUnavailable
+from telephony.errors import Conflict, InvalidInput, PatchbayError, StorageUnavailable
 
 
 class Duplicate(Conflict):
-    """A row with the same unique value exists already. ``rule`` names the constraint as the database does."""
+    """A row with the same unique value exists already.
+
+    ``rule`` names the constraint as the database does, for people; it differs between databases.
+    """
 
     def __init__(self, message: str = "", *, rule: str = "") -> None:
         super().__init__(message)
@@ -37,6 +41,7 @@ class BrokenConstraint(PatchbayError):
     """A row breaks a rule of its table other than uniqueness; a defect of the program."""
 
 
+UNSTORABLE: Final = "a text holds a character that cannot be stored"
 _SQLITE_UNIQUE: Final = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY})
 _SQLITE_AWAY: Final = frozenset(
     {
@@ -82,6 +87,10 @@ def translate(error: BaseException) -> BaseException:
         if isinstance(error.orig, sqlite3.Error):
             return _from_sqlite(error.orig)
         return _from_postgres(error)
+    if isinstance(error, StatementError) and error.orig is not None:
+        return translate(error.orig)  # a value was refused before the driver saw it
+    if isinstance(error, UnicodeEncodeError):
+        return InvalidInput(UNSTORABLE)
     if isinstance(error, (PoolTimeout, OSError, TimeoutError)):
         return StorageUnavailable()
     return error
@@ -108,9 +117,11 @@ def _sqlstate(error: DBAPIError) -> str:
 
 def _from_postgres(error: DBAPIError) -> BaseException:
     state = _sqlstate(error)
+    cause = getattr(error.orig, "__cause__", None)
     if state == "23505":
-        cause = getattr(error.orig, "__cause__", None)
         return Duplicate(rule=str(getattr(cause, "constraint_name", "") or ""))
+    if state == "22021" or isinstance(getattr(cause, "__cause__", None), UnicodeEncodeError):
+        return InvalidInput(UNSTORABLE)
     if state.startswith("23"):
         return BrokenConstraint(f"constraint broken ({state})")
     away = state.startswith(_POSTGRES_AWAY) or state in _POSTGRES_AGAIN

@@ -95,8 +95,8 @@ class SqliteBackend:
             raise ValueError("synchronous is NORMAL, FULL or EXTRA")
         backend = cls(path, synchronous)
         try:
-            first = await asyncio.to_thread(_connect, path, synchronous, query_only=False)
-            await asyncio.to_thread(_close, first)
+            first = await asyncio.to_thread(connect, path, synchronous, query_only=False)
+            await asyncio.to_thread(close_link, first)
         except (sqlite3.Error, DBAPIError) as error:
             raise translate(error) from None
         backend._start()
@@ -166,15 +166,15 @@ class SqliteBackend:
             if not job.claim():
                 continue
             try:
-                reader = reader or _connect(self._path, self._synchronous, query_only=True)
-                job.result = _snapshot(reader, job.work)
+                reader = reader or connect(self._path, self._synchronous, query_only=True)
+                job.result = snapshot(reader, job.work)
             except Exception as error:  # noqa: BLE001 # why: the edge of the reading loop; the caller gets it
                 job.error = _deliverable(error)
                 if isinstance(job.error, StorageUnavailable):
-                    _close(reader)
+                    close_link(reader)
                     reader = None
             self._deliver([job])
-        _close(reader)
+        close_link(reader)
 
 
 class _Writer:
@@ -193,11 +193,11 @@ class _Writer:
         """
         ended = False
         try:
-            link = self._link = self._link or _connect(self._path, self._synchronous, query_only=False)
+            link = self._link = self._link or connect(self._path, self._synchronous, query_only=False)
             if not self._lock(link, batch[0]):
                 return False
             ended = self._run_waiting(link, batch, lane)
-            _raw(link).execute("COMMIT")
+            raw_of(link).execute("COMMIT")
         except Exception as error:  # noqa: BLE001 # why: the edge of the writing loop; each caller gets it
             self.close()
             lost = _deliverable(error)
@@ -209,7 +209,7 @@ class _Writer:
         """Take the write lock, trying as long as the first job's caller waits."""
         while not first.withdrawn:
             try:
-                _raw(link).execute("BEGIN IMMEDIATE")
+                raw_of(link).execute("BEGIN IMMEDIATE")
                 return True
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or self._closing.is_set():
@@ -232,7 +232,7 @@ class _Writer:
         return True
 
     def close(self) -> None:
-        _close(self._link)
+        close_link(self._link)
         self._link = None
 
 
@@ -240,7 +240,7 @@ def _attempt(link: Connection, job: _Job) -> None:
     """One work in its savepoint. Raises only when the transaction around it is gone."""
     if not job.claim():
         return
-    raw = _raw(link)
+    raw = raw_of(link)
     raw.execute("SAVEPOINT work")
     try:
         job.result = job.work(link)
@@ -255,8 +255,8 @@ def _attempt(link: Connection, job: _Job) -> None:
     raw.execute("RELEASE work")
 
 
-def _snapshot(link: Connection, work: Callable[[Connection], T]) -> T:
-    raw = _raw(link)
+def snapshot(link: Connection, work: Callable[[Connection], T]) -> T:
+    raw = raw_of(link)
     raw.execute("BEGIN")
     try:
         return work(link)
@@ -272,8 +272,8 @@ def _reshape(path: str, work: Callable[[Connection], T], deadline_s: float) -> T
     """
     link: Connection | None = None
     try:
-        link = _connect(path, "FULL", query_only=False)
-        raw = _raw(link)
+        link = connect(path, "FULL", query_only=False)
+        raw = raw_of(link)
         raw.execute(f"PRAGMA busy_timeout={int(deadline_s * 1000)}")
         raw.execute("PRAGMA foreign_keys=OFF")
         raw.execute("BEGIN IMMEDIATE")
@@ -287,13 +287,13 @@ def _reshape(path: str, work: Callable[[Connection], T], deadline_s: float) -> T
     else:
         return result
     finally:
-        _close(link)
+        close_link(link)
 
 
-def _connect(path: str, synchronous: str, *, query_only: bool) -> Connection:
+def connect(path: str, synchronous: str, *, query_only: bool) -> Connection:
     """A connection that sends no BEGIN and no COMMIT of its own. Raises sqlite3.Error."""
 
-    def connect() -> sqlite3.Connection:
+    def dial() -> sqlite3.Connection:
         raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
         try:
             raw.execute(f"PRAGMA busy_timeout={LOCK_PATIENCE_MS}")
@@ -308,7 +308,7 @@ def _connect(path: str, synchronous: str, *, query_only: bool) -> Connection:
 
     engine = create_engine(
         "sqlite://",
-        creator=connect,
+        creator=dial,
         poolclass=NullPool,
         hide_parameters=True,
         json_serializer=to_json,
@@ -317,11 +317,11 @@ def _connect(path: str, synchronous: str, *, query_only: bool) -> Connection:
     return engine.connect()
 
 
-def _raw(link: Connection) -> sqlite3.Connection:
+def raw_of(link: Connection) -> sqlite3.Connection:
     return cast(sqlite3.Connection, link.connection.dbapi_connection)
 
 
-def _close(link: Connection | None) -> None:
+def close_link(link: Connection | None) -> None:
     """Close for good; what was not committed is undone."""
     if link is None:
         return

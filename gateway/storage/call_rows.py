@@ -1,0 +1,131 @@
+"""Calls, events and CDRs as rows and back: pure translation, no statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import RowMapping
+
+from dialplan.core.call import Call, Direction, Ender
+from dialplan.core.record import CallEvent, CallRecord, Cdr, record, shown
+from dialplan.core.snapshot import encode
+from gateway.storage.records import TimelineEntry
+from telephony.causes import CallStatus, Result, Termination
+from telephony.ids import CallId, TenantId
+
+_CHANGING: Final = (
+    "status",
+    "answered_at",
+    "ended_at",
+    "duration_seconds",
+    "hangup_cause",
+    "sip_code",
+    "termination_result",
+    "termination_reason",
+    "ended_by",
+    "sequence",
+    "snapshot",
+)
+"""What may change after the call's first append; the rest are its terms."""
+
+
+def new_row(call: Call) -> dict[str, Any]:
+    """The whole row of a call. A settled call needs no snapshot: nothing is left to wait for."""
+    known = record(call)
+    ended = known.termination
+    return {
+        "id": known.id,
+        "tenant_id": known.tenant,
+        "direction": known.direction.value,
+        "status": known.status.value,
+        "to_number": known.to_number,
+        "from_number": known.from_number,
+        "agent_id": known.agent_id,
+        "record": known.record,
+        "metadata": known.metadata,
+        "webhook_url": known.webhook_url,
+        "api_key_id": known.api_key_id,
+        "created_at": known.created_at,
+        "answered_at": known.answered_at,
+        "ended_at": known.ended_at,
+        "duration_seconds": known.duration_s,
+        "hangup_cause": known.hangup_cause,
+        "sip_code": known.sip_code,
+        "termination_result": None if ended is None else ended.result.value,
+        "termination_reason": None if ended is None else ended.reason,
+        "ended_by": None if known.ended_by is None else known.ended_by.value,
+        "sequence": known.sequence,
+        "snapshot": None if call.settled else encode(call),
+    }
+
+
+def changing_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a row that later appends bring up to date."""
+    return {name: row[name] for name in _CHANGING}
+
+
+def to_record(row: RowMapping) -> CallRecord:
+    """The call as shown, from its row."""
+    termination = None
+    if row["termination_result"] is not None:
+        termination = Termination(Result(row["termination_result"]), row["termination_reason"])
+    return CallRecord(
+        id=CallId(row["id"]),
+        tenant=TenantId(row["tenant_id"]),
+        direction=Direction(row["direction"]),
+        status=CallStatus(row["status"]),
+        to_number=row["to_number"],
+        from_number=row["from_number"],
+        created_at=row["created_at"],
+        agent_id=row["agent_id"],
+        record=row["record"],
+        metadata=tuple((key, value) for key, value in row["metadata"]),
+        webhook_url=row["webhook_url"],
+        api_key_id=row["api_key_id"],
+        answered_at=row["answered_at"],
+        ended_at=row["ended_at"],
+        duration_s=row["duration_seconds"],
+        hangup_cause=row["hangup_cause"],
+        sip_code=row["sip_code"],
+        termination=termination,
+        ended_by=None if row["ended_by"] is None else Ender(row["ended_by"]),
+        sequence=row["sequence"],
+    )
+
+
+def event_row(event: CallEvent) -> dict[str, Any]:
+    """The row of one timeline entry."""
+    return {
+        "call_id": event.call_id,
+        "sequence": event.sequence,
+        "tenant_id": event.tenant,
+        "type": event.type,
+        "at": event.at,
+        "payload": {"status": event.call.status.value, "detail": event.detail},
+    }
+
+
+def to_timeline_entry(row: RowMapping) -> TimelineEntry:
+    """One timeline entry, from its row."""
+    payload = row["payload"]
+    detail = tuple((key, value) for key, value in payload["detail"])
+    return TimelineEntry(row["sequence"], row["type"], row["at"], payload["status"], detail)
+
+
+def cdr_row(cdr: Cdr) -> dict[str, Any]:
+    """The row of a CDR: the call as the API shows it, and what only the facts told."""
+    known = cdr.call
+    return {
+        "call_id": known.id,
+        "tenant_id": known.tenant,
+        "ended_at": known.ended_at,
+        "body": {
+            "call": shown(known),
+            "ring_seconds": cdr.ring_s,
+            "talk_seconds": cdr.talk_s,
+            "caller_cause": cdr.caller_cause,
+            "callee_cause": cdr.callee_cause,
+            "late_facts": cdr.late_facts,
+        },
+    }
