@@ -1,7 +1,8 @@
 """The Reply order as the one channel variable that the dialplan reads. Pure.
 
-``action,call,destination,CLI,ring,max,tape``: commas never occur inside a part, so the dialplan takes it
-apart with ARRAY(). Every part comes from values with an alphabet of their own.
+``entry,action,call,destination,CLI,ring,max,tape``; the entry is where the dialplan goes first: ``tape`` to
+record, else the action itself. Commas never occur inside a part, so the dialplan takes it apart
+with ARRAY(). Every part comes from values with an alphabet of their own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ def encode_reply(reply: Reply) -> str:
     action, destination, cli = _target(reply.route)
     tape = f"{reply.tape_id}.raw" if reply.tape_id else ""
     parts = (
+        "tape" if tape else action,
         action,
         reply.call_id,
         destination,
@@ -36,18 +38,19 @@ def encode_reply(reply: Reply) -> str:
 
 def refusal(cause: int) -> str:
     """The answer to a caller for whom there is no call."""
-    return f"reject,,{cause},,0,0,"
+    return f"reject,reject,,{cause},,0,20,"
 
 
 def _target(route: Connect | Reject) -> tuple[str, str, str]:
     if isinstance(route, Reject):
         return "reject", str(route.cause), ""
     cli = "" if route.cli is None else route.cli.reveal()
+    dial = "connect" if cli else "pass"
     match route.endpoint:
         case Trunk(number=number, trunk=trunk):
-            return "connect", f"PJSIP/{number.reveal()}@{trunk}", cli
+            return dial, f"PJSIP/{number.reveal()}@{trunk}", cli
         case Phone(name=name):
-            return "connect", f"PJSIP/{name}", cli
+            return dial, f"PJSIP/{name}", cli
         case Announcement(sound=sound):
             return "announce", sound, ""
         case HoldMusic():
