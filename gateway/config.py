@@ -95,6 +95,7 @@ class Settings:
     max_call_s: int
     route_budget_ms: int
     max_channels: int
+    max_load: int
     allowed_countries: frozenset[str] | None
     api_rate_per_minute: int
     max_concurrent_calls: int
@@ -148,6 +149,7 @@ class Settings:
             max_call_s=env.integer("MAX_CALL_S", 3_600, 10, MAX_CALL_CAP_S),
             route_budget_ms=env.integer("ROUTE_BUDGET_MS", 250, 50, 5_000),
             max_channels=env.integer("MAX_CHANNELS", 2_000, 2, 20_000),
+            max_load=env.integer("MAX_LOAD", 0, 0, 10_000),
             allowed_countries=_countries(env),
             api_rate_per_minute=env.integer("API_RATE_PER_MINUTE", 600, 1, 1_000_000),
             max_concurrent_calls=env.integer("MAX_CONCURRENT_CALLS", 100, 1, 10_000),
