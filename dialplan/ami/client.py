@@ -17,7 +17,7 @@ import structlog
 from panoramisk.utils import IdGenerator
 
 from dialplan.ami.backoff import AWAY, REFUSED, BackOff
-from dialplan.ami.dispatch import Dispatch, LinkDown, LinkUp, Listener
+from dialplan.ami.dispatch import Dispatch, LinkDown, LinkUp, Listener, place_of
 from dialplan.ami.message import Message
 from dialplan.ami.metrics import DownReason, LinkMetrics, LinkState, Tally
 from dialplan.ami.protocol import AmiAddress, Connection, Loss, Session
@@ -279,7 +279,7 @@ class AmiLink:
         except _Lost as lost:
             return lost.loss
         except Exception as error:  # noqa: BLE001  # why: an attempt may fail in any way; retries must not end
-            _log.exception("ami.attempt_failed", role=self.role)
+            _log.error("ami.attempt_failed", role=self.role, **place_of(error))
             return Loss(DownReason.PROTOCOL, type(error).__name__)
 
     async def _log_in(self, session: Session, connection: Connection) -> None:

@@ -8,6 +8,7 @@ so by a down and an up with ``resync`` set, and must take a new snapshot.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -167,8 +168,8 @@ class Dispatch:
             else:
                 async with asyncio.timeout(self._up_s):
                     await self._listener.on_up(item)
-        except Exception:  # noqa: BLE001  # why: a listener's fault must not end the link
-            self._count_error(type(item).__name__)
+        except Exception as error:  # noqa: BLE001  # why: a listener's fault must not end the link
+            self._count_error(type(item).__name__, error)
 
     async def _deliver_events(self, batch: _Batch) -> None:
         self._oldest_at = batch.at
@@ -177,8 +178,8 @@ class Dispatch:
         for message in batch.messages:
             try:
                 on_event(message)
-            except Exception:  # noqa: BLE001  # why: a listener's fault must not end the link
-                self._count_error(message.name)
+            except Exception as error:  # noqa: BLE001  # why: a listener's fault must not end the link
+                self._count_error(message.name, error)
             self.queued -= 1
             self._since_turn += 1
             if self._since_turn >= _SLICE:
@@ -186,6 +187,15 @@ class Dispatch:
                 await asyncio.sleep(0)
         self._oldest_at = None
 
-    def _count_error(self, what: str) -> None:
-        self._tally.callback_errors += 1
-        _log.exception("ami.callback_failed", what=what)
+    def _count_error(self, what: str, error: Exception) -> None:
+        """Log the 1st, 2nd, 4th, 8th … error: a listener that always fails must not fill the disk."""
+        self._tally.callback_errors = count = self._tally.callback_errors + 1
+        if count & (count - 1) == 0:
+            _log.error("ami.callback_failed", what=what, count=count, **place_of(error))
+
+
+def place_of(error: Exception) -> dict[str, str]:
+    """Type and place of an exception for a log: its text and its locals may hold telephone numbers."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+    return {"error": type(error).__name__, "place": place}
