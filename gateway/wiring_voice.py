@@ -1,0 +1,182 @@
+"""The voice engine: three AMI links, the routing question's server and the director, joined.
+
+With ``gateway.wiring`` the only place that names adapters of the switch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from dialplan.agi.answer import encode_reply, refusal
+from dialplan.agi.server import AgiLimits, AgiServer
+from dialplan.agi.wire import Question
+from dialplan.ami.client import AmiAddress, AmiLink, LinkDown, LinkSettings, LinkUp
+from dialplan.ami.message import Message
+from dialplan.ami.switch import AmiSwitch
+from dialplan.ami.translate import translate
+from dialplan.core.orders import Reply
+from dialplan.core.routing import Offered
+from dialplan.director import Director, Ports
+from dialplan.ports import Archive, CallStore, Endings, RouteBook
+from telephony.errors import OutcomeUnknown, StorageUnavailable, SwitchRefused, SwitchUnavailable
+
+_log = structlog.get_logger("gateway.voice")
+
+ROLES = {
+    "control": LinkSettings(events="system"),
+    "recording": LinkSettings(events="system", boot_probe=False),
+    "events": LinkSettings(events="system,call,user", boot_probe=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchDoor:
+    """How the switch is reached: AMI host, port and the three logins; where it writes recordings."""
+
+    host: str
+    port: int
+    users: dict[str, tuple[str, str]]
+    recordings_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceParts:
+    """What the engine stands on."""
+
+    store: CallStore
+    book: RouteBook
+    archive: Archive
+    endings: Endings
+    now: Callable[[], float]
+    new_id: Callable[[str], str]
+    chance: Callable[[], float]
+    default_trunk: str
+    agi: tuple[str, int] = ("127.0.0.1", 4573)
+    agi_limits: AgiLimits = field(default_factory=AgiLimits)
+    switch_patience_s: float = 120.0
+    """How long the switch may be away before its calls are declared lost."""
+
+
+class VoiceEngine:
+    """Start it, and calls work; stop it, and they go on in the switch until the next start."""
+
+    def __init__(self, door: SwitchDoor, parts: VoiceParts) -> None:
+        self._parts = parts
+        self.links = {role: self._link(role, door, parts) for role in ROLES}
+        switch = AmiSwitch(self.links["control"], self.links["recording"], recordings_dir=door.recordings_dir)
+        self.switch = switch
+        self.director = Director(
+            Ports(
+                switch=switch,
+                store=parts.store,
+                book=parts.book,
+                archive=parts.archive,
+                endings=parts.endings,
+                now=parts.now,
+                new_id=parts.new_id,
+                default_trunk=parts.default_trunk,
+            )
+        )
+        self.agi = AgiServer(self._answer, limits=parts.agi_limits)
+        self.agi_port = 0
+        self._boot_epoch = ""
+        self._looked = asyncio.Event()
+        self._give_up: asyncio.TimerHandle | None = None
+
+    def _link(self, role: str, door: SwitchDoor, parts: VoiceParts) -> AmiLink:
+        user, secret = door.users[role]
+        events = role == "events"
+        return AmiLink(
+            role,
+            AmiAddress(door.host, door.port, user, secret),
+            rng=parts.chance,
+            on_event=self._on_event if events else _ignore_event,
+            on_up=self._on_events_up if events else _no_step,
+            on_down=self._on_events_down if events else _ignore_down,
+            settings=ROLES[role],
+        )
+
+    async def start(self) -> None:
+        """Take up open calls, listen for the question, begin to connect; the switch need not be up yet."""
+        adopted = await self.director.adopt()
+        if adopted:
+            _log.info("calls.adopted", count=adopted)
+        self.agi_port = await self.agi.start(*self._parts.agi)
+        for link in self.links.values():
+            await link.start()
+
+    async def wait_ready(self, deadline_s: float) -> None:
+        """Wait until calls can be made and the open ones were looked at. Raises SwitchUnavailable."""
+        for link in self.links.values():
+            await link.wait_up(deadline_s)
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._looked.wait()
+        except TimeoutError as error:
+            raise SwitchUnavailable("the open calls could not be compared with the switch") from error
+
+    async def stop(self) -> None:
+        """Stop in order: no new questions, then the links, then the judges."""
+        if self._give_up is not None:
+            self._give_up.cancel()
+        await self.agi.stop(1.0)
+        for link in self.links.values():
+            await link.stop()
+        await self.director.stop()
+
+    async def _answer(self, question: Question) -> str:
+        """The routing question, from wire to wire. Raising leaves the caller to the dialplan's fallback."""
+        line = question.channel_name.partition("/")[2].rpartition("-")[0]
+        offered = Offered(question.channel, question.dialled, question.caller, question.context, line)
+        try:
+            reply = await self.director.answer(offered)
+        except StorageUnavailable:
+            _log.warning("question.unanswered", reason="storage_unavailable")
+            raise
+        return encode_reply(reply) if isinstance(reply, Reply) else refusal(reply)
+
+    def _on_event(self, message: Message) -> None:
+        heard = translate(message)
+        if heard is not None:
+            self.director.hear(heard)
+
+    async def _on_events_up(self, up: LinkUp) -> None:
+        """Nothing was heard since the link fell: look at what is really there before going on."""
+        if self._give_up is not None:
+            self._give_up.cancel()
+            self._give_up = None
+        control = await self.links["control"].wait_up(20.0)
+        restarted = bool(self._boot_epoch) and control.boot_epoch != self._boot_epoch
+        self._boot_epoch = control.boot_epoch
+        try:
+            await self.director.look(restarted=restarted)
+        except (SwitchUnavailable, SwitchRefused, OutcomeUnknown) as error:
+            _log.warning("look.failed", code=error.code)
+            raise
+        self._looked.set()
+
+    def _on_events_down(self, down: LinkDown) -> None:
+        self._looked.clear()
+        if self._give_up is None:
+            patience = self._parts.switch_patience_s
+            self._give_up = asyncio.get_running_loop().call_later(patience, self._lost)
+
+    def _lost(self) -> None:
+        _log.error("switch.lost", after_s=self._parts.switch_patience_s)
+        self.director.give_up("switch_lost")
+
+
+def _ignore_event(message: Message) -> None:
+    """Roles other than ``events`` hear nothing they need."""
+
+
+async def _no_step(up: LinkUp) -> None:
+    """Nothing to do when this link comes up."""
+
+
+def _ignore_down(down: LinkDown) -> None:
+    """The link comes back by itself; orders meanwhile raise SwitchUnavailable."""
