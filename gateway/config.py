@@ -169,6 +169,11 @@ class Settings:
         return not self.redis_url
 
 
+def current_settings() -> Settings:
+    """The settings of this process's environment."""
+    return Settings.from_env(os.environ)
+
+
 def ensure_signing_secret(settings: Settings) -> Secret:
     """The secret that signs recording addresses: the configured one, else one made once for this install.
 

@@ -120,11 +120,10 @@ def find_tools(settings: Settings, say: Say) -> Tools:
 
 def provision(settings: Settings, say: Say, *, renew: bool = False) -> Tools:
     """All programs, with the private prefix fetched if any of them is not on the machine."""
-    recipe_say = say
     return _tools(
         settings,
         say,
-        lambda: fetch_prefix(settings.runtime_dir, machine_recipe(), recipe_say, renew=renew),
+        lambda: fetch_prefix(settings.runtime_dir, machine_recipe(), say, renew=renew),
     )
 
 

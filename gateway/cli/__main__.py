@@ -1,0 +1,5 @@
+"""``python -m gateway.cli`` is the ``patchbay`` command."""
+
+from gateway.cli import main
+
+main()
