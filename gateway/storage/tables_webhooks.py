@@ -81,7 +81,7 @@ class WebhookDeliveryRow(SQLModel, table=True):
         ),
         Index("ix_webhook_deliveries_page", "tenant_id", "id"),
         Index("ix_webhook_deliveries_endpoint", "endpoint_id", "id"),
-        Index("ix_webhook_deliveries_event", "event_id"),
+        Index("ix_webhook_deliveries_subject", "subject", "sequence"),
     )
     id: str = Field(primary_key=True)
     tenant_id: str

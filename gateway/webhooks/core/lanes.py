@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 FAILURES_TO_OPEN: Final = 5
 FIRST_OPEN_S: Final = 5.0
@@ -56,6 +57,12 @@ def allowance(health: Health, now: float, limit: int) -> int:
     if health.open_until is None:
         return limit
     return 1 if now >= health.open_until else 0
+
+
+def lane_of_url(tenant_id: str, url: str) -> str:
+    """The lane of a per-call URL: its host as this tenant sees it. ``url`` has passed ``check_url``."""
+    parts = urlsplit(url)
+    return f"{tenant_id}|{parts.scheme}://{parts.netloc}"
 
 
 class Queued(Protocol):

@@ -1,0 +1,295 @@
+"""The outbox in SQL: facts leave their webhooks here in their own transaction; the deliverer empties it.
+
+Each lane (receiver) is read by itself, oldest first, through a partial index of what is pending, so the
+backlog of one dead receiver is never scanned on behalf of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, bindparam, delete, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.storage.columns import EpochMicros
+from gateway.storage.database import Database
+from gateway.storage.tables_webhooks import WEBHOOK_DELIVERIES as D
+from gateway.storage.tables_webhooks import WEBHOOK_ENDPOINTS as E
+from gateway.storage.tables_webhooks import WEBHOOK_EVENTS as V
+from gateway.storage.tables_webhooks import WEBHOOK_TENANT_SECRETS as S
+from gateway.storage.webhook_book import SqlEndpointBook, end_pending
+from gateway.webhooks.core.backoff import is_beyond_hope
+from gateway.webhooks.core.events import ENDPOINT_DISABLED, WebhookEvent, render, wants
+from gateway.webhooks.core.lanes import lane_of_url
+from gateway.webhooks.core.signing import secrets_in_force
+from gateway.webhooks.ports import Delivery, Endpoint, Settlement, SwitchedOff
+from telephony.clock import Clock
+
+_PENDING: Final = text("webhook_deliveries.status = 'pending'")
+"""Spelled out, not bound: only then does the planner see that the partial index fits."""
+_WAITING: Final = text(
+    """
+    WITH RECURSIVE lanes(lane) AS (
+        SELECT (SELECT min(lane) FROM webhook_deliveries WHERE status = 'pending')
+        UNION ALL
+        SELECT (SELECT min(lane) FROM webhook_deliveries WHERE status = 'pending' AND lane > l.lane)
+        FROM lanes l WHERE l.lane IS NOT NULL
+    )
+    SELECT l.lane,
+           (SELECT min(next_at) FROM webhook_deliveries WHERE status = 'pending' AND lane = l.lane)
+               AS earliest
+    FROM lanes l WHERE l.lane IS NOT NULL
+    """
+).columns(earliest=EpochMicros)
+"""A skip scan: one step through the index per lane, however long each lane's backlog is."""
+
+
+class SqlOutbox:
+    """Fits ``EventSink[Connection]`` and ``Outbox``. ``new_id`` makes an id of the given prefix."""
+
+    def __init__(
+        self, database: Database, book: SqlEndpointBook, clock: Clock, new_id: Callable[[str], str]
+    ) -> None:
+        self._database = database
+        self._book = book
+        self._clock = clock
+        self._new_id = new_id
+
+    def fan_out(
+        self, conn: Connection, tenant_id: str, event: WebhookEvent, per_call_url: str | None = None
+    ) -> tuple[str, ...]:
+        now = self._clock.wall().timestamp()
+        receivers = [
+            self._row(tenant_id, event, subscriber.endpoint_id, None, now)
+            for subscriber in self._book.active(conn, tenant_id)
+            if wants(subscriber.events, event.type)
+        ]
+        if per_call_url is not None:
+            self._book.need_secret(conn, tenant_id, now)
+            receivers.append(self._row(tenant_id, event, None, per_call_url, now))
+        if not receivers or not self._keep(conn, tenant_id, event, now):
+            return ()
+        conn.execute(D.insert(), receivers)
+        return tuple(row["lane"] for row in receivers)
+
+    def send_to(self, conn: Connection, endpoint: Endpoint, event: WebhookEvent) -> str:
+        now = self._clock.wall().timestamp()
+        row = self._row(endpoint.tenant_id, event, endpoint.id, None, now)
+        self._keep(conn, endpoint.tenant_id, event, now)
+        conn.execute(D.insert(), [row])
+        return str(row["id"])
+
+    def _keep(self, conn: Connection, tenant_id: str, event: WebhookEvent, now: float) -> bool:
+        """Store the event; False if it is stored already."""
+        values = {
+            "id": event.id,
+            "tenant_id": tenant_id,
+            "type": event.type,
+            "subject": event.subject,
+            "sequence": event.sequence,
+            "created_at": now,
+            "body": render(event),
+        }
+        return conn.execute(_KEEP[conn.dialect.name], values).rowcount > 0
+
+    def _row(
+        self, tenant_id: str, event: WebhookEvent, endpoint_id: str | None, url: str | None, now: float
+    ) -> dict[str, Any]:
+        return {
+            "id": self._new_id("dlv"),
+            "tenant_id": tenant_id,
+            "event_id": event.id,
+            "endpoint_id": endpoint_id,
+            "lane": endpoint_id if url is None else lane_of_url(tenant_id, url),
+            "url": url,
+            "subject": event.subject,
+            "sequence": event.sequence,
+            "status": "pending",
+            "claimed": False,
+            "attempts": 0,
+            "next_at": now,
+            "created_at": now,
+            "last_note": "",
+            "last_excerpt": "",
+        }
+
+    async def waiting(self) -> Sequence[tuple[str, float]]:
+        def work(conn: Connection) -> list[tuple[str, float]]:
+            return [(row.lane, row.earliest) for row in conn.execute(_WAITING)]
+
+        return await self._database.read(work)
+
+    async def claim(self, lanes: Mapping[str, int], now: float, until: float) -> Sequence[Delivery]:
+        def work(conn: Connection) -> list[Delivery]:
+            claimed: list[Delivery] = []
+            for lane, room in lanes.items():
+                rows = conn.execute(_DUE, {"lane": lane, "now": now, "room": room}).all()
+                claimed.extend(_delivery(row, now, until) for row in rows if _has_receiver(row))
+                for endpoint_id in {row.endpoint_id for row in rows if not _has_receiver(row)}:
+                    end_pending(conn, endpoint_id, "the endpoint is deleted or switched off", now)
+            if claimed:
+                ids = [delivery.id for delivery in claimed]
+                conn.execute(_CLAIM, {"until": until, "ids": ids})
+            return claimed
+
+        return await self._database.write(work)
+
+    async def settle(self, outcomes: Sequence[Settlement]) -> Sequence[SwitchedOff]:
+        switched_off = await self._database.write(lambda conn: self._settle(conn, outcomes))
+        if switched_off:
+            self._book.forget({one.tenant_id for one in switched_off})
+        return switched_off
+
+    def _settle(self, conn: Connection, outcomes: Sequence[Settlement]) -> list[SwitchedOff]:
+        for verdict, statement in _MARK.items():
+            rows = [_marked(one) for one in outcomes if one.verdict == verdict]
+            if rows:
+                conn.execute(statement, rows)
+        tried = [(one, one.delivery.endpoint_id) for one in outcomes if one.verdict != "returned"]
+        answering = {id for one, id in tried if id is not None and one.verdict == "delivered"}
+        failing = {id for _, id in tried if id is not None} - answering
+        gone = {id for one, id in tried if one.endpoint_gone}
+        now = max((one.at for one in outcomes), default=0.0)
+        found = self._book.mark_health(conn, answering, failing, now)
+        switched_off = []
+        for endpoint in found:
+            lost = endpoint.failing_since is not None and is_beyond_hope(endpoint.failing_since, now)
+            if endpoint.id in gone or lost:
+                switched_off.append(self._switch_off(conn, endpoint, gone=endpoint.id in gone, now=now))
+        return switched_off
+
+    def _switch_off(self, conn: Connection, endpoint: Endpoint, *, gone: bool, now: float) -> SwitchedOff:
+        """Disable the endpoint and tell the tenant's other endpoints."""
+        self._book.disable(conn, endpoint, "gone" if gone else "failing", now)
+        told = {"endpoint_id": endpoint.id, "url": endpoint.url, "reason": "gone" if gone else "failing"}
+        moment = datetime.fromtimestamp(now, UTC)
+        event = WebhookEvent(self._new_id("evt"), ENDPOINT_DISABLED, moment, endpoint.id, 1, told)
+        lanes = self.fan_out(conn, endpoint.tenant_id, event)
+        return SwitchedOff(endpoint.tenant_id, endpoint.id, "gone" if gone else "failing", lanes)
+
+    async def purge(self, before: float, limit: int) -> int:
+        def work(conn: Connection) -> int:
+            old = select(V.c.id, V.c.subject).where(V.c.created_at < before)
+            rows = conn.execute(old.order_by(V.c.created_at).limit(limit)).all()
+            ids, subjects = [row.id for row in rows], {row.subject for row in rows}
+            of_these = D.c.subject.in_(subjects) & D.c.event_id.in_(ids)
+            conn.execute(delete(D).where(of_these, D.c.status != "pending"))
+            in_use = select(D.c.id).where(D.c.subject == V.c.subject, D.c.event_id == V.c.id).exists()
+            return conn.execute(delete(V).where(V.c.id.in_(ids), ~in_use)).rowcount
+
+        return await self._database.write(work)
+
+
+_KEEP: Final = {
+    "sqlite": sqlite.insert(V).on_conflict_do_nothing(index_elements=["id"]),
+    "postgresql": postgresql.insert(V).on_conflict_do_nothing(index_elements=["id"]),
+}
+
+
+def _due() -> Select[Any]:
+    return (
+        select(
+            D.c.id,
+            D.c.tenant_id,
+            D.c.event_id,
+            D.c.endpoint_id,
+            D.c.lane,
+            D.c.subject,
+            D.c.sequence,
+            D.c.attempts,
+            D.c.created_at,
+            D.c.url,
+            V.c.body,
+            E.c.url.label("endpoint_url"),
+            E.c.active.label("endpoint_active"),
+            E.c.secret.label("endpoint_secret"),
+            E.c.previous_secret.label("endpoint_previous"),
+            E.c.previous_until.label("endpoint_until"),
+            S.c.secret.label("tenant_secret"),
+            S.c.previous_secret.label("tenant_previous"),
+            S.c.previous_until.label("tenant_until"),
+        )
+        .select_from(D)
+        .join(V, V.c.id == D.c.event_id)
+        .outerjoin(E, E.c.id == D.c.endpoint_id)
+        .outerjoin(S, S.c.tenant_id == D.c.tenant_id)
+        .where(_PENDING, D.c.lane == bindparam("lane"), D.c.next_at <= bindparam("now"))
+        .order_by(D.c.next_at, D.c.sequence)
+        .limit(bindparam("room"))
+        .with_for_update(of=D, skip_locked=True)
+    )
+
+
+_DUE: Final = _due()
+_CLAIM: Final = (
+    update(D)
+    .where(D.c.id.in_(bindparam("ids", expanding=True)))
+    .values(claimed=True, next_at=bindparam("until"))
+)
+_TRIED: Final = {
+    "claimed": False,
+    "attempts": D.c.attempts + 1,
+    "last_at": bindparam("at"),
+    "last_status": bindparam("code"),
+    "last_note": bindparam("note"),
+    "last_excerpt": bindparam("excerpt"),
+    "took_ms": bindparam("took"),
+}
+_THIS: Final = D.c.id == bindparam("this")
+_MARK: Final = {
+    "delivered": update(D)
+    .where(_THIS, D.c.status != "delivered")
+    .values(_TRIED | {"status": "delivered", "delivered_at": bindparam("at")}),
+    "retry": update(D).where(_THIS, D.c.status == "pending").values(_TRIED | {"next_at": bindparam("again")}),
+    "dead": update(D).where(_THIS, D.c.status == "pending").values(_TRIED | {"status": "dead"}),
+    "returned": update(D)
+    .where(_THIS, D.c.status == "pending", D.c.claimed)
+    .values(claimed=False, next_at=bindparam("at")),
+}
+
+
+def _marked(one: Settlement) -> dict[str, Any]:
+    if one.verdict == "returned":
+        return {"this": one.delivery.id, "at": one.at}
+    values: dict[str, Any] = {
+        "this": one.delivery.id,
+        "at": one.at,
+        "code": one.status,
+        "note": one.note,
+        "excerpt": one.excerpt,
+        "took": one.took_ms,
+    }
+    if one.verdict == "retry":
+        values["again"] = one.next_at
+    return values
+
+
+def _has_receiver(row: Row[Any]) -> bool:
+    """False for what another process left here before it knew that the endpoint is off."""
+    return row.endpoint_id is None or bool(row.endpoint_active)
+
+
+def _delivery(row: Row[Any], now: float, until: float) -> Delivery:
+    if row.endpoint_id is None:
+        url, secret = row.url, row.tenant_secret
+        previous, previous_until = row.tenant_previous, row.tenant_until
+    else:
+        url, secret = row.endpoint_url, row.endpoint_secret
+        previous, previous_until = row.endpoint_previous, row.endpoint_until
+    return Delivery(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        event_id=row.event_id,
+        endpoint_id=row.endpoint_id,
+        lane=row.lane,
+        url=url,
+        subject=row.subject,
+        sequence=row.sequence,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        claimed_until=until,
+        body=row.body,
+        secrets=secrets_in_force(secret, previous, previous_until, now),
+    )
