@@ -167,15 +167,14 @@ class Child:
         while True:
             began = time.monotonic()
             process = self._process
-            if process is not None:
-                await self._set(last_exit=await process.wait())
+            code = self._state.last_exit if process is None else await process.wait()
             self._process = None
             self._pid_file.remove()
             failures = failures_after(failures, time.monotonic() - began)
-            if not self.spec.restart:
-                await self._set(phase="stopped", pid=None)
+            again = self.spec.restart
+            await self._set(phase="backing_off" if again else "stopped", pid=None, last_exit=code)
+            if not again:
                 return
-            await self._set(phase="backing_off", pid=None)
             await asyncio.sleep(backoff_s(failures, self._chance()))
             await self._set(restarts=self._state.restarts + 1)
             try:
