@@ -58,7 +58,7 @@ class Life:
         self.call = call
         self._around = around
         self._on_change = on_change
-        self._inbox: asyncio.Queue[facts.Fact] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[facts.Fact, float | None]] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[_Waiter] = []
         self._filing: set[asyncio.Task[None]] = set()
@@ -68,9 +68,9 @@ class Life:
         """Begin to judge; ``first`` are orders that are stored already and wait to be carried out."""
         self._task = asyncio.create_task(self._run(first), name=f"call-{self.call.id}")
 
-    def post(self, fact: facts.Fact) -> None:
-        """Queue a fact. Never waits."""
-        self._inbox.put_nowait(fact)
+    def post(self, fact: facts.Fact, *, at: float | None = None) -> None:
+        """Queue a fact; ``at`` where a record tells when it happened (epoch seconds). Never waits."""
+        self._inbox.put_nowait((fact, at))
 
     async def until(self, holds: Callable[[Call], bool], patience_s: float) -> bool:
         """Wait until the call is so; False when it was not within ``patience_s`` seconds."""
@@ -103,28 +103,28 @@ class Life:
             await self._carry_out(first)
             while not self.call.settled:
                 self._arm()
-                await self._fold_safely(await self._inbox.get())
+                await self._fold_safely(*await self._inbox.get())
         finally:
             if self._timer is not None:
                 self._timer.cancel()
 
-    async def _fold_safely(self, fact: facts.Fact) -> None:
+    async def _fold_safely(self, fact: facts.Fact, at: float | None) -> None:
         try:
-            await self._fold(fact)
+            await self._fold(fact, at)
         except Exception:  # noqa: BLE001  # why: edge of the call's loop; its deadlines must go on ending it
             _log.exception("call.broken", call_id=self.call.id, fact=type(fact).__name__)
             await asyncio.sleep(_BROKEN_PAUSE_S)
 
-    async def _fold(self, fact: facts.Fact) -> None:
+    async def _fold(self, fact: facts.Fact, at: float | None) -> None:
         """Fold this fact and all that queue behind it, store once, then act."""
         before = self.call
         call, out = before, list[orders.Order]()
         while True:
-            call, more = machine.step(call, fact, self._around.now())
+            call, more = machine.step(call, fact, self._around.now() if at is None else at)
             out.extend(more)
             if self._inbox.empty():
                 break
-            fact = self._inbox.get_nowait()
+            fact, at = self._inbox.get_nowait()
         self.call = call
         if out:
             await self._act_while_storing(call, out)

@@ -26,10 +26,11 @@ class LiveChannel:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a second source knows of a channel that ended while nobody listened."""
+    """What a second source knows of a channel that ended while nobody listened. Times: epoch seconds."""
 
     channel: ChannelId
-    answered: bool
+    answered_at: float | None
+    ended_at: float | None
     cause: int | None
 
 

@@ -47,7 +47,7 @@ async def look(
         leg.channel
         for life in lives
         for leg in (life.call.caller, life.call.callee)
-        if leg.live and leg.channel is not None and leg.channel not in rows
+        if leg.channel is not None and leg.channel not in rows
     ]
     known = await sources.endings.of(missing) if missing else {}
     why = "switch_restarted" if restarted else "gateway_was_away"
@@ -73,13 +73,15 @@ def _judge_leg(
     if row is not None:
         life.post(facts.SeenLive(leg.role, row.up))
         return
-    ending = known.get(leg.channel)
+    # The switch keeps its record under the caller's channel; it tells of both.
+    caller = life.call.caller.channel
+    ending = known.get(leg.channel) or (known.get(caller) if caller is not None else None)
     if ending is None:
         life.post(facts.Vanished(leg.role, why))
         return
-    if ending.answered:
-        life.post(facts.Answered(leg.role))
-    life.post(facts.HungUp(leg.role, ending.cause))
+    if ending.answered_at is not None:
+        life.post(facts.Answered(leg.role), at=ending.answered_at)
+    life.post(facts.HungUp(leg.role, ending.cause), at=ending.ended_at)
 
 
 def _adopt_callee(

@@ -63,12 +63,17 @@ def record(call: Call) -> CallRecord:
         answered_at=call.answered_at,
         ended_at=call.ended_at,
         duration_s=duration,
-        hangup_cause=subject.cause if call.closed else None,
+        hangup_cause=_cause(call, subject.cause) if call.closed else None,
         sip_code=subject.sip if call.closed else None,
         termination=call.termination,
         ended_by=call.ended_by if call.closed else None,
         sequence=call.sequence,
     )
+
+
+def _cause(call: Call, cause: int | None) -> int | None:
+    """A BYE without a Reason leaves Asterisk's cause at 0; on an answered call it means normal clearing."""
+    return int(Cause.NORMAL_CLEARING) if call.answered_at is not None and not cause else cause
 
 
 def iso(at: float | None) -> str | None:

@@ -179,7 +179,7 @@ class Child:
             await self._set(restarts=self._state.restarts + 1)
             try:
                 await self._launch()
-            except ChildFailed:
+            except (ChildFailed, OSError):
                 await self._end_process()
 
     async def _end_process(self) -> None:

@@ -85,7 +85,8 @@ def translate(error: BaseException) -> BaseException:
         return _from_sqlite(error)
     if isinstance(error, DBAPIError):
         if isinstance(error.orig, sqlite3.Error):
-            return _from_sqlite(error.orig)
+            ours = _from_sqlite(error.orig)
+            return error if ours is error.orig else ours
         return _from_postgres(error)
     if isinstance(error, StatementError) and error.orig is not None:
         return translate(error.orig)  # a value was refused before the driver saw it

@@ -34,7 +34,7 @@ class IdempotencyRepository:
     async def claim(
         self, tenant: TenantId, key: str, fingerprint: str, resource_id: str, now: datetime
     ) -> Claim:
-        """Ask to carry out a request. ``fingerprint`` tells requests apart, ``resource_id`` is for its result."""
+        """Ask to carry out a request. ``fingerprint`` tells requests apart; ``resource_id`` is the result's."""
 
         def work(conn: Connection) -> Claim:
             fresh = {

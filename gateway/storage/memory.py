@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.storage.database import Database
 from gateway.storage.errors import translate
+from gateway.storage.migrate import mark_current
 from gateway.storage.models import METADATA
 from gateway.storage.sqlite import close_link, connect, raw_of, snapshot
 from telephony.errors import StorageUnavailable
@@ -28,6 +29,7 @@ class MemoryBackend:
     def __init__(self) -> None:
         self.away = False
         self._link = connect(":memory:", "NORMAL", query_only=False)
+        self._link.begin()  # for good: works must see that the transaction is not theirs to commit
 
     async def write(self, work: Callable[[Connection], T], deadline_s: float) -> T:
         self._answer()
@@ -42,7 +44,12 @@ class MemoryBackend:
 
     async def reshape(self, work: Callable[[Connection], T], deadline_s: float) -> T:
         self._answer()
-        return self._transact(work)
+
+        def on_our_tables(conn: Connection) -> T:
+            mark_current(conn)
+            return work(conn)
+
+        return self._transact(on_our_tables)
 
     async def close(self) -> None:
         close_link(self._link)

@@ -17,6 +17,16 @@ def upgrade(conn: Connection) -> None:
     command.upgrade(config(conn), "head")
 
 
+def mark_current(conn: Connection) -> None:
+    """Note that the tables were made from the models themselves: no migration is missing."""
+    command.stamp(config(conn), "head")
+
+
+def draft(conn: Connection, message: str, revision: str) -> None:
+    """For developers: write the next migration, from what ``conn`` has to what the models say."""
+    command.revision(config(conn), message, autogenerate=True, rev_id=revision)
+
+
 def config(conn: Connection) -> Config:
     """Alembic's configuration for this history and this connection; no file, no logging set up."""
     settings = Config()

@@ -276,6 +276,7 @@ def _reshape(path: str, work: Callable[[Connection], T], deadline_s: float) -> T
         raw = raw_of(link)
         raw.execute(f"PRAGMA busy_timeout={int(deadline_s * 1000)}")
         raw.execute("PRAGMA foreign_keys=OFF")
+        link.begin()  # the work must see that the transaction is not its own to commit
         raw.execute("BEGIN IMMEDIATE")
         result = work(link)
         broken = raw.execute("PRAGMA foreign_key_check").fetchone()
