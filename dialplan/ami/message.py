@@ -16,6 +16,8 @@ _EOL = "\r\n"
 _END = b"\r\n\r\n"
 _BANNER = b"Asterisk Call Manager/"
 _BANNER_LIMIT = 256
+_ABSENT = "\r\n"
+"""Stands for no header: the one text that no value can hold."""
 DEFAULT_LIMIT = 16 * 1024 * 1024
 """Most bytes of one message. The longest legitimate ones (a list in one reply) stay below a few MiB."""
 
@@ -55,18 +57,23 @@ class Message:
 
     def get(self, header: str, default: str = "") -> str:
         """The header's first value, or ``default``. An absent and an empty header look alike by default."""
-        found = self._find(header)
-        return default if found is None else found
+        text = self.text
+        at = text.find(f"\r\n{header}: ")
+        if at < 0:
+            return self._first_line(header, default)
+        at += len(header) + 4
+        end = text.find(_EOL, at)
+        return text[at:] if end < 0 else text[at:end]
 
     def __getitem__(self, header: str) -> str:
         """The header's first value; ``MissingHeader`` when there is none."""
-        found = self._find(header)
-        if found is None:
+        found = self.get(header, _ABSENT)
+        if found == _ABSENT:
             raise MissingHeader(f"{self.kind.value} {self.name} has no header {header}")
         return found
 
     def __contains__(self, header: str) -> bool:
-        return self._find(header) is not None
+        return self.get(header, _ABSENT) != _ABSENT
 
     def get_all(self, header: str) -> tuple[str, ...]:
         """Every value of a header that may come more than once, in order."""
@@ -77,18 +84,11 @@ class Message:
         pairs = (line.partition(": ") for line in self.text.split(_EOL))
         return tuple((name, value) for name, colon, value in pairs if colon)
 
-    def _find(self, header: str) -> str | None:
+    def _first_line(self, header: str, default: str) -> str:
         text = self.text
-        key = f"\r\n{header}: "
-        at = text.find(key)
-        if at >= 0:
-            at += len(key)
-        elif text.startswith(key[2:]):
-            at = len(key) - 2
-        else:
-            return None
-        end = text.find(_EOL, at)
-        return text[at:] if end < 0 else text[at:end]
+        if not text.startswith(f"{header}: "):
+            return default
+        return text[len(header) + 2 :].partition(_EOL)[0]
 
     def __repr__(self) -> str:
         """Names only: values hold telephone numbers."""
