@@ -19,3 +19,8 @@ def tools() -> Tools:
         return find_tools(Settings.from_env(os.environ), lambda _: None)
     except ProvisionFailed as failure:
         pytest.fail(f"the server programs are not there: {failure.message}")
+
+
+def sipp_command() -> list[str]:
+    """The argument list that runs SIPp on this machine."""
+    return tools().command("sipp")
