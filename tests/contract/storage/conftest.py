@@ -1,0 +1,86 @@
+"""One database per test, in each kind: a SQLite file, PostgreSQL, and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from gateway.storage.cursors import Cursors
+from gateway.storage.database import Database
+from gateway.storage.memory import open_memory
+from gateway.storage.models import METADATA
+from tests.contract.storage import postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.PostgresServer]:
+    """A PostgreSQL server of our own; skips, saying why, where none can be had."""
+    if importlib.util.find_spec("greenlet") is None:
+        pytest.skip("no greenlet: SQLAlchemy needs it to reach PostgreSQL through asyncpg")
+    try:
+        server = postgres_server.start()
+    except postgres_server.NoServer as reason:
+        pytest.skip(f"no PostgreSQL: {reason}")
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("storage") / "template.db"
+    asyncio.run(_migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: postgres_server.PostgresServer) -> str:
+    """The URL of a PostgreSQL database with all tables."""
+    asyncio.run(_migrate(postgres.url("postgres")))
+    return postgres.url("postgres")
+
+
+async def _migrate(url: str) -> None:
+    database = await Database.open(url)
+    await database.migrate()
+    await database.close()
+
+
+@pytest.fixture
+def sqlite_file(migrated_file: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(migrated_file, tmp_path / "patchbay.db"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "memory"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """Where the test's database is; None is memory."""
+    match request.param:
+        case "sqlite":
+            return f"sqlite:///{request.getfixturevalue('sqlite_file')}"
+        case "postgresql":
+            return str(request.getfixturevalue("migrated_postgres"))
+    return None
+
+
+@pytest.fixture
+async def database(database_url: str | None) -> AsyncIterator[Database]:
+    """An empty database with all tables."""
+    opened = open_memory() if database_url is None else await Database.open(database_url)
+    if opened.dialect == "postgresql":
+        tables = ", ".join(table.name for table in METADATA.sorted_tables)
+        await opened.write(lambda conn: conn.execute(text(f"TRUNCATE {tables} CASCADE")) and None)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def cursors() -> Cursors:
+    return Cursors(b"a secret of the tests, 32 bytes!!")

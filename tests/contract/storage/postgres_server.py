@@ -1,0 +1,133 @@
+"""A PostgreSQL server of the test run's own: found on the machine, started on loopback, stopped by its id."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+START_S = 60.0
+DEMOTE_TO = ("postgres", "nobody")
+"""PostgreSQL refuses to run as root: there it runs as the first of these users that exists."""
+
+
+class NoServer(Exception):
+    """No PostgreSQL can be had here; the text says why."""
+
+
+@dataclass
+class PostgresServer:
+    """A running server with an empty cluster, trusting everybody on loopback."""
+
+    port: int
+    home: Path
+    process: subprocess.Popen[str]
+
+    def url(self, database: str) -> str:
+        return f"postgresql+asyncpg://patchbay@127.0.0.1:{self.port}/{database}"
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(20)
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def find(program: str) -> str:
+    """The newest ``program`` on the machine. Raises NoServer."""
+    versions = Path("/usr/lib/postgresql").glob(f"*/bin/{program}")
+    newest = sorted(versions, key=lambda path: int(path.parts[4]), reverse=True)
+    found = str(newest[0]) if newest else shutil.which(program)
+    if found is None:
+        raise NoServer(f"no {program} on this machine (PATH, /usr/lib/postgresql)")
+    return found
+
+
+def start() -> PostgresServer:
+    """Make a cluster, run it, return when it accepts connections. Raises NoServer."""
+    initdb, postgres = find("initdb"), find("postgres")
+    home = Path(tempfile.mkdtemp(prefix="patchbay-pg-"))
+    try:
+        demote = _demotion(home)
+        cluster = str(home / "cluster")
+        made = subprocess.run(
+            [
+                *demote,
+                initdb,
+                "-D",
+                cluster,
+                "-U",
+                "patchbay",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-sync",
+                "--locale=C",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+            cwd=home,
+            check=False,
+        )
+        if made.returncode != 0:
+            raise NoServer(f"initdb failed: {made.stderr.strip()[-300:]}")
+        return _run(demote, postgres, cluster, home)
+    except BaseException:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+
+
+def _run(demote: list[str], postgres: str, cluster: str, home: Path) -> PostgresServer:
+    port = _free_port()
+    options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+    flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
+    process = subprocess.Popen(
+        [*demote, postgres, "-D", cluster, *flags, "-c", "log_destination=stderr"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=home,
+    )
+    assert process.stderr is not None
+    heard = []
+    for line in process.stderr:  # ends by itself when the server gives up
+        heard.append(line)
+        if "ready to accept connections" in line:
+            return PostgresServer(port, home, process)
+    process.stderr.close()
+    process.wait(START_S)
+    raise NoServer("postgres did not start: " + "".join(heard)[-300:])
+
+
+def _demotion(home: Path) -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise NoServer("PostgreSQL does not run as root, and there is no setpriv to leave root")
+    for name in DEMOTE_TO:
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        os.chown(home, user.pw_uid, user.pw_gid)
+        return [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    raise NoServer("PostgreSQL does not run as root, and there is no user postgres or nobody")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
