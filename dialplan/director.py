@@ -126,6 +126,11 @@ class Director:
         """How many calls of this tenant are open."""
         return self._open[tenant]
 
+    def live_of_key(self, tenant: TenantId, key_id: str) -> int:
+        """How many open calls were placed with this API key."""
+        terms = (life.call.terms for life in self._lives.values())
+        return sum(t.tenant == tenant and t.api_key_id == key_id for t in terms)
+
     def live(self, call_id: CallId) -> Call | None:
         """The call as it stands, while it is open here."""
         life = self._lives.get(call_id)
@@ -333,7 +338,7 @@ class Director:
             api_key_id=wanted.api_key_id,
         )
         return Call(
-            id=CallId(new_id("call")),
+            id=wanted.call_id or CallId(new_id("call")),
             terms=terms,
             created_at=self._ports.now(),
             caller=Leg(LegId(leg_id), Role.CALLER, Rank.NEW, ChannelId(leg_id)),

@@ -92,6 +92,7 @@ class PlaceCall:
 
     ``to`` is rung first, shown ``cli``; once it answers it is joined with ``far_end``. A ``Trunk``
     endpoint with an empty trunk name takes the configured default trunk. Durations in seconds.
+    ``call_id`` is the id the call must have, where a retried request must find the same call again.
     """
 
     tenant: TenantId
@@ -105,6 +106,7 @@ class PlaceCall:
     agent_id: str | None = None
     webhook_url: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    call_id: CallId | None = None
 
 
 class CallDesk(Protocol):

@@ -88,6 +88,8 @@ class Settings:
     http_port: int
     trunks_file: Path | None
     recordings_dir: Path
+    sounds_dir: Path
+    switch_records_file: Path | None
     webhook_allow_private: bool
     signing_secret: Secret | None
     recording_url_ttl_s: int
@@ -142,6 +144,8 @@ class Settings:
             http_port=env.integer("HTTP_PORT", 0, 0, 65_535),
             trunks_file=env.optional_path("TRUNKS_FILE"),
             recordings_dir=env.path("RECORDINGS_DIR", var_dir / "recordings"),
+            sounds_dir=env.path("SOUNDS_DIR", var_dir / "sounds"),
+            switch_records_file=env.optional_path("SWITCH_RECORDS_FILE"),
             webhook_allow_private=env.flag("WEBHOOK_ALLOW_PRIVATE", False),
             signing_secret=env.secret("SIGNING_SECRET", 32),
             recording_url_ttl_s=env.integer("RECORDING_URL_TTL_S", 900, 10, 604_800),
