@@ -136,7 +136,8 @@ class Connection(AMIProtocol):  # type: ignore[misc]  # why: panoramisk has no t
         if pending is None or pending.future.done():
             self._session.count_stray(message)
         elif message.name in _ERRORS:
-            pending.future.set_exception(SwitchRefused(mask_text(message.get("Message", message.name))))
+            reason = message.get("Message", message.name).strip()
+            pending.future.set_exception(SwitchRefused(mask_text(reason)))
         elif pending.rows is None:
             pending.future.set_result([message])
         return True
