@@ -85,7 +85,7 @@ def spec_from_settings(settings: Settings, plan: SwitchPlan) -> SwitchSpec:
         ),
         agi=(settings.agi_host, settings.agi_port),
         recordings=settings.recordings_dir,
-        sounds=settings.var_dir / "sounds",
+        sounds=settings.sounds_dir,
         sip_host=settings.sip_host,
         limits=SwitchLimits(
             max_call_s=settings.max_call_s,

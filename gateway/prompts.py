@@ -1,0 +1,59 @@
+"""Sounds the switch can play, by name: text spoken for the occasion, and prompts kept in files.
+
+Fits ``gateway.http.ports.Prompts``. Names are paths below the switch's sounds folder, without ending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from pathlib import Path
+
+import structlog
+
+from telephony.errors import SpeechUnavailable
+from telephony.ids import TenantId
+from voice_agents.ports import TextToSpeech
+
+_log = structlog.get_logger("gateway.prompts")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+AWAY = "patchbay-away"
+_AWAY_TEXT = "We are sorry. Your call cannot be connected at the moment. Please try again in a few minutes."
+
+
+class SpokenPrompts:
+    """``folder`` is the sounds folder; spoken text is below ``tts``, kept prompts are below ``prompts``."""
+
+    def __init__(self, speech: TextToSpeech, folder: Path) -> None:
+        self._speech = speech
+        self._folder = folder
+
+    async def spoken(self, text: str, voice: str | None) -> str:
+        """The name of this text as sound. Raises InvalidInput and SpeechUnavailable."""
+        said = await (self._speech.speak(text, voice=voice) if voice else self._speech.speak(text))
+        return str(said.path.relative_to(self._folder).with_suffix(""))
+
+    async def stored(self, tenant: TenantId, name: str) -> str | None:
+        """The name of a tenant's kept prompt (``prompts/<tenant>/<name>.wav``), or None."""
+        if _NAME.fullmatch(name) is None:
+            return None
+        path = self._folder / "prompts" / tenant / f"{name}.wav"
+        there = await asyncio.to_thread(path.is_file)
+        return f"prompts/{tenant}/{name}" if there else None
+
+    async def prepare_away(self) -> None:
+        """Make what the dialplan says when the gateway is away; without speech it plays a tone instead."""
+        target = self._folder / f"{AWAY}.wav"
+        try:
+            said = await self._speech.speak(_AWAY_TEXT)
+        except SpeechUnavailable as error:
+            _log.warning("prompt.away_missing", reason=error.message)
+            return
+        await asyncio.to_thread(_put, said.path, target)
+
+
+def _put(source: Path, target: Path) -> None:
+    part = target.with_suffix(".part")
+    shutil.copyfile(source, part)
+    part.replace(target)
