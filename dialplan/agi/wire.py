@@ -5,10 +5,13 @@ carries out one command line at a time and writes one reply for each (``agi_hand
 ``QuestionParser`` reads the first part, ``encode_set_variable`` writes the only command we use,
 ``ReplyParser`` reads what comes back.
 
-Everything read here may be hostile. Parts of it are: the caller's number, name and the dialled
-digits come from a SIP message whose user part may hold any escaped byte, a line break among them.
-So a field that appears twice is rejected, and so is anything said out of turn. A verdict never
-depends on how the bytes were cut into chunks, and a rejection never carries what was received.
+Everything read here may be hostile. Parts of it are, even from a switch that is ours: the caller's
+number and the dialled digits come from the user part of a SIP address, where ``%0A`` becomes a line
+break, and Asterisk copies them as they are. Forged lines must not pass for the switch's own (its
+context says who may dial where). So the block has to be whole and in Asterisk's order: a forged field
+makes the true one a repetition, and to close the block early takes more lines than the 80 octets
+that Asterisk keeps of such a value. What is said out of turn is rejected too. A verdict never depends
+on how the bytes were cut into chunks, and a rejection never carries what was received.
 """
 
 from __future__ import annotations
@@ -39,9 +42,9 @@ class RejectionReason(StrEnum):
     TOO_MANY_LINES = "too_many_lines"
     BAD_LINE = "bad_line"
     REPEATED_FIELD = "repeated_field"
+    OUT_OF_ORDER = "out_of_order"
     MISSING_FIELD = "missing_field"
     BAD_VALUE = "bad_value"
-    OUT_OF_TURN = "out_of_turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +85,27 @@ _NAME = re.compile(rb"agi_[a-z0-9_]{1,40}")
 _ARGUMENT = re.compile(rb"agi_arg_([1-9][0-9]?)")
 _FIELDS = {
     "agi_network_script": re.compile(r"[A-Za-z0-9_./?=&%+~-]{0,256}"),
-    "agi_uniqueid": CHANNEL_ID,
     "agi_channel": re.compile(r"[\x21-\x7e]{1,255}"),
-    "agi_extension": re.compile(r"[A-Za-z0-9+*#@._-]{1,80}"),
+    "agi_uniqueid": CHANNEL_ID,
     "agi_context": re.compile(r"[A-Za-z0-9_-]{1,79}"),
+    "agi_extension": re.compile(r"[A-Za-z0-9+*#@._-]{1,80}"),
+    "agi_priority": re.compile(r"[0-9]{1,10}"),
+    "agi_enhanced": re.compile(r"[01]\.0"),
+    "agi_threadid": re.compile(r"[0-9]{1,20}"),
 }
-_OUTSIDE = ("agi_callerid", "agi_calleridname")
-_WANTED = {name.encode(): name for name in (*_FIELDS, *_OUTSIDE)}
+_ORDER = {
+    f"agi_{name}".encode(): place
+    for place, name in enumerate(
+        (
+            *("network", "network_script", "request", "channel", "language", "type", "uniqueid", "version"),
+            *("callerid", "calleridname", "callingpres", "callingani2", "callington", "callingtns"),
+            *("dnid", "rdnis", "context", "extension", "priority", "enhanced", "accountcode", "threadid"),
+        )
+    )
+}
+"""The fields of ``setup_env`` in res_agi.c, in its order. Only the script may be absent."""
+_LAST = len(_ORDER) - 1
+_WANTED = {name.encode(): name for name in (*_FIELDS, "agi_callerid", "agi_calleridname")}
 _CALLER = re.compile(r"[A-Za-z0-9+*#@._-]{1,80}")
 _ARGUMENT_VALUE = re.compile(r"[\x20-\x7e]{0,512}")
 _CALLER_NAME_LENGTH = 80
@@ -101,16 +118,27 @@ class QuestionParser:
     due. After that the parser is spent; ``rest`` holds what followed the blank line in the last chunk.
     """
 
-    __slots__ = ("_arguments", "_fields", "_limits", "_lines", "_names", "_partial", "_taken", "rest")
+    __slots__ = (
+        "_arguments",
+        "_fields",
+        "_limits",
+        "_lines",
+        "_partial",
+        "_place",
+        "_seen",
+        "_taken",
+        "rest",
+    )
 
     def __init__(self, limits: WireLimits) -> None:
         self._limits = limits
         self._partial = b""
         self._taken = 0
         self._lines = 0
-        self._names: set[bytes] = set()
+        self._place = -1
+        self._seen: set[bytes] = set()
         self._fields: dict[str, str] = {"agi_network_script": ""}  # not sent when the address has no path
-        self._arguments: dict[int, str] = {}
+        self._arguments: list[str] = []
         self.rest = b""
 
     def feed(self, chunk: bytes) -> Question | Rejection | None:
@@ -130,7 +158,7 @@ class QuestionParser:
         while (end := held.find(b"\n", start)) >= 0:
             if end == start:
                 self.rest = held[end + 1 :]
-                return _question(self._fields, self._arguments)
+                return self._missing() or _question(self._fields, tuple(self._arguments))
             rejection = self._take(held[start:end])
             if rejection is not None:
                 return rejection
@@ -153,38 +181,45 @@ class QuestionParser:
         name, colon, value = line.partition(b": ")
         if not colon or _NAME.fullmatch(name) is None:
             return Rejection(RejectionReason.BAD_LINE)
-        if name in self._names:
+        if name in self._seen:
             return Rejection(RejectionReason.REPEATED_FIELD, _WANTED.get(name, ""))
-        self._names.add(name)
-        if (wanted := _WANTED.get(name)) is not None:
-            self._fields[wanted] = value.decode("utf-8", "replace")
+        self._seen.add(name)
+        if (place := _ORDER.get(name)) is not None:
+            if place < self._place:
+                return Rejection(RejectionReason.OUT_OF_ORDER, _WANTED.get(name, ""))
+            self._place = place
+            if (wanted := _WANTED.get(name)) is not None:
+                self._fields[wanted] = value.decode("utf-8", "replace")
         elif (argument := _ARGUMENT.fullmatch(name)) is not None:
-            self._arguments[int(argument[1])] = value.decode("utf-8", "replace")
+            if self._place != _LAST or int(argument[1]) != len(self._arguments) + 1:
+                return Rejection(RejectionReason.OUT_OF_ORDER, "agi_arg")
+            self._arguments.append(value.decode("utf-8", "replace"))
         return None
 
+    def _missing(self) -> Rejection | None:
+        absent = _ORDER.keys() - self._seen - {b"agi_network_script"}
+        if not absent:
+            return None
+        first = min(absent, key=lambda name: _ORDER[name])
+        return Rejection(RejectionReason.MISSING_FIELD, first.decode())
 
-def _question(fields: dict[str, str], arguments: dict[int, str]) -> Question | Rejection:
-    """The question made of these fields, or the first reason why there is none."""
+
+def _question(fields: dict[str, str], arguments: tuple[str, ...]) -> Question | Rejection:
+    """The question made of these fields, all of them there, or the first that breaks its alphabet."""
     for name, alphabet in _FIELDS.items():
-        value = fields.get(name)
-        if value is None:
-            return Rejection(RejectionReason.MISSING_FIELD, name)
-        if alphabet.fullmatch(value) is None:
+        if alphabet.fullmatch(fields[name]) is None:
             return Rejection(RejectionReason.BAD_VALUE, name)
-    ordered = tuple(arguments[place] for place in sorted(arguments))
-    if sorted(arguments) != list(range(1, len(arguments) + 1)):
-        return Rejection(RejectionReason.MISSING_FIELD, "agi_arg")
-    if any(_ARGUMENT_VALUE.fullmatch(value) is None for value in ordered):
+    if any(_ARGUMENT_VALUE.fullmatch(value) is None for value in arguments):
         return Rejection(RejectionReason.BAD_VALUE, "agi_arg")
     return Question(
         network_script=fields["agi_network_script"],
         channel=ChannelId(fields["agi_uniqueid"]),
         channel_name=fields["agi_channel"],
         dialled=fields["agi_extension"],
-        caller=_caller(fields.get("agi_callerid", "")),
-        caller_name=_caller_name(fields.get("agi_calleridname", "")),
+        caller=_caller(fields["agi_callerid"]),
+        caller_name=_caller_name(fields["agi_calleridname"]),
         context=fields["agi_context"],
-        arguments=ordered,
+        arguments=arguments,
     )
 
 

@@ -19,11 +19,15 @@ DEADLINE_S = 20.0
 
 def block(dialled: str, channel: str = "1752000000.1") -> bytes:
     """What the switch writes when it asks."""
-    return (
-        "agi_network: yes\nagi_network_script: route\nagi_request: agi://127.0.0.1/route\n"
-        f"agi_channel: PJSIP/carrier-1\nagi_uniqueid: {channel}\nagi_callerid: +14155552671\n"
-        f"agi_calleridname: unknown\nagi_context: inbound\nagi_extension: {dialled}\nagi_priority: 1\n\n"
-    ).encode()
+    fields = {
+        "network": "yes", "network_script": "route", "request": "agi://127.0.0.1/route",
+        "channel": "PJSIP/carrier-1", "language": "en", "type": "PJSIP", "uniqueid": channel,
+        "version": "22.10.1", "callerid": "+14155552671", "calleridname": "unknown", "callingpres": "0",
+        "callingani2": "0", "callington": "0", "callingtns": "0", "dnid": dialled, "rdnis": "unknown",
+        "context": "inbound", "extension": dialled, "priority": "1", "enhanced": "0.0", "accountcode": "",
+        "threadid": "139872",
+    }  # fmt: skip
+    return "".join(f"agi_{name}: {value}\n" for name, value in fields.items()).encode() + b"\n"
 
 
 async def echo(question: Question) -> str:

@@ -82,7 +82,9 @@ def without(name: bytes) -> bytes:
 
 
 def with_value(name: bytes, value: bytes) -> bytes:
-    return without(name)[:-1] + name + b": " + value + b"\n\n"
+    """The same block with another value in that place."""
+    lines = FROM_ASTERISK.splitlines(True)
+    return b"".join(name + b": " + value + b"\n" if line.startswith(name + b":") else line for line in lines)
 
 
 def test_reads_the_block_that_asterisk_writes():
@@ -128,7 +130,9 @@ def test_an_address_without_a_path_gives_an_empty_script():
     assert verdict.network_script == ""
 
 
-@pytest.mark.parametrize("name", ["agi_uniqueid", "agi_channel", "agi_extension", "agi_context"])
+@pytest.mark.parametrize(
+    "name", ["agi_uniqueid", "agi_channel", "agi_extension", "agi_context", "agi_rdnis", "agi_accountcode"]
+)
 def test_a_missing_field_is_named(name: str):
     verdict, _ = read([without(name.encode())], WireLimits())
     assert verdict == Rejection(RejectionReason.MISSING_FIELD, name)
@@ -154,8 +158,39 @@ def test_a_value_outside_its_alphabet_is_named(name: str, value: bytes):
 
 def test_a_line_break_inside_a_callers_number_cannot_replace_a_field():
     forged = FROM_ASTERISK.replace(b"agi_callerid: ", b"agi_callerid: 1\nagi_extension: 999\nagi_x: ")
-    verdict, _ = read([forged], WireLimits())
-    assert verdict == Rejection(RejectionReason.REPEATED_FIELD, "agi_extension")
+    assert reason(forged) is RejectionReason.OUT_OF_ORDER
+
+
+AFTER = {
+    b"agi_callerid": b"agi_calleridname: \nagi_callingpres: \nagi_callingani2: \nagi_callington: \n"
+    b"agi_callingtns: \nagi_dnid: \nagi_rdnis: \n",
+    b"agi_calleridname": b"agi_callingpres: \nagi_callingani2: \nagi_callington: \nagi_callingtns: \n"
+    b"agi_dnid: \nagi_rdnis: \n",
+    b"agi_dnid": b"agi_rdnis: \n",
+    b"agi_rdnis": b"",
+    b"agi_extension": None,
+}
+"""For each value of the outside world, the least that has to be forged before the context."""
+
+
+@pytest.mark.parametrize("place", AFTER)
+def test_a_value_of_the_outside_world_cannot_close_the_block_early(place: bytes):
+    tail = b"agi_priority: 1\nagi_enhanced: 0.0\nagi_accountcode: \nagi_threadid: 1\n"
+    before = AFTER[place]
+    if before is None:  # the context is already said, so what is left to forge are the arguments
+        forgery = b"0\n" + tail + b"agi_arg_1: x\n\n"
+    else:
+        forgery = b"0\n" + before + b"agi_context: from-phone\nagi_extension: 0\n" + tail + b"\n"
+    verdict, _ = read([with_value(place, forgery)], WireLimits())
+    assert isinstance(verdict, Question)  # it would work, were there room for it
+    kept_by_asterisk = forgery[:79]
+    refused, _ = read([with_value(place, kept_by_asterisk)], WireLimits())
+    assert isinstance(refused, Rejection)
+
+
+def test_a_forged_field_makes_the_true_one_a_repetition():
+    for place, field in ((b"agi_rdnis", b"agi_context: from-phone"), (b"agi_dnid", b"agi_rdnis: 1")):
+        assert reason(with_value(place, b"0\n" + field)) is RejectionReason.REPEATED_FIELD
 
 
 def test_what_follows_the_blank_line_is_kept():
@@ -165,7 +200,9 @@ def test_what_follows_the_blank_line_is_kept():
 
 
 def test_arguments_must_be_whole():
-    assert reason(without(b"agi_arg_1")) is RejectionReason.MISSING_FIELD
+    assert reason(without(b"agi_arg_1")) is RejectionReason.OUT_OF_ORDER
+    early = FROM_ASTERISK.replace(b"agi_threadid", b"agi_arg_1: forged\nagi_threadid")
+    assert reason(early) is RejectionReason.OUT_OF_ORDER
     assert reason(with_value(b"agi_arg_2", b"\x1b[0m")) is RejectionReason.BAD_VALUE
 
 
