@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
 from gateway.config import Settings
 from gateway.runtime.errors import ProvisionFailed
 from gateway.runtime.programs import Tools, find_tools
+from gateway.runtime.switch_config import TEMPLATES
 
 
 @functools.cache
@@ -24,3 +27,26 @@ def tools() -> Tools:
 def sipp_command() -> list[str]:
     """The argument list that runs SIPp on this machine."""
     return tools().command("sipp")
+
+
+def static_templates(folder: Path, dialplan: str) -> Path:
+    """The product's switch configuration with another dialplan, for tests that need no gateway."""
+    templates = folder / "asterisk-config"
+    shutil.copytree(TEMPLATES, templates)
+    (templates / "extensions.conf.j2").write_text(dialplan)
+    return templates
+
+
+STATIC_DIALPLAN = """\
+[from-trunk]
+exten => _+1555.,1,Dial(PJSIP/${EXTEN}@carrier,20)
+ same => n,Hangup(${HANGUPCAUSE})
+exten => _[a-z].,1,Dial(PJSIP/${EXTEN},20)
+ same => n,Hangup(${HANGUPCAUSE})
+[from-phone]
+exten => _+1555.,1,Dial(PJSIP/${EXTEN}@carrier,20)
+ same => n,Hangup(${HANGUPCAUSE})
+exten => _[a-z].,1,Dial(PJSIP/${EXTEN},20)
+ same => n,Hangup(${HANGUPCAUSE})
+"""
+"""Every number goes to the carrier, every name to the phone of that name."""
