@@ -21,10 +21,11 @@ from gateway.storage.tables_webhooks import WEBHOOK_EVENTS as V
 from gateway.storage.tables_webhooks import WEBHOOK_TENANT_SECRETS as S
 from gateway.storage.webhook_book import SqlEndpointBook, end_pending
 from gateway.webhooks.core.backoff import is_beyond_hope
+from gateway.webhooks.core.delivery import Delivery, Settlement
 from gateway.webhooks.core.events import ENDPOINT_DISABLED, WebhookEvent, render, wants
 from gateway.webhooks.core.lanes import lane_of_url
 from gateway.webhooks.core.signing import secrets_in_force
-from gateway.webhooks.ports import Delivery, Endpoint, Settlement, SwitchedOff
+from gateway.webhooks.ports import Endpoint, SwitchedOff
 from telephony.clock import Clock
 
 _PENDING: Final = text("webhook_deliveries.status = 'pending'")

@@ -8,15 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from gateway.webhooks.core.backoff import is_beyond_hope
+from gateway.webhooks.core.delivery import Delivery, Settlement
 from gateway.webhooks.core.events import ENDPOINT_DISABLED, WebhookEvent, render, wants
 from gateway.webhooks.core.lanes import lane_of_url
 from gateway.webhooks.core.signing import secrets_in_force
 from gateway.webhooks.ports import (
-    Delivery,
     DeliveryFilter,
     DeliveryView,
     Endpoint,
-    Settlement,
     SwitchedOff,
     TenantSecret,
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
 from gateway.webhooks.core.backoff import Answer
+from gateway.webhooks.core.delivery import Delivery, Settlement
 from gateway.webhooks.core.events import WebhookEvent
 
 C = TypeVar("C", contravariant=True)
@@ -20,48 +21,6 @@ K = TypeVar("K", covariant=True)
 
 Status = Literal["pending", "delivered", "dead"]
 STATUSES: tuple[Status, ...] = ("pending", "delivered", "dead")
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A claimed delivery: everything one attempt needs. ``attempts`` counts those made before.
-
-    ``lane`` names the receiver, ``secrets`` are those to sign with now, ``claimed_until`` is when
-    another worker may take it over.
-    """
-
-    id: str
-    tenant_id: str
-    event_id: str
-    endpoint_id: str | None
-    lane: str
-    url: str
-    subject: str
-    sequence: int
-    attempts: int
-    created_at: float
-    claimed_until: float
-    body: bytes = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What became of one attempt. ``verdict``: delivered, retry (at ``next_at``), dead, or returned unused.
-
-    ``status`` is the HTTP status (None without a reply), ``note`` one line for people, ``excerpt`` the
-    start of the reply's body. ``endpoint_gone``: the receiver answered 410.
-    """
-
-    delivery: Delivery
-    verdict: Literal["delivered", "retry", "dead", "returned"]
-    at: float
-    next_at: float = 0.0
-    status: int | None = None
-    note: str = ""
-    excerpt: str = ""
-    endpoint_gone: bool = False
-    took_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

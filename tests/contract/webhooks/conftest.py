@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from gateway.storage.database import Database
 from gateway.storage.models import METADATA
@@ -130,6 +133,82 @@ async def doors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     async with sqlite(tmp_path) as opened:
         yield opened
+
+
+class Receiver:
+    """A real receiver on loopback. ``answer`` decides each reply; what came is kept in order of arrival."""
+
+    def __init__(self) -> None:
+        self.requests: list[Received] = []
+        self.answer: Callable[[Received], Awaitable[web.StreamResponse]] = ok
+        self._arrived = asyncio.Condition()
+        self._runner: web.ServerRunner | None = None
+        self.port = 0
+
+    async def start(self, port: int = 0) -> None:
+        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+            received = Received(request, request.path, dict(request.headers), await request.read())
+            async with self._arrived:
+                self.requests.append(received)
+                self._arrived.notify_all()
+            return await self.answer(received)
+
+        self._runner = web.ServerRunner(web.Server(serve), shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await site.start()
+        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def got(self, count: int, within_s: float = 20.0) -> list[Received]:
+        """Wait until so many requests have arrived."""
+        async with asyncio.timeout(within_s), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.requests) >= count)
+        return list(self.requests)
+
+    def url(self, path: str = "/hook") -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+
+@dataclass(frozen=True)
+class Received:
+    request: web.BaseRequest
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def event(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.body)
+        return told
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+
+async def ok(_: Received) -> web.StreamResponse:
+    return web.Response(status=204)
+
+
+@pytest.fixture
+async def receivers() -> AsyncIterator[Callable[[], Awaitable[Receiver]]]:
+    """Makes receivers; all are stopped at the end."""
+    made: list[Receiver] = []
+
+    async def make() -> Receiver:
+        receiver = Receiver()
+        await receiver.start()
+        made.append(receiver)
+        return receiver
+
+    yield make
+    for receiver in made:
+        await receiver.stop()
 
 
 @pytest.fixture

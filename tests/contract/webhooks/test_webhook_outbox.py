@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.webhooks.core.backoff import DISABLE_AFTER_S
-from gateway.webhooks.ports import Delivery, DeliveryFilter, Settlement
+from gateway.webhooks.core.delivery import Delivery, Settlement
+from gateway.webhooks.ports import DeliveryFilter
 
 if TYPE_CHECKING:
     from .conftest import Doors
