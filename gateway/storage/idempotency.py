@@ -34,7 +34,7 @@ class IdempotencyRepository:
     async def claim(
         self, tenant: TenantId, key: str, fingerprint: str, resource_id: str, now: datetime
     ) -> Claim:
-        """Ask to carry out a request. ``fingerprint`` tells requests apart; ``resource_id`` is the result's."""
+        """Ask to carry a request out: ``fingerprint`` tells requests apart, ``resource_id`` is the result's."""
 
         def work(conn: Connection) -> Claim:
             fresh = {

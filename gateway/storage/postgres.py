@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from sqlalchemy import URL, Connection, text
@@ -31,6 +31,7 @@ class PostgresBackend:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._abandoned: set[asyncio.Task[Any]] = set()
 
     @classmethod
     async def open(cls, url: URL) -> PostgresBackend:
@@ -70,12 +71,27 @@ class PostgresBackend:
         return await self._transact(alone, deadline_s, commit=True)
 
     async def _transact(self, work: Callable[[Connection], T], deadline_s: float, *, commit: bool) -> T:
+        """The caller leaves at the deadline; a connection that is silent is taken down behind its back."""
         stage = _Stage()
+        task = asyncio.create_task(self._tries(work, stage, commit=commit))
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._tries(work, stage, commit=commit)
+                return await asyncio.shield(task)
         except TimeoutError:
             raise (WriteOutcomeUnknown if stage.committing else StorageUnavailable) from None
+        finally:
+            if not task.done():
+                self._abandon(task)
+
+    def _abandon(self, task: asyncio.Task[T]) -> None:
+        self._abandoned.add(task)
+        task.add_done_callback(self._forget)
+        task.cancel()
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller has heard of the deadline already
 
     async def _tries(self, work: Callable[[Connection], T], stage: _Stage, *, commit: bool) -> T:
         """What never reached its commit, or was undone by the server, is not there: run it again."""
@@ -102,6 +118,7 @@ class PostgresBackend:
             return result
 
     async def close(self) -> None:
+        await asyncio.gather(*self._abandoned, return_exceptions=True)
         await self._engine.dispose()
 
 

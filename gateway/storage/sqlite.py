@@ -33,6 +33,7 @@ BATCH_MAX: Final = 256
 BATCH_SECONDS: Final = 0.02
 """A batch commits after this many works or seconds, whichever comes first: a bound on the latency."""
 READERS: Final = 2
+OPEN_PATIENCE_S: Final = 5.0
 LOCK_PATIENCE_MS: Final = 100
 """One try for the write lock; between tries, works whose callers have left are dropped."""
 
@@ -295,10 +296,16 @@ def connect(path: str, synchronous: str, *, query_only: bool) -> Connection:
     """A connection that sends no BEGIN and no COMMIT of its own. Raises sqlite3.Error."""
 
     def dial() -> sqlite3.Connection:
-        raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+        raw = sqlite3.connect(
+            path,
+            timeout=OPEN_PATIENCE_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
         try:
+            raw.execute("PRAGMA journal_mode=WAL")  # may wait for others who open the same new file
             raw.execute(f"PRAGMA busy_timeout={LOCK_PATIENCE_MS}")
-            raw.execute("PRAGMA journal_mode=WAL")
             raw.execute(f"PRAGMA synchronous={synchronous}")
             raw.execute("PRAGMA foreign_keys=ON")
             raw.execute(f"PRAGMA query_only={int(query_only)}")

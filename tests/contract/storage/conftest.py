@@ -30,7 +30,7 @@ def postgres() -> Iterator[postgres_server.PostgresServer]:
     try:
         yield server
     finally:
-        server.stop()
+        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -22,24 +23,48 @@ class NoServer(Exception):
 
 @dataclass
 class PostgresServer:
-    """A running server with an empty cluster, trusting everybody on loopback."""
+    """A cluster of ours and the server that runs on it, trusting everybody on loopback."""
 
     port: int
     home: Path
-    process: subprocess.Popen[str]
+    command: list[str]
+    process: subprocess.Popen[str] | None = None
 
     def url(self, database: str) -> str:
         return f"postgresql+asyncpg://patchbay@127.0.0.1:{self.port}/{database}"
 
-    def stop(self) -> None:
-        self.process.terminate()
+    def start_server(self) -> None:
+        """Returns when it accepts connections. Raises NoServer with what it said instead."""
+        process = subprocess.Popen(
+            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=self.home
+        )
+        assert process.stderr is not None
+        heard = []
+        for line in process.stderr:  # ends by itself when the server gives up
+            heard.append(line)
+            if "ready to accept connections" in line:
+                self.process = process
+                return
+        process.stderr.close()
+        process.wait(START_S)
+        raise NoServer("postgres did not start: " + "".join(heard)[-300:])
+
+    def stop_server(self) -> None:
+        """Stop without waiting for clients (SIGINT, "fast"), as an operator's restart does."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(20)
+            process.wait(20)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(20)
-        if self.process.stderr is not None:
-            self.process.stderr.close()
+            process.kill()
+            process.wait(20)
+        if process.stderr is not None:
+            process.stderr.close()
+
+    def remove(self) -> None:
+        self.stop_server()
         shutil.rmtree(self.home, ignore_errors=True)
 
 
@@ -83,32 +108,20 @@ def start() -> PostgresServer:
         )
         if made.returncode != 0:
             raise NoServer(f"initdb failed: {made.stderr.strip()[-300:]}")
-        return _run(demote, postgres, cluster, home)
+        port = _free_port()
+        options = {
+            "port": port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+        }
+        flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
+        server = PostgresServer(port, home, [*demote, postgres, "-D", cluster, *flags])
+        server.start_server()
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
-
-
-def _run(demote: list[str], postgres: str, cluster: str, home: Path) -> PostgresServer:
-    port = _free_port()
-    options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
-    flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
-    process = subprocess.Popen(
-        [*demote, postgres, "-D", cluster, *flags, "-c", "log_destination=stderr"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=home,
-    )
-    assert process.stderr is not None
-    heard = []
-    for line in process.stderr:  # ends by itself when the server gives up
-        heard.append(line)
-        if "ready to accept connections" in line:
-            return PostgresServer(port, home, process)
-    process.stderr.close()
-    process.wait(START_S)
-    raise NoServer("postgres did not start: " + "".join(heard)[-300:])
+    return server
 
 
 def _demotion(home: Path) -> list[str]:
