@@ -38,20 +38,28 @@ def recording(calls: int, rng: random.Random) -> list[bytes]:
     return [event for call in range(calls) for event in _call(call, rng)]
 
 
-def _call(number: int, rng: random.Random) -> Iterator[bytes]:
-    a, b = f"pb-1700000000.{2 * number}", f"pb-1700000000.{2 * number + 1}"
-    far = f"+1415555{rng.randrange(10_000):04}"
-    legs = [(a, f"PJSIP/carrier-{2 * number:08x}"), (b, f"PJSIP/phone-{2 * number + 1:08x}")]
+STATES = {0: "Down", 4: "Ring", 5: "Ringing", 6: "Up"}
 
-    def event(name: str, leg: int, state: int, *more: tuple[str, str]) -> bytes:
-        uniqueid, channel = legs[leg]
+
+class _Writer:
+    """Spells one call's events as the switch does, about 400 bytes each."""
+
+    def __init__(self, number: int, rng: random.Random) -> None:
+        self.rng = rng
+        self.ids = (f"pb-1700000000.{2 * number}", f"pb-1700000000.{2 * number + 1}")
+        self.channels = (f"PJSIP/carrier-{2 * number:08x}", f"PJSIP/phone-{2 * number + 1:08x}")
+        self.caller = f"+1415555{rng.randrange(10_000):04}"
+        self.bridge = ("BridgeUniqueid", f"bridge-{number}")
+        self.dest = ("DestUniqueid", self.ids[1])
+
+    def event(self, name: str, leg: int, state: int, *more: tuple[str, str]) -> bytes:
         pairs = (
             ("Event", name),
             ("Privilege", "call,all"),
-            ("Channel", channel),
+            ("Channel", self.channels[leg]),
             ("ChannelState", str(state)),
-            ("ChannelStateDesc", {0: "Down", 4: "Ring", 5: "Ringing", 6: "Up"}[state]),
-            ("CallerIDNum", far),
+            ("ChannelStateDesc", STATES[state]),
+            ("CallerIDNum", self.caller),
             ("CallerIDName", "<unknown>"),
             ("ConnectedLineNum", "+14155550199"),
             ("ConnectedLineName", "Zoë"),
@@ -59,39 +67,44 @@ def _call(number: int, rng: random.Random) -> Iterator[bytes]:
             ("AccountCode", ""),
             ("Context", "inbound"),
             ("Exten", "+14155550199"),
-            ("Priority", str(rng.randrange(1, 20))),
-            ("Uniqueid", uniqueid),
-            ("Linkedid", a),
+            ("Priority", str(self.rng.randrange(1, 20))),
+            ("Uniqueid", self.ids[leg]),
+            ("Linkedid", self.ids[0]),
             *more,
         )
         return "".join([f"{header}: {value}\r\n" for header, value in pairs] + ["\r\n"]).encode()
 
-    def variables(leg: int, state: int, count: int) -> Iterator[bytes]:
+    def variables(self, leg: int, state: int, count: int) -> Iterator[bytes]:
         for n in range(count):
-            value = f"{rng.getrandbits(64):x}"
-            yield event("VarSet", leg, state, ("Variable", f"PB_{n}"), ("Value", value))
+            value = f"{self.rng.getrandbits(64):x}"
+            yield self.event("VarSet", leg, state, ("Variable", f"PB_{n}"), ("Value", value))
 
+
+def _call(number: int, rng: random.Random) -> Iterator[bytes]:
+    """A call from the trunk to a phone: dialled, answered, talked over, ended."""
+    write = _Writer(number, rng)
+    event = write.event
     yield event("Newchannel", 0, 4)
-    yield from variables(0, 4, 16)
+    yield from write.variables(0, 4, 16)
     for app in ("AGI", "Set", "GotoIf", "Set", "Dial"):
         yield event("Newexten", 0, 4, ("Application", app), ("AppData", "x"))
     yield event("Newchannel", 1, 0)
-    yield from variables(1, 0, 12)
-    yield event("DialBegin", 0, 4, ("DestUniqueid", b), ("DestChannel", legs[1][1]))
+    yield from write.variables(1, 0, 12)
+    yield event("DialBegin", 0, 4, write.dest, ("DestChannel", write.channels[1]))
     yield event("Newstate", 1, 5)
-    yield event("DialState", 0, 4, ("DestUniqueid", b), ("DialStatus", "RINGING"))
+    yield event("DialState", 0, 4, write.dest, ("DialStatus", "RINGING"))
     yield event("Newstate", 1, 6)
-    yield event("DialEnd", 0, 4, ("DestUniqueid", b), ("DialStatus", "ANSWER"))
+    yield event("DialEnd", 0, 4, write.dest, ("DialStatus", "ANSWER"))
     yield event("Newstate", 0, 6)
-    yield event("BridgeEnter", 0, 6, ("BridgeUniqueid", f"bridge-{number}"))
-    yield event("BridgeEnter", 1, 6, ("BridgeUniqueid", f"bridge-{number}"))
-    yield from variables(0, 6, 20)
+    yield event("BridgeEnter", 0, 6, write.bridge)
+    yield event("BridgeEnter", 1, 6, write.bridge)
+    yield from write.variables(0, 6, 20)
     for _ in range(11):
         yield event("RTCPReceived", 0, 6, ("SSRC", f"0x{rng.getrandbits(32):08x}"))
-    yield from variables(0, 6, 8)
+    yield from write.variables(0, 6, 8)
     yield event("HangupRequest", 1, 6)
-    yield event("BridgeLeave", 1, 6, ("BridgeUniqueid", f"bridge-{number}"))
-    yield event("BridgeLeave", 0, 6, ("BridgeUniqueid", f"bridge-{number}"))
+    yield event("BridgeLeave", 1, 6, write.bridge)
+    yield event("BridgeLeave", 0, 6, write.bridge)
     yield event("Hangup", 1, 6, ("Cause", "16"), ("Cause-txt", "Normal Clearing"))
     yield event("Hangup", 0, 6, ("Cause", "16"), ("Cause-txt", "Normal Clearing"))
     yield event("SoftHangupRequest", 0, 6, ("Cause", "16"))

@@ -200,6 +200,32 @@ async def test_too_many_events_are_a_gap_that_forces_a_new_snapshot(
     assert not link.metrics().gap
 
 
+async def test_a_loss_during_a_gap_is_one_loss_and_one_new_snapshot(
+    new_link: NewLink, ami: FakeAmi, heard: Heard
+) -> None:
+    hold = asyncio.Event()
+
+    async def snapshot(_: LinkUp) -> None:
+        await hold.wait()
+
+    heard.on_up_does = snapshot
+    link = new_link(replace(SETTINGS, queue_limit=100))
+    await link.start()
+    await heard.until(lambda h: len(h.ups) == 1)
+    ami.last.raw(storm(500))
+    await link.act(HANGUP, deadline_s=5)
+    assert link.metrics().gap
+    ami.last.drop()
+    await ami.connected(2)
+    await ami.saw("CoreSettings", 2)
+    hold.set()
+    await heard.until(lambda h: len(h.ups) == 2)
+    ami.last.raw(storm(1, first=7_000))
+    await heard.until(lambda h: numbers(h)[-1:] == [7_000])
+    assert [down.reason for down in heard.downs] == [DownReason.CLOSED]
+    assert [up.resync for up in heard.ups] == [False, False]
+
+
 async def test_the_loop_gets_its_turn_while_a_backlog_is_delivered(
     new_link: NewLink, ami: FakeAmi, heard: Heard
 ) -> None:

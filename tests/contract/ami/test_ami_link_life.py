@@ -94,6 +94,20 @@ async def test_a_probe_without_the_right_to_it_is_a_visible_refusal(new_link: Ne
     assert link.last_loss.detail == "boot probe: Permission denied"
 
 
+async def test_events_of_a_connection_that_never_came_up_are_forgotten(
+    new_link: NewLink, ami: FakeAmi, heard: Heard
+) -> None:
+    ami.script["CoreStatus"] = fake_ami.drop_before_reply
+    link = new_link()
+    await link.start()
+    await ami.connected(2)
+    ami.script.clear()
+    await heard.until(lambda h: len(h.events) == 1)
+    assert heard.events == ["FullyBooted"]
+    assert heard.downs == []
+    assert link.metrics().queued == 0
+
+
 async def test_a_changed_boot_epoch_is_told(link: AmiLink, ami: FakeAmi, heard: Heard) -> None:
     ami.boot = ("2026-01-02", "09:09:09")
     ami.last.drop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -162,6 +164,23 @@ async def test_originate_response_before_the_acknowledgement_is_still_an_event(
     await heard.until(lambda h: "OriginateResponse" in h.events)
 
 
+async def test_originate_response_is_an_event_also_while_a_list_is_read(
+    link: AmiLink, ami: FakeAmi, heard: Heard
+) -> None:
+    ami.script["CoreShowChannels"] = fake_ami.silent
+    ami.script["Originate"] = fake_ami.silent
+    listing = asyncio.create_task(link.listing(CHANNELS, deadline_s=60))
+    order = asyncio.create_task(link.act(ORIGINATE, deadline_s=60))
+    (asked,) = await ami.saw("Originate")
+    (wanted,) = await ami.saw("CoreShowChannels")
+    ami.last.event("OriginateResponse", ("ActionID", asked["ActionID"]), ("Response", "Failure"))
+    await fake_ami.obey(ami.last, asked)
+    fake_ami.list_channels(ami.last, wanted)
+    assert (await order).name == "Success"
+    assert await listing == []
+    await heard.until(lambda h: "OriginateResponse" in h.events)
+
+
 async def test_a_text_that_ends_in_successfully_queued_is_only_a_text(link: AmiLink, ami: FakeAmi) -> None:
     """Stock: such a reply to an action without an Async header raises KeyError and the link is torn down."""
     ami.script["PlayDTMF"] = fake_ami.queued_without_async
@@ -261,7 +280,7 @@ async def test_many_orders_at_once_each_get_their_own_answer(link: AmiLink, ami:
 
 
 async def test_when_the_switch_stops_reading_orders_are_surely_not_sent(link: AmiLink, ami: FakeAmi) -> None:
-    """A full send buffer: what is not written cannot be carried out later."""
+    """A full send buffer. What was refused is not written, and what is left in it dies with the link."""
     ami.script["Hangup"] = fake_ami.go_deaf
     ami.script["DBPut"] = fake_ami.go_deaf
     long = AmiAction("DBPut", (("Family", "pb"), ("Key", "k"), ("Val", "v" * 900)))
@@ -275,8 +294,12 @@ async def test_when_the_switch_stops_reading_orders_are_surely_not_sent(link: Am
     finally:
         await link.stop()
         await asyncio.gather(*waiting, return_exceptions=True)
-    outcomes = {type(task.exception()) for task in waiting}
-    assert outcomes == {SwitchUnavailable, OutcomeUnknown}
+    outcomes = Counter(type(task.exception()) for task in waiting)
+    assert set(outcomes) == {SwitchUnavailable, OutcomeUnknown}
+    unread = b""
+    with suppress(ConnectionError):
+        unread = await ami.last.reader.read(-1)
+    assert unread.count(b"Action: DBPut") + 1 < outcomes[OutcomeUnknown]
 
 
 async def test_a_line_break_in_a_value_never_reaches_the_wire(link: AmiLink, ami: FakeAmi) -> None:
