@@ -28,11 +28,13 @@ class AmiProbe:
         self._events: deque[Message] = deque(maxlen=1_000)
         self._turn = 0
 
-    async def ask(self, action: str, deadline_s: float = 5.0, **headers: str) -> Message:
+    async def ask(
+        self, action: str, headers: Mapping[str, str] | None = None, *, deadline_s: float = 5.0
+    ) -> Message:
         """Send an action and return its reply; events that come meanwhile are kept for ``event``."""
         self._turn += 1
         tag = f"probe-{self._turn}"
-        lines = [("Action", action), ("ActionID", tag), *headers.items()]
+        lines = [("Action", action), ("ActionID", tag), *(headers or {}).items()]
         for name, value in lines:
             if any(ord(c) < 32 for c in name + value):
                 raise UnsafeValue(f"AMI header {name} has a control character")
@@ -53,15 +55,24 @@ class AmiProbe:
         try:
             async with asyncio.timeout(deadline_s):
                 while True:
-                    message = self._events.popleft() if self._events else await self._read()
-                    if message.get("Event") == name:
+                    message = await self.any_event()
+                    if message["Event"] == name:
                         return message
         except (TimeoutError, OSError, EOFError) as failure:
             raise SwitchUnavailable(f"AMI sent no {name}: {failure!r}") from failure
 
+    async def any_event(self) -> Message:
+        """The next event, whatever it is; the caller holds the deadline."""
+        while True:
+            message = self._events.popleft() if self._events else await self._read()
+            if "Event" in message:
+                return message
+
     async def login(self, login: AmiLogin, deadline_s: float = 5.0) -> None:
         """Log in. Raises ``SwitchUnavailable`` saying which user was refused."""
-        reply = await self.ask("Login", deadline_s, Username=login.user, Secret=login.secret.reveal())
+        reply = await self.ask(
+            "Login", {"Username": login.user, "Secret": login.secret.reveal()}, deadline_s=deadline_s
+        )
         if reply.get("Response") != "Success":
             raise SwitchUnavailable(
                 f"AMI refuses user {login.user}: {reply.get('Message', 'no reason given')}"

@@ -1,0 +1,175 @@
+"""What the templates become, and what never gets into them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from gateway.config import AmiLogin, AmiLogins, Secret
+from gateway.runtime.plan import Credentials, Phone, SipPlan, SwitchPlan, Trunk, demo_plan
+from gateway.runtime.prefix import AsteriskDirs
+from gateway.runtime.switch_config import (
+    SwitchConfig,
+    SwitchFolders,
+    SwitchPorts,
+    allowed_sources,
+    render,
+    safe_value,
+)
+from telephony.errors import UnsafeValue
+
+pytestmark = pytest.mark.unit
+
+PASSWORDS = {"alice": Secret("alice-password"), "bob": Secret("bob-password")}
+
+
+PRIVATE = (
+    "direct_media", "send_diversion", "send_history_info", "send_pai", "send_rpid", "send_connected_line",
+    "trust_connected_line", "trust_id_inbound", "trust_id_outbound", "allow_transfer", "allow_subscribe",
+)  # fmt: skip
+
+
+def config(folder: Path, plan: SwitchPlan | None = None) -> SwitchConfig:
+    logins = AmiLogins(
+        *(AmiLogin(f"patchbay-{role}", Secret(role * 4)) for role in ("control", "recording", "events"))
+    )
+    return SwitchConfig(
+        plan=plan or demo_plan(PASSWORDS),
+        folders=SwitchFolders(folder, folder / "run", folder / "rec", folder / "snd"),
+        program=AsteriskDirs(folder / "modules", folder / "shared"),
+        ports=SwitchPorts(ami=5038, sip=5060, rtp_first=20000, rtp_last=20099),
+        logins=logins,
+        agi=("127.0.0.1", 4573),
+    )
+
+
+def section(text: str, name: str, of_type: str | None = None) -> dict[str, str]:
+    """The keys of the first section with this name (and type)."""
+    for block in re.split(r"^(?=\[)", text, flags=re.MULTILINE):
+        keys = dict(re.findall(r"^([\w-]+) = (.*)$", block, re.MULTILINE))
+        if block.startswith(f"[{name}]") and (of_type is None or keys.get("type") == of_type):
+            return keys
+    raise AssertionError(f"no section [{name}]")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a\nb", "a\rb", "a\0b", "a;b", "a\tb", "a]b", "[a", 'a"b', "a\\b", "a`b", " a", "a ", "#exec x", "> x",
+     "${SHELL(x)}", "x" * 600, True, None, 1.5, ["a"], b"a", "a\u2028b", "a\x7fb"],
+)  # fmt: skip
+def test_a_dangerous_value_is_refused_and_not_repeated(value: object) -> None:
+    with pytest.raises(UnsafeValue) as caught:
+        safe_value(value)
+    assert str(value) not in str(caught.value) or len(str(value)) < 4
+
+
+@pytest.mark.parametrize(
+    "value", ["carrier", "sip.example.net", 5060, Path("/home/zoë/var"), "p@ss,word=1", ""]
+)
+def test_an_ordinary_value_passes(value: object) -> None:
+    assert safe_value(value) == value
+
+
+@pytest.mark.parametrize("evil", ["x\n[evil]\ntype=endpoint", "x;y", "x\\;transport=tcp"])
+def test_injection_through_any_field_of_a_plan_is_stopped(tmp_path: Path, evil: str) -> None:
+    honest = Trunk("carrier", "192.0.2.1", identify=("192.0.2.1",))
+    plans = [
+        SwitchPlan(trunks=(replace(honest, name=evil),)),
+        SwitchPlan(trunks=(replace(honest, host=evil),)),
+        SwitchPlan(trunks=(replace(honest, identify=(evil,)),)),
+        SwitchPlan(trunks=(replace(honest, codecs=(evil,)),)),
+        SwitchPlan(trunks=(replace(honest, auth=Credentials(evil, Secret("x"))),)),
+        SwitchPlan(trunks=(replace(honest, register=Credentials("x", Secret(evil))),)),
+        SwitchPlan(phones=(Phone("alice", Secret(evil)),)),
+        SwitchPlan(sip=SipPlan(external_address=evil)),
+    ]
+    for plan in plans:
+        with pytest.raises(UnsafeValue):
+            render(config(tmp_path, plan))
+
+
+def test_a_name_a_template_does_not_get_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "odd.conf.j2").write_text("a = {{ nobody_gives_this }}\n")
+    with pytest.raises(jinja2.UndefinedError):
+        render(config(tmp_path), tmp_path)
+
+
+def test_nothing_of_one_party_reaches_the_other(tmp_path: Path) -> None:
+    shared = section(render(config(tmp_path))["pjsip.conf"], "private")
+    for key in PRIVATE:
+        assert shared[key] == "no", key
+    assert shared["rtp_timeout"] == "60"
+
+
+def test_every_endpoint_shares_the_private_template(tmp_path: Path) -> None:
+    text = render(config(tmp_path))["pjsip.conf"]
+    for name, context in (("carrier", "from-trunk"), ("alice", "from-phone"), ("bob", "from-phone")):
+        assert re.search(rf"^\[{name}\]\(private\)\ncontext = {context}$", text, re.MULTILINE)
+    assert "anonymous]" not in text
+
+
+def test_a_trunk_is_known_by_address_and_a_phone_by_password(tmp_path: Path) -> None:
+    text = render(config(tmp_path))["pjsip.conf"]
+    assert section(text, "carrier", "identify")["match"] == "127.0.0.2"
+    assert section(text, "alice", "auth")["password"] == "alice-password"
+    assert section(text, "alice", "aor")["max_contacts"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("trunk", "contact"),
+    [
+        (Trunk("t", "192.0.2.1", 5070, identify=("192.0.2.1",)), "sip:192.0.2.1:5070"),
+        (Trunk("t", "192.0.2.1", 5070, "tcp", ("192.0.2.1",)), r"sip:192.0.2.1:5070\;transport=tcp"),
+        (Trunk("t", "2001:db8::1", identify=("2001:db8::1",)), "sip:[2001:db8::1]:5060"),
+    ],
+)
+def test_where_a_trunk_is_called(tmp_path: Path, trunk: Trunk, contact: str) -> None:
+    text = render(config(tmp_path, SwitchPlan(trunks=(trunk,))))["pjsip.conf"]
+    assert section(text, "t", "aor")["contact"] == contact
+
+
+@pytest.mark.parametrize(("srtp", "optimistic"), [("off", None), ("preferred", "yes"), ("required", "no")])
+def test_srtp_is_as_the_plan_says(tmp_path: Path, srtp: str, optimistic: str | None) -> None:
+    trunk = Trunk("t", "192.0.2.1", identify=("192.0.2.1",), srtp=srtp)  # type: ignore[arg-type]
+    text = render(config(tmp_path, SwitchPlan(trunks=(trunk,))))["pjsip.conf"]
+    block = text.split("[t](private)")[1].split("[t]")[0]
+    assert re.findall(r"media_encryption_optimistic = (\w+)", block) == ([optimistic] if optimistic else [])
+    assert ("media_encryption = sdes" in block) is (srtp != "off")
+
+
+def test_ami_has_three_users_on_loopback_and_none_may_run_commands(tmp_path: Path) -> None:
+    text = render(config(tmp_path))["manager.conf"]
+    users = re.findall(r"^\[(patchbay-\w+)\]$", text, re.MULTILINE)
+    assert users == ["patchbay-control", "patchbay-recording", "patchbay-events"]
+    assert section(text, "general")["bindaddr"] == "127.0.0.1"
+    for user in users:
+        keys = section(text, user)
+        assert keys["permit"] == "::1/128"
+        assert "command" not in keys.get("write", "")
+    assert "write" not in section(text, "patchbay-events")
+    assert "system" not in section(text, "patchbay-control")["write"]
+
+
+def test_the_web_server_is_off_unless_asked_for(tmp_path: Path) -> None:
+    off = config(tmp_path)
+    assert section(render(off)["http.conf"], "general")["enabled"] == "no"
+    on = render(replace(off, ports=replace(off.ports, http=8090)))["http.conf"]
+    assert section(on, "general") | {
+        "enabled": "yes",
+        "bindport": "8090",
+        "bindaddr": "127.0.0.1",
+    } == section(on, "general")
+
+
+def test_sources_are_listed_only_where_nobody_else_may_come() -> None:
+    plan = demo_plan(PASSWORDS)
+    assert allowed_sources(plan) == ()
+    assert allowed_sources(replace(plan, phones=())) == ("127.0.0.2",)
+    near = replace(plan, sip=SipPlan(phones_from=("10.0.0.0/8",)))
+    assert allowed_sources(near) == ("127.0.0.2", "10.0.0.0/8")
+    registering = Trunk("r", "sip.example.net", register=Credentials("u", Secret("p")))
+    assert allowed_sources(replace(near, trunks=(registering,))) == ()
