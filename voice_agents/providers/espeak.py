@@ -26,11 +26,17 @@ from voice_agents.providers import resample
 _RECIPE = "espeak-ng/1"
 """Changes whenever the same request would give another sound."""
 _KEPT_AT_LEAST_S = 3600.0
+_OURS = "[0-9a-f][0-9a-f]/" + 64 * "[0-9a-f]" + ".wav"
+"""Only what this module names; the folder may hold other sounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class EspeakSettings:
-    """``command`` runs espeak-ng; ``folder`` keeps the sound files, at most about ``max_octets`` of them."""
+    """``command`` runs espeak-ng; ``folder`` keeps the sound files, about ``max_octets`` in all.
+
+    The folder may be the one the switch plays from: ``Speech.path`` relative to it, without ``.wav``, is
+    then what Playback takes.
+    """
 
     command: tuple[str, ...]
     folder: Path
@@ -150,7 +156,7 @@ def _store(file: bytes, part: Path, path: Path) -> None:
 
 def _prune(folder: Path, max_octets: int, now: float) -> None:
     """Removes the files used longest ago, down to the limit; none that was used within the last hour."""
-    files = [(file.stat(), file) for file in folder.glob("??/*.wav")]
+    files = [(file.stat(), file) for file in folder.glob(_OURS)]
     total = sum(stat.st_size for stat, _ in files)
     for stat, file in sorted(files, key=lambda pair: pair[0].st_mtime):
         if total <= max_octets or now - stat.st_mtime < _KEPT_AT_LEAST_S:

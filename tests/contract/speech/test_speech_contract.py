@@ -174,15 +174,19 @@ async def test_brackets_are_not_phonemes(tmp_path: Path) -> None:
     assert plain.path.read_bytes() == bracketed.path.read_bytes()
 
 
-async def test_old_files_make_room_and_recent_ones_stay(tmp_path: Path) -> None:
-    now = time.time()
-    old_folder = tmp_path / "00"
-    old_folder.mkdir()
-    old = old_folder / "old.wav"
-    old.write_bytes(bytes(1000))
-
-    os.utime(old, (now - 7200, now - 7200))
+async def test_old_files_make_room_and_recent_or_foreign_ones_stay(tmp_path: Path) -> None:
+    old, foreign = aged(tmp_path / "00" / f"{'0' * 64}.wav"), aged(tmp_path / "en" / "welcome.wav")
     engine = espeak(tmp_path, max_octets=1)
     spoken = await engine.speak(GREETING)
     assert not old.exists()
+    assert foreign.exists()
     assert spoken.path.exists()
+
+
+def aged(file: Path) -> Path:
+    """A file that was used two hours ago."""
+    file.parent.mkdir()
+    file.write_bytes(bytes(1000))
+    then = time.time() - 7200
+    os.utime(file, (then, then))
+    return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from gateway.trial.sip_outgoing import Dial, OutgoingCall
 from gateway.trial.sip_phone import RegistrationRefused, SipPhone
 from gateway.trial.softphone import Softphone, SoftphoneAccount, SoftphoneFailed
 from tests.rig.switch import PHONE_PASSWORDS, running_switch
-from tests.rig.world import STATIC_DIALPLAN, static_templates
+from tests.rig.world import STATIC_DIALPLAN, static_templates, tools
+from voice_agents.providers.espeak import EspeakSettings, EspeakSpeech
 
 pytestmark = pytest.mark.switch
 
@@ -106,6 +108,29 @@ async def test_our_own_phone_registers_and_is_called(switch: EmbeddedSwitch, car
         await alice.register(registrar, ALICE, expires_s=0)
 
 
+async def test_an_announcement_is_heard(tmp_path: Path) -> None:
+    spoken = await EspeakSpeech(
+        EspeakSettings(tuple(tools().command("espeak-ng")), tmp_path / "sounds"), time.time
+    ).speak("Thank you for calling. Nobody is here at the moment.")
+    name = spoken.path.relative_to(tmp_path / "sounds").with_suffix("")
+    dialplan = f"""[from-trunk]
+exten => say,1,Answer(400)
+ same => n,Playback({{{{ sounds_dir }}}}/{name})
+ same => n,Hangup(16)
+"""
+    trunk = Trunk("carrier", CARRIER, free_sip_port(CARRIER), identify=(CARRIER,))
+    templates = static_templates(tmp_path, dialplan)
+    async with (
+        running_switch(tmp_path, SwitchPlan((trunk,)), templates=templates) as running,
+        await SipPhone.open(CARRIER, trunk.port) as phone,
+    ):
+        call = dial(phone, running, "say")
+        await call.reaches(CallState.ENDED, within_s=10)
+        said = audio.active_seconds(audio.read_wav(spoken.path).pcm)
+        assert said > 1.5
+        assert audio.active_seconds(call.stream.heard()) == pytest.approx(said, abs=0.3)
+
+
 async def test_a_wrong_password_is_refused(switch: EmbeddedSwitch) -> None:
     registrar = (switch.address.sip_host, switch.address.sip_port)
     async with await SipPhone.open() as mallory:
@@ -132,6 +157,7 @@ async def test_the_softphone_answers_speaks_hears_and_is_hung_up(
         assert not ended.by_us
         assert ended.heard_ms > 800
         assert audio.has_tone(await alice.heard(), 440)
+    assert alice.events[-1].why == "exit 0"
 
 
 async def test_the_softphone_hangs_up(switch: EmbeddedSwitch, carrier: SipPhone, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from gateway.trial.watch import NotInTime
 
 pytestmark = pytest.mark.unit
 
-QUICK = Timers(t1=0.05, t2=0.2, give_up=0.4)
+QUICK = Timers(t1=0.05, t2=0.2, give_up=1.0)
 
 
 class Pair:
@@ -80,7 +80,7 @@ async def test_hung_up_by_the_callee(pair: Pair) -> None:
     call = pair.dial()
     await call.reaches(CallState.ENDED)
     assert call.ending == Ending(by_us=False, status=200)
-    assert call.talked_s == pytest.approx(0.1, abs=0.08)
+    assert 0.09 <= call.talked_s < 1.0
 
 
 @pytest.mark.parametrize("ring_after_ms", [None, 10], ids=["at once", "after ringing"])
@@ -180,8 +180,9 @@ async def test_audio_keeps_the_clock(pair: Pair) -> None:
     await call.reaches(CallState.ANSWERED)
     stream = call.stream
     await stream.until(lambda: len(stream.packets) >= 100, within_s=4, what="two seconds of audio")
-    first, last = stream.packets[0], stream.packets[-1]
-    assert last.at - first.at == pytest.approx((last.timestamp - first.timestamp) / 8000, abs=0.06)
+    # the quickest packet of a stretch shows the sender's clock, whatever delayed the others
+    late = [packet.at - packet.timestamp / 8000 for packet in stream.packets[:100]]
+    assert min(late[-30:]) == pytest.approx(min(late[:30]), abs=0.03)
 
 
 async def test_many_calls_on_one_address(pair: Pair) -> None:
