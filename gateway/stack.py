@@ -61,10 +61,21 @@ def plan_file(settings: Settings, *, trunk_port: int = 5060) -> Path:
 
 
 class Stack:
-    """Start, and the API answers; stop, and nothing of it is left running."""
+    """Start, and the API answers; stop, and nothing of it is left running.
 
-    def __init__(self, settings: Settings, say: Say, *, trunk_port: int = 5060) -> None:
+    ``overrides`` are variables for the gateway process that win over everything else.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        say: Say,
+        *,
+        trunk_port: int = 5060,
+        overrides: Mapping[str, str] | None = None,
+    ) -> None:
         self._say = say
+        self._overrides = dict(overrides or {})
         self.plan_path = plan_file(settings, trunk_port=trunk_port)
         self.plan: SwitchPlan = parse_plan(self.plan_path.read_text())
         self.settings = replace(settings, trunks_file=self.plan_path)
@@ -129,7 +140,7 @@ class Stack:
                 ("EVENTS", logins.events),
             ):
                 environment |= _login(role, login)
-        return environment
+        return environment | self._overrides
 
 
 def _login(role: str, login: AmiLogin) -> dict[str, str]:

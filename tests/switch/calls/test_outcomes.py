@@ -1,0 +1,95 @@
+"""The truth about every SIP final: each before and after ringing, on a call we place and on one we bridge."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.trial.sip_call import CallState
+from gateway.trial.sip_outgoing import Dial
+from tests.rig.product import OWN, Json, Product
+
+pytestmark = pytest.mark.switch
+
+# final → (status, termination reason) before the far end rang, and after
+TRUTH: dict[int, tuple[tuple[str, str], tuple[str, str]]] = {
+    486: (("busy", "busy"), ("busy", "busy")),
+    600: (("busy", "busy"), ("busy", "busy")),
+    480: (("no_answer", "unavailable"), ("no_answer", "unavailable")),
+    408: (("failed", "no_response"), ("no_answer", "no_answer")),
+    404: (("failed", "unallocated_number"), ("failed", "unallocated_number")),
+    484: (("failed", "invalid_number"), ("failed", "invalid_number")),
+    403: (("failed", "forbidden"), ("failed", "forbidden")),
+    603: (("failed", "declined"), ("failed", "declined")),
+    500: (("failed", "carrier_failure"), ("failed", "carrier_failure")),
+    503: (("failed", "congestion"), ("failed", "congestion")),
+    488: (("failed", "incompatible_media"), ("failed", "incompatible_media")),
+    302: (("failed", "redirected"), ("failed", "redirected")),
+}
+
+
+def check(call: Json, final: int, rang: bool) -> None:
+    status, reason = TRUTH[final][1 if rang else 0]
+    assert (call["status"], call["termination"]["reason"]) == (status, reason), call
+    assert call["sip_code"] == final
+    assert call["answered_at"] is None
+    assert call["duration_seconds"] == 0
+
+
+async def one_terminal_event(product: Product, call_id: str, rang: bool) -> None:
+    types = [event["type"] for event in await product.api.events(call_id)]
+    finals = {"call.completed", "call.failed", "call.busy", "call.no_answer", "call.cancelled"}
+    assert sum(name in finals for name in types) == 1
+    assert types[0] == "call.initiated"
+    assert ("call.ringing" in types) == rang
+
+
+@pytest.mark.parametrize("rang", [False, True], ids=["before-18x", "after-18x"])
+@pytest.mark.parametrize("final", TRUTH)
+async def test_a_placed_call_that_is_refused(product: Product, final: int, rang: bool) -> None:
+    call_id = await product.api.place(f"+1415555{int(rang)}{final}")
+    check(await product.api.ended(call_id), final, rang)
+    await one_terminal_event(product, call_id, rang)
+
+
+@pytest.mark.parametrize("rang", [False, True], ids=["before-18x", "after-18x"])
+@pytest.mark.parametrize("final", TRUTH)
+async def test_a_bridged_call_that_is_refused(product: Product, final: int, rang: bool) -> None:
+    call_id, caller_final = await bridged(product, f"+1415555{int(rang)}{final}")
+    check(await product.api.ended(call_id), final, rang)
+    await one_terminal_event(product, call_id, rang)
+    assert caller_final >= 400
+
+
+async def bridged(product: Product, onward: str) -> tuple[str, int]:
+    """Call the owned number, which leads onward; the call's id and the final the caller got."""
+    numbers = await product.api.ok("GET", "/api/v1/numbers")
+    route = {"type": "number", "number": onward}
+    await product.api.ok("PATCH", f"/api/v1/numbers/{numbers[0]['id']}", {"route": route})
+    caller = product.carrier.call(Dial(OWN, product.sip, "+14155550177"))
+    await caller.reaches(CallState.ENDED, within_s=20.0)
+    listed = await product.api.ok("GET", f"/v1/voice/calls?to={OWN.replace('+', '%2B')}&limit=1")
+    assert caller.ending is not None
+    return str(listed[0]["id"]), caller.ending.status or 0
+
+
+@pytest.mark.parametrize("ending", ["7001", "7002"], ids=["nothing-at-all", "only-100"])
+async def test_silence_ends_at_our_ring_limit(product: Product, ending: str) -> None:
+    call_id = await product.api.place(f"+1415555{ending}", ring_timeout=5)
+    call = await product.api.ended(call_id)
+    assert (call["status"], call["termination"]["reason"]) == ("no_answer", "ring_timeout")
+    await one_terminal_event(product, call_id, rang=False)
+
+
+async def test_a_phone_that_rings_for_ever_ends_at_our_ring_limit(product: Product) -> None:
+    call_id = await product.api.place("+14155557003", ring_timeout=5)
+    call = await product.api.ended(call_id)
+    assert (call["status"], call["termination"]["reason"]) == ("no_answer", "ring_timeout")
+    await product.carrier.quiet()
+
+
+async def test_early_media_is_ringing_and_not_an_answer(product: Product) -> None:
+    call_id = await product.api.place("+14155557004", ring_timeout=5)
+    await product.api.status(call_id, "ringing")
+    call = await product.api.ended(call_id)
+    assert call["status"] == "no_answer"
+    assert call["answered_at"] is None
