@@ -173,7 +173,7 @@ def main() -> None:
     try:
         desk = Desk(account)
         registered = desk.register()
-    except Exception as error:  # noqa: BLE001 - why: pyVoIP raises whatever it met; the parent is told which
+    except Exception as error:  # noqa: BLE001  # why: pyVoIP raises anything; the parent is told
         _emit("failed", why=f"{type(error).__name__}: {error}")
         os._exit(2)
     _emit("registered" if registered else "refused")
