@@ -210,6 +210,7 @@ class Director:
             place = self._callee_of(heard.by, heard.channel)
         if place is not None:
             place.life.post(as_fact(heard, place.role))
+            self._post_early(heard.channel, place)
             return
         if heard.channel in self._ended:
             if heard.what is What.DIALED:
@@ -223,16 +224,20 @@ class Director:
         """DialBegin names both channels: the dialled one is the callee of the caller's call."""
         place = self._places.get(caller)
         if place is not None and place.role is Role.CALLER:
-            return self._bind(channel, place.life, Role.CALLEE)
+            bound = self._places[channel] = _Place(place.life, Role.CALLEE)
+            return bound
         if caller in self._ended:
             self._ended[channel] = self._ended[caller]
         return None
 
-    def _bind(self, channel: ChannelId, life: Life, role: Role) -> _Place:
+    def _bind(self, channel: ChannelId, life: Life, role: Role) -> None:
         place = self._places[channel] = _Place(life, role)
+        self._post_early(channel, place)
+
+    def _post_early(self, channel: ChannelId, place: _Place) -> None:
+        """What was heard of the channel before anyone knew whose it is."""
         for heard in self._early.pop(channel, ()):
-            life.post(as_fact(heard, role))
-        return place
+            place.life.post(as_fact(heard, place.role))
 
     def hang_up_orphan(self, channel: ChannelId) -> None:
         """End a channel that belongs to no live call."""

@@ -93,8 +93,8 @@ def _adopt_callee(
         return set()
     for row in rows.values():
         if row.linked == call.caller.channel and row.channel != call.caller.channel:
-            bind(row.channel, life)
             life.post(facts.Dialed(Role.CALLEE, row.channel))
+            bind(row.channel, life)
             life.post(facts.SeenLive(Role.CALLEE, row.up))
             return {row.channel}
     return set()
