@@ -34,7 +34,7 @@ class IdempotencyRepository:
     async def claim(
         self, tenant: TenantId, key: str, fingerprint: str, resource_id: str, now: datetime
     ) -> Claim:
-        """Ask to carry a request out: ``fingerprint`` tells requests apart, ``resource_id`` is the result's."""
+        """Ask to carry a request out. ``fingerprint`` tells requests apart; its result is ``resource_id``."""
 
         def work(conn: Connection) -> Claim:
             fresh = {

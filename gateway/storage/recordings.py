@@ -63,7 +63,7 @@ def fold_recordings(conn: Connection, call: Call, fresh: Sequence[CallEvent]) ->
     for tape in call.tapes:
         values = recording_row(call, tape, fresh)
         if values is not None:
-            upsert(conn, RECORDINGS, values, ("id",), kept=("call_id", "tenant_id", "created_at"))
+            upsert(conn, RECORDINGS, values, ("id",), ("call_id", "tenant_id", "created_at"))
 
 
 def recording_row(call: Call, tape: Tape, fresh: Sequence[CallEvent]) -> dict[str, Any] | None:

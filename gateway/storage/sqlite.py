@@ -8,6 +8,7 @@ commit, in one hop to the event loop. https://www.sqlite.org/wal.html
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 import time
@@ -96,9 +97,8 @@ class SqliteBackend:
             raise ValueError("synchronous is NORMAL, FULL or EXTRA")
         backend = cls(path, synchronous)
         try:
-            first = await asyncio.to_thread(connect, path, synchronous, query_only=False)
-            await asyncio.to_thread(close_link, first)
-        except (sqlite3.Error, DBAPIError) as error:
+            await asyncio.to_thread(_touch, path, synchronous)
+        except (OSError, sqlite3.Error, DBAPIError) as error:
             raise translate(error) from None
         backend._start()
         return backend
@@ -290,6 +290,12 @@ def _reshape(path: str, work: Callable[[Connection], T], deadline_s: float) -> T
         return result
     finally:
         close_link(link)
+
+
+def _touch(path: str, synchronous: str) -> None:
+    """See that the file is there and is a database. It holds secrets: only its owner may read it."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    close_link(connect(path, synchronous, query_only=False))
 
 
 def connect(path: str, synchronous: str, *, query_only: bool) -> Connection:

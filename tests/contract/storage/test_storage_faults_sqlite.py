@@ -210,6 +210,15 @@ async def test_closing_a_locked_database_does_not_hang(sqlite_file: Path) -> Non
             await write
 
 
+async def test_a_new_file_and_its_log_are_for_their_owner_alone(tmp_path: Path) -> None:
+    database = await Database.open(f"sqlite:///{tmp_path}/patchbay.db")
+    await database.migrate()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    await database.close()
+    assert set(modes.values()) == {0o600}
+    assert {"patchbay.db", "patchbay.db-wal"} <= set(modes)
+
+
 @pytest.mark.parametrize("content", [None, b"this is not a database, however long it may be" * 50])
 async def test_a_file_that_cannot_be_a_database_is_unavailable(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "missing" / "patchbay.db"
