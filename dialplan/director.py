@@ -74,6 +74,7 @@ class Director:
         self._around = Surroundings(ports.switch, ports.store, ports.archive, ports.now, self._reply)
         self._lives: dict[CallId, Life] = {}
         self._places: dict[ChannelId, _Place] = {}
+        self._channels: dict[CallId, list[ChannelId]] = {}
         self._early: OrderedDict[ChannelId, list[Heard]] = OrderedDict()
         self._ended: OrderedDict[ChannelId, CallId] = OrderedDict()
         self._questions: dict[CallId, asyncio.Future[orders.Reply]] = {}
@@ -224,15 +225,18 @@ class Director:
         """DialBegin names both channels: the dialled one is the callee of the caller's call."""
         place = self._places.get(caller)
         if place is not None and place.role is Role.CALLER:
-            bound = self._places[channel] = _Place(place.life, Role.CALLEE)
-            return bound
+            return self._put(channel, place.life, Role.CALLEE)
         if caller in self._ended:
             self._ended[channel] = self._ended[caller]
         return None
 
     def _bind(self, channel: ChannelId, life: Life, role: Role) -> None:
+        self._post_early(channel, self._put(channel, life, role))
+
+    def _put(self, channel: ChannelId, life: Life, role: Role) -> _Place:
         place = self._places[channel] = _Place(life, role)
-        self._post_early(channel, place)
+        self._channels[life.call.id].append(channel)
+        return place
 
     def _post_early(self, channel: ChannelId, place: _Place) -> None:
         """What was heard of the channel before anyone knew whose it is."""
@@ -289,6 +293,7 @@ class Director:
     def _enter(self, call: Call) -> Life:
         life = Life(call, self._around, self._changed)
         self._lives[call.id] = life
+        self._channels[call.id] = []
         self._open[call.terms.tenant] += 1
         for leg in (call.caller, call.callee):
             if leg.channel is not None:
@@ -300,10 +305,9 @@ class Director:
         if self._lives.pop(call.id, None) is None:
             return
         self._open[call.terms.tenant] -= 1
-        for leg in (call.caller, call.callee):
-            if leg.channel is not None:
-                self._places.pop(leg.channel, None)
-                self._ended[leg.channel] = call.id
+        for channel in self._channels.pop(call.id):
+            self._places.pop(channel, None)
+            self._ended[channel] = call.id
         while len(self._ended) > _ENDED_LIMIT:
             self._ended.popitem(last=False)
 

@@ -167,6 +167,7 @@ class Desk:
         held = {
             "lives": d._lives,
             "places": d._places,
+            "channels": d._channels,
             "early": d._early,
             "questions": d._questions,
             "background": d._background,
