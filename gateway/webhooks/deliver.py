@@ -121,6 +121,7 @@ class Deliverer:
         self._timer: asyncio.TimerHandle | None = None
         self._next_purge = 0.0
         self._closing = False
+        self._all_ended = False
 
     async def start(self) -> None:
         self._tick()
@@ -156,6 +157,7 @@ class Deliverer:
             await asyncio.wait(self._attempts, timeout=grace_s)
         for attempt in tuple(self._attempts):
             await _cancelled(attempt)
+        self._all_ended = True
         self._written.set()
         await asyncio.wait([clerk], timeout=grace_s)
         await _cancelled(clerk)
@@ -320,7 +322,6 @@ class Deliverer:
         """Return what waits for this receiver, e.g. because its circuit opened: it stays due."""
         for delivery in lane.queue.drain():
             self._record(Settlement(delivery, "returned", self._now()))
-            self._wanted[lane.name] = None
 
     # The clerk: from outcomes into the outbox.
 
@@ -330,7 +331,7 @@ class Deliverer:
         self._written.set()
 
     async def _clerk(self) -> None:
-        while self._done or not self._closing:
+        while self._done or not self._all_ended:
             await self._written.wait()
             self._written.clear()
             batch, self._done = self._done, []
@@ -349,6 +350,7 @@ class Deliverer:
             except Exception:  # why: the edge of the clerk's loop; the claims run out and are sent again
                 log.exception("webhook.outcomes_lost", outcomes=len(batch))
                 return
+        self.notify({one.delivery.lane for one in batch if one.verdict == "returned"})  # due from here on
         for off in switched_off:
             log.warning("webhook.endpoint_disabled", endpoint_id=off.endpoint_id, reason=off.reason)
             self.notify(off.lanes)
