@@ -187,7 +187,8 @@ class Director:
     async def _answer_known(self, place: _Place) -> orders.Reply | int:
         """A channel of ours asks: a call we placed has been answered."""
         life = place.life
-        if place.role is not Role.CALLER or life.call.connected_at is not None:
+        asked = life.call.connected_at is not None or life.call.id in self._questions
+        if place.role is not Role.CALLER or asked:
             return Cause.NORMAL_CLEARING
         waiting: asyncio.Future[orders.Reply] = asyncio.get_running_loop().create_future()
         self._questions[life.call.id] = waiting
