@@ -117,10 +117,12 @@ class Director:
         life = self._lives.get(call_id)
         if life is None:
             raise NotFound("the call is not live")
-        reconcile.check_tape(life.call, verb)
+        before = life.call
+        reconcile.check_tape(before, verb)
         life.post(facts.TapeAsked(verb))
-        if not await life.until(reconcile.tape_turned(life.call, verb), patience_s):
+        if not await life.until(reconcile.tape_turned(before, verb), patience_s):
             raise Conflict("the switch did not confirm in time", code="RECORDING_NOT_CONFIRMED")
+        reconcile.check_turned(before, life.call, verb)
         return life.call
 
     def live_calls(self, tenant: TenantId) -> int:

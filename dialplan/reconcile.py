@@ -142,3 +142,14 @@ def tape_turned(before: Call, verb: str) -> Callable[[Call], bool]:
         return state is (TapeState.PAUSED if verb == "pause" else TapeState.RECORDING)
 
     return holds
+
+
+def check_turned(before: Call, after: Call, verb: str) -> None:
+    """Raise Conflict, saying why, when the wait is over and the recording was not turned."""
+    index = len(before.tapes) - (verb != "start")
+    tape = after.tapes[index] if index < len(after.tapes) else None
+    if verb == "start" and tape is not None and tape.started_at is None and not after.closed:
+        raise Conflict("the switch refused to record", code="RECORDING_REFUSED")
+    started = tape is not None and tape.started_at is not None
+    if after.closed and verb != "stop" and not (verb == "start" and started):
+        raise Conflict("the call ended before", code="CALL_NOT_IN_PROGRESS")
