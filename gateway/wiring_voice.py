@@ -26,6 +26,9 @@ from telephony.errors import OutcomeUnknown, StorageUnavailable, SwitchRefused, 
 
 _log = structlog.get_logger("gateway.voice")
 
+_FIRST_LOOK_S = 20.0
+_LOOK_AGAIN_S = 1.0
+
 ROLES = {
     "control": LinkSettings(events="system"),
     "recording": LinkSettings(events="system", boot_probe=False),
@@ -86,6 +89,7 @@ class VoiceEngine:
         self._boot_epoch = ""
         self._looked = asyncio.Event()
         self._give_up: asyncio.TimerHandle | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     def _link(self, role: str, door: SwitchDoor, parts: VoiceParts) -> AmiLink:
         user, secret = door.users[role]
@@ -121,11 +125,11 @@ class VoiceEngine:
 
     async def stop(self) -> None:
         """Stop in order: no new questions, then the links, then the judges."""
-        if self._give_up is not None:
-            self._give_up.cancel()
+        self._keep_patience(up=True)
         await self.agi.stop(1.0)
         for link in self.links.values():
             await link.stop()
+        self._keep_patience(up=True)
         await self.director.stop()
 
     async def _answer(self, question: Question) -> str:
@@ -146,24 +150,42 @@ class VoiceEngine:
 
     async def _on_events_up(self, up: LinkUp) -> None:
         """Nothing was heard since the link fell: look at what is really there before going on."""
-        if self._give_up is not None:
-            self._give_up.cancel()
-            self._give_up = None
-        control = await self.links["control"].wait_up(20.0)
-        restarted = bool(self._boot_epoch) and control.boot_epoch != self._boot_epoch
-        self._boot_epoch = control.boot_epoch
+        self._keep_patience(up=True)
+        if not await self._look(_FIRST_LOOK_S):
+            self._looking = asyncio.create_task(self._look_until_done())
+
+    async def _look_until_done(self) -> None:
+        while not await self._look(_FIRST_LOOK_S):
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _look(self, deadline_s: float) -> bool:
+        """Compare the open calls with the switch, once; whether that could be done."""
         try:
+            control = await self.links["control"].wait_up(deadline_s)
+            restarted = bool(self._boot_epoch) and control.boot_epoch != self._boot_epoch
             await self.director.look(restarted=restarted)
         except (SwitchUnavailable, SwitchRefused, OutcomeUnknown) as error:
             _log.warning("look.failed", code=error.code)
-            raise
+            return False
+        self._boot_epoch = control.boot_epoch
         self._looked.set()
+        return True
+
+    def _keep_patience(self, *, up: bool) -> None:
+        """The switch's absence is bounded: the clock runs while the events link is down."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        if up and self._give_up is not None:
+            self._give_up.cancel()
+            self._give_up = None
+        elif not up and self._give_up is None:
+            patience = self._parts.switch_patience_s
+            self._give_up = asyncio.get_running_loop().call_later(patience, self._lost)
 
     def _on_events_down(self, down: LinkDown) -> None:
         self._looked.clear()
-        if self._give_up is None:
-            patience = self._parts.switch_patience_s
-            self._give_up = asyncio.get_running_loop().call_later(patience, self._lost)
+        self._keep_patience(up=False)
 
     def _lost(self) -> None:
         _log.error("switch.lost", after_s=self._parts.switch_patience_s)

@@ -136,9 +136,12 @@ async def running_product(
     decide: Decide | None = None,
     extra: Mapping[str, str] | None = None,
     overrides: Mapping[str, str] | None = None,
+    before: Callable[[Settings], None] | None = None,
 ) -> AsyncIterator[Product]:
-    """Start everything, own one number, and end everything afterwards."""
+    """Start everything, own one number, and end everything afterwards. ``before`` learns the ports first."""
     settings = free_settings(var, extra)
+    if before is not None:
+        before(settings)
     carrier = await SipPhone.open(CARRIER_IP, free_port(), decide=decide or by_last_digits(), name="carrier")
     key = await ensure_first_key(settings, SystemClock(), new_id("key"), random_bytes(32))
     stack = Stack(settings, lambda _: None, trunk_port=carrier.address[1], overrides=overrides)

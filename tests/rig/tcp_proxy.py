@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from gateway.config import Settings
+
 Address = tuple[str, int]
 
 
@@ -18,6 +20,10 @@ class TcpProxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.port = 0
+
+    def aim(self, settings: Settings) -> None:
+        """Relay to the switch's AMI port of these settings."""
+        self._target = ("127.0.0.1", settings.ami_port)
 
     async def start(self, port: int = 0) -> int:
         """Listen; the port."""
