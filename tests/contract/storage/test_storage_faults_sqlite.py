@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import subprocess
 import sys
@@ -213,7 +214,8 @@ async def test_closing_a_locked_database_does_not_hang(sqlite_file: Path) -> Non
 async def test_a_new_file_and_its_log_are_for_their_owner_alone(tmp_path: Path) -> None:
     database = await Database.open(f"sqlite:///{tmp_path}/patchbay.db")
     await database.migrate()
-    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    await database.write(put(1))
+    modes = {entry.name: entry.stat().st_mode & 0o777 for entry in os.scandir(tmp_path)}
     await database.close()
     assert set(modes.values()) == {0o600}
     assert {"patchbay.db", "patchbay.db-wal"} <= set(modes)
