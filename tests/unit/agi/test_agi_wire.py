@@ -173,19 +173,30 @@ AFTER = {
 """For each value of the outside world, the least that has to be forged before the context."""
 
 
+TAIL = b"agi_priority: 1\nagi_enhanced: 0.0\nagi_accountcode: \nagi_threadid: 1"
+KEPT = 79
+"""Octets that Asterisk keeps of a caller's number, a caller's name or a dialled extension."""
+
+
 @pytest.mark.parametrize("place", AFTER)
-def test_a_value_of_the_outside_world_cannot_close_the_block_early(place: bytes):
-    tail = b"agi_priority: 1\nagi_enhanced: 0.0\nagi_accountcode: \nagi_threadid: 1\n"
+def test_a_value_of_the_outside_world_has_no_room_to_close_the_block_early(place: bytes):
     before = AFTER[place]
-    if before is None:  # the context is already said, so what is left to forge are the arguments
-        forgery = b"0\n" + tail + b"agi_arg_1: x\n\n"
+    if before is None:  # the context is already said; what is left to forge are the arguments
+        forgery = b"0\n" + TAIL + b"\nagi_arg_1: \n"
     else:
-        forgery = b"0\n" + before + b"agi_context: from-phone\nagi_extension: 0\n" + tail + b"\n"
+        forgery = b"\n" + before + b"agi_context: x\nagi_extension: 0\n" + TAIL + b"\n"
     verdict, _ = read([with_value(place, forgery)], WireLimits())
     assert isinstance(verdict, Question)  # it would work, were there room for it
-    kept_by_asterisk = forgery[:79]
-    refused, _ = read([with_value(place, kept_by_asterisk)], WireLimits())
+    assert len(forgery) > KEPT
+    refused, _ = read([with_value(place, forgery[:KEPT])], WireLimits())
     assert isinstance(refused, Rejection)
+
+
+def test_an_extension_can_cut_off_the_arguments_and_is_then_followed_by_what_is_out_of_turn():
+    verdict, rest = read([with_value(b"agi_extension", b"0\n" + TAIL + b"\n")], WireLimits())
+    assert isinstance(verdict, Question)
+    assert (verdict.context, verdict.arguments) == ("inbound", ())
+    assert rest.startswith(b"agi_priority: ")
 
 
 def test_a_forged_field_makes_the_true_one_a_repetition():
