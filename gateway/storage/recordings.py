@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, select
 
 from dialplan.core.call import Call, Tape, TapeState
 from dialplan.core.record import CallEvent
 from gateway.storage.database import Database
 from gateway.storage.records import Recording, RecordingState
-from gateway.storage.statements import upsert
+from gateway.storage.statements import run, upsert
 from gateway.storage.tables import RECORDINGS
 from telephony.ids import CallId, TenantId
 
@@ -24,11 +24,12 @@ _STATES = {
     TapeState.PAUSED: RecordingState.PAUSED,
     TapeState.STOPPED: RecordingState.PROCESSING,
 }
+_FINAL = (RecordingState.READY.value, RecordingState.FAILED.value)
 _VERDICTS = {"recording.ready": RecordingState.READY, "recording.failed": RecordingState.FAILED}
 
 
 class RecordingRepository:
-    """Reads recordings; ``CallRepository.append`` writes them."""
+    """Reads and forgets recordings; ``CallRepository.append`` writes them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,6 +52,12 @@ class RecordingRepository:
             RECORDINGS.c.state == RecordingState.READY.value,
         )
         return {recording.call_id: recording for recording in found}
+
+    async def forget(self, tenant: TenantId, recording_id: str) -> bool:
+        """Drop a finished recording's row; False when there is none, or it is still being made."""
+        mine = (RECORDINGS.c.id == recording_id, RECORDINGS.c.tenant_id == tenant)
+        statement = delete(RECORDINGS).where(*mine, RECORDINGS.c.state.in_(_FINAL))
+        return await self._database.write(lambda conn: run(conn, statement)) > 0
 
     async def _where(self, *conditions: ColumnElement[bool]) -> tuple[Recording, ...]:
         query = select(RECORDINGS).where(*conditions).order_by(RECORDINGS.c.created_at, RECORDINGS.c.id)

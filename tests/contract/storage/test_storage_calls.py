@@ -323,6 +323,25 @@ async def test_a_recording_is_followed_from_start_to_file(calls: CallRepository,
     assert await recordings.ready_of(THEIRS, [call.id]) == {}
 
 
+async def test_a_finished_recording_is_forgotten_for_good(calls: CallRepository, database: Database) -> None:
+    recordings = RecordingRepository(database)
+    call = answered(started(1), T0 + 3)
+    call = replace(call, tapes=(tape(call, TapeState.RECORDING),))
+    tape_id = call.tapes[0].id
+    call, entry = told(call, "recording.started", T0 + 5, ("recording_id", tape_id))
+    await calls.append(call, [entry], None)
+    assert not await recordings.forget(OURS, tape_id), "it is still being made"
+    call = replace(call, tapes=(tape(call, TapeState.FILED, stopped_at=T0 + 30),))
+    call, entry = told(call, "recording.ready", T0 + 31, ("recording_id", tape_id), ("file", "x.wav"))
+    await calls.append(call, [entry], None)
+    assert not await recordings.forget(THEIRS, tape_id)
+    assert await recordings.forget(OURS, tape_id)
+    assert not await recordings.forget(OURS, tape_id)
+    call, entry = told(call, "call.connected", T0 + 40)
+    await calls.append(call, [entry], None)
+    assert await recordings.of_call(OURS, call.id) == ()
+
+
 async def test_a_recording_that_failed_says_why_and_stays_failed(
     calls: CallRepository, database: Database
 ) -> None:
