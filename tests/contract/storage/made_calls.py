@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from dialplan.core.call import Call, Connect, Direction, Ender, Leg, Phone, Rank, Role, Tape, TapeState, Terms
 from dialplan.core.record import CallEvent, record
@@ -82,3 +83,13 @@ def told(call: Call, type_: str, at: float, *detail: tuple[str, str]) -> tuple[C
 
 def tape(call: Call, state: TapeState, *, stopped_at: float | None = None) -> Tape:
     return Tape(f"{call.id}-1", state, T0 + 5, stopped_at)
+
+
+class FixedClock:
+    """The moment at which the calls of these tests begin."""
+
+    def wall(self) -> datetime:
+        return datetime.fromtimestamp(T0, UTC)
+
+    def mono(self) -> float:
+        return 0.0

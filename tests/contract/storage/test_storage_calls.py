@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -12,13 +13,16 @@ from sqlalchemy import Connection, func, select
 
 from dialplan.core.call import TapeState
 from dialplan.core.record import CallEvent, cdr, record, shown
+from gateway.announcer import WebhookAnnouncer
 from gateway.storage.calls import CallRepository
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
+from gateway.storage.outbox import SqlOutbox
 from gateway.storage.recordings import RecordingRepository
 from gateway.storage.records import CallFilter, Recording, RecordingState, TimelineEntry
 from gateway.storage.tables import CALLS, CDRS
 from gateway.storage.usage import UsageRepository, add_in
+from gateway.storage.webhook_book import SqlEndpointBook
 from telephony.errors import MalformedRequest
 from telephony.ids import CallId
 from tests.contract.storage.made_calls import (
@@ -27,6 +31,7 @@ from tests.contract.storage.made_calls import (
     T0,
     THEIRS,
     TO,
+    FixedClock,
     answered,
     completed,
     event,
@@ -183,6 +188,25 @@ async def test_each_event_is_announced_once_and_with_the_call(database: Database
         await calls.append(call, [event(call, "call.initiated", T0)], None)
     assert announcer.told == ["call.initiated"]
     assert await usage.seconds_on(THEIRS, date(2000, 1, 1)) == 1
+
+
+async def test_the_real_outbox_gets_each_event_with_the_call_and_wakes_its_lane_once(
+    database: Database, cursors: Cursors
+) -> None:
+    ids = itertools.count(1)
+    book = SqlEndpointBook(lambda: 0.0, lambda: "whsec_" + "QUJD" * 11)
+    outbox = SqlOutbox(database, book, FixedClock(), lambda prefix: f"{prefix}_{next(ids):026d}")
+    woken: list[Sequence[str]] = []
+    calls = CallRepository(database, cursors, WebhookAnnouncer(outbox, woken.append))
+    call = started(1)
+    for _ in range(2):
+        await calls.append(call, [event(call, "call.initiated", T0)], None)
+    lanes = [lane for lane, _ in await outbox.waiting()]
+    assert [list(lanes_) for lanes_ in woken] == [lanes]
+    claimed = await outbox.claim(dict.fromkeys(lanes, 10), T0 + 60, T0 + 120)
+    assert [(one.subject, one.sequence, one.url) for one in claimed] == [
+        (call.id, 1, "https://example.com/hook")
+    ]
 
 
 async def test_when_announcing_fails_nothing_of_the_append_is_stored(
