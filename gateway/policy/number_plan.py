@@ -1,7 +1,7 @@
 """What an owned number does: where its inbound calls go, whether they are recorded, who is told.
 
-A plan lives in the number's ``route`` column as JSON; this module is the only one that knows the
-spelling. The route book turns it into the dialplan's ``Route``.
+A plan lives in the number's ``route`` column as one flat JSON object, which the route book reads:
+``type`` with the fields of that type, and beside them ``record``, ``webhook_url`` and ``is_default``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Route, Trunk
 from telephony.causes import Cause
 from telephony.numbers import E164
 
@@ -78,10 +77,9 @@ def plan_from(stored: Mapping[str, Json] | None) -> NumberPlan:
     """The plan in a number's ``route`` column; an unknown spelling gives no route: calls are refused."""
     if stored is None:
         return NumberPlan()
-    route = stored.get("route")
     webhook_url = stored.get("webhook_url")
     return NumberPlan(
-        route=_route_from(route) if isinstance(route, dict) else None,
+        route=_route_from(stored),
         record=stored.get("record") is True,
         webhook_url=webhook_url if isinstance(webhook_url, str) else None,
         is_default=stored.get("is_default") is True,
@@ -90,8 +88,8 @@ def plan_from(stored: Mapping[str, Json] | None) -> NumberPlan:
 
 def plan_to(plan: NumberPlan) -> dict[str, Json]:
     """What the ``route`` column keeps of a plan."""
-    return {
-        "route": None if plan.route is None else _route_to(plan.route),
+    route = {} if plan.route is None else _route_to(plan.route)
+    return route | {
         "record": plan.record,
         "webhook_url": plan.webhook_url,
         "is_default": plan.is_default,
@@ -107,23 +105,6 @@ def shown_route(route: InboundRoute | None) -> Json:
     if isinstance(route, ToNobody):
         shown["cause"] = _WORDS.get(route.cause, route.cause)
     return shown
-
-
-def dialplan_route(plan: NumberPlan, cli: E164 | None) -> Route:
-    """Where a call to the number goes. ``cli`` is what a trunk leg shows: the number that was dialled."""
-    match plan.route:
-        case ToPhone(phone):
-            return Connect(Phone(phone))
-        case ToNumber(number):
-            return Connect(Trunk(number, ""), cli)
-        case ToAnnouncement(text, sound):
-            return Connect(Announcement(sound, text))
-        case ToHold():
-            return Connect(HoldMusic())
-        case ToNobody(cause):
-            return Reject(cause, "rejected_by_route")
-        case None:
-            return Reject(int(Cause.UNALLOCATED), "no_route")
 
 
 def _route_to(route: InboundRoute) -> dict[str, Json]:

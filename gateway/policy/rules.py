@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.policy.attempt import Attempt, Target
+from gateway.policy.attempt import Attempt, CallLimits, Target
 from telephony.errors import InvalidInput, NotPermitted, PatchbayError, TooMany, UnknownReference
 
 INVALID_NUMBER: Final = "INVALID_PHONE_NUMBER"
@@ -58,6 +58,17 @@ def enforce(attempt: Attempt) -> None:
             raise refusal
 
 
+def check_target(target: Target, limits: CallLimits) -> None:
+    """Raise the first refusal of one number alone: for numbers that calls will be sent to later."""
+    for judge in (_not_emergency, _valid, _plain_price, _no_loop):
+        refusal = judge(target)
+        if refusal is not None:
+            raise refusal
+    refusal = _abroad(target, limits.countries)
+    if refusal is not None:
+        raise refusal
+
+
 def _live_key(attempt: Attempt) -> PatchbayError | None:
     if not attempt.test_key:
         return None
@@ -102,18 +113,19 @@ def _plain_price(target: Target) -> PatchbayError | None:
 
 
 def _country(attempt: Attempt) -> PatchbayError | None:
-    allowed = attempt.limits.countries
-    if allowed is None:
+    countries = attempt.limits.countries
+    return next((no for target in attempt.targets if (no := _abroad(target, countries))), None)
+
+
+def _abroad(target: Target, countries: frozenset[str] | None) -> PatchbayError | None:
+    region = target.destination.region
+    if countries is None or region in countries:
         return None
-    for target in attempt.targets:
-        region = target.destination.region
-        if region not in allowed:
-            where = region or "an unknown country"
-            countries = ", ".join(sorted(allowed)) or "none"
-            return _refused(
-                target, f"calls to {where} are not allowed", f"a number in {countries}", "COUNTRY_NOT_ALLOWED"
-            )
-    return None
+    where = region or "an unknown country"
+    named = ", ".join(sorted(countries)) or "no country"
+    return _refused(
+        target, f"calls to {where} are not allowed", f"a number in {named}", "COUNTRY_NOT_ALLOWED"
+    )
 
 
 def _no_loop(target: Target) -> PatchbayError | None:

@@ -1,0 +1,59 @@
+"""The HTTP application: rooms mounted by prefix, the front around them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.types import Receive, Scope, Send
+
+from gateway.http.exchange import to_json
+from gateway.http.face import Face
+from gateway.http.front import Front
+from gateway.http.metrics import HttpMetrics
+from gateway.http.openapi import document
+from gateway.http.operation import Operation, Room
+from gateway.http.orbit.routes_account import ACCOUNT
+from gateway.http.orbit.routes_voice import VOICE
+from gateway.http.rooms import FACE_ROOMS
+from gateway.http.serve import Switchboard
+from gateway.http.system import room, serves_document
+from telephony.errors import NotFound
+
+
+def create_app(face: Face) -> Starlette:
+    """The application over its collaborators. It owns none of them: starting and stopping is the wiring's."""
+    served = to_json(document(FACE_ROOMS))
+    account = replace(ACCOUNT, operations=(*ACCOUNT.operations, serves_document(served, "openapiOfFace")))
+    app = Starlette(
+        routes=[*_mounts(face, (VOICE, account)), *_routes(face, room(served), "")],
+        middleware=[Middleware(Front, face=face, metrics=HttpMetrics(face.registry))],
+    )
+    app.router.default = _unknown
+    app.router.redirect_slashes = False
+    return app
+
+
+def _mounts(face: Face, rooms: tuple[Room, ...]) -> list[BaseRoute]:
+    return [
+        Mount(prefix, app=Router(_routes(face, room, prefix), default=_unknown, redirect_slashes=False))
+        for room in rooms
+        for prefix in room.prefixes
+    ]
+
+
+def _routes(face: Face, room: Room, prefix: str) -> list[BaseRoute]:
+    by_path: dict[str, list[Operation]] = {}
+    for operation in room.operations:
+        by_path.setdefault(operation.path, []).append(operation)
+    return [
+        Route(path, Switchboard(face, prefix + path, tuple(operations)))
+        for path, operations in by_path.items()
+    ]
+
+
+async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
+    """What is mounted nowhere."""
+    raise NotFound("there is nothing at this address")

@@ -1,0 +1,50 @@
+"""Every error code the Orbit face gives, with what it means and what to do. Shown on the docs page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CODES: Final[dict[str, str]] = {
+    "UNAUTHORIZED": "No API key was given. Send it as `X-API-Key` or `Authorization: Bearer`.",
+    "INVALID_API_KEY": "The key is misspelt, unknown or revoked.",
+    "EXPIRED_TOKEN": "The key has expired. Make a new one.",
+    "FORBIDDEN": "The key may not be used from this address.",
+    "INSUFFICIENT_PERMISSIONS": "The key's role and scopes do not allow this.",
+    "TEST_KEY": "A test key places no calls. Use a live key.",
+    "INVALID_SIGNATURE": "The signed address was changed, or is not ours.",
+    "LINK_EXPIRED": "The signed address has expired. Ask for the call or recording again.",
+    "NOT_FOUND": "There is no such thing, or it is not yours.",
+    "METHOD_NOT_ALLOWED": "The address knows other methods; `Allow` lists them.",
+    "REQUEST_TIMEOUT": "The body did not arrive in time.",
+    "PAYLOAD_TOO_LARGE": "The body is larger than 64 KB.",
+    "UNSUPPORTED_MEDIA_TYPE": "Send the body as `application/json` in UTF-8, uncompressed.",
+    "RANGE_NOT_SATISFIABLE": "The range lies outside the file.",
+    "VALIDATION_ERROR": "A field breaks its rule: `details` names field, value and what is expected. "
+    "400 means that the request cannot be read at all.",
+    "MISSING_REQUIRED_FIELD": "A required field is missing.",
+    "INVALID_PHONE_NUMBER": "Not E.164, or no number of any numbering plan.",
+    "INVALID_WEBHOOK_URL": "The URL is not https to a public host.",
+    "INVALID_CURSOR": "The cursor does not belong to this list with these filters.",
+    "EMERGENCY_NUMBER": "Emergency services are never called through this gateway.",
+    "PREMIUM_NUMBER": "Premium, shared-cost, personal, universal access and satellite numbers are refused.",
+    "COUNTRY_NOT_ALLOWED": "The country is not on the list of those that may be called.",
+    "CALL_LOOP": "The number is your own: the call would come back.",
+    "NUMBER_NOT_OWNED": "`from` must be one of your numbers.",
+    "NUMBER_WITHOUT_VOICE": "`from` has no voice capability.",
+    "NUMBER_TAKEN": "The number is owned already.",
+    "RATE_LIMITED": "Too many requests a minute. Wait for `Retry-After` seconds.",
+    "CONCURRENCY_LIMIT": "As many calls at once as allowed. Wait until one ends.",
+    "DAILY_MINUTES_LIMIT": "Today's minutes are used up. They begin anew at midnight UTC.",
+    "CONFLICT": "The thing is in a state that does not allow this.",
+    "CALL_ENDED": "The call has ended.",
+    "CALL_NOT_ANSWERED": "The call has not been answered yet.",
+    "RECORDING_IN_PROGRESS": "The recording is still being made.",
+    "RECORDING_NOT_CONFIRMED": "The switch did not confirm in time. Look at the recordings, then try again.",
+    "IDEMPOTENCY_MISMATCH": "The Idempotency-Key was used for another request. Use a new one.",
+    "IDEMPOTENCY_IN_PROGRESS": "The same request is being carried out. Try again in a moment.",
+    "SERVICE_UNAVAILABLE": "A server this needs is away; nothing happened. Wait for `Retry-After` seconds.",
+    "SWITCH_REFUSED": "The telephone switch refused.",
+    "OUTCOME_UNKNOWN": "It may or may not have happened. Look before trying again.",
+    "UNSAFE_VALUE": "A value has characters or a length that no wire may carry.",
+    "INTERNAL_ERROR": "A defect on our side; it is logged under the request's id.",
+}

@@ -1,0 +1,100 @@
+"""Everything the HTTP faces stand on, in one frozen value that the composition root builds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from dialplan.ports import CallDesk
+from gateway.auth import Authenticator
+from gateway.config import Settings
+from gateway.http import ports
+from gateway.http.limits import Rates
+from gateway.policy.attempt import CallLimits
+from telephony.clock import Clock
+from telephony.ids import TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What is stored."""
+
+    calls: ports.Calls
+    recordings: ports.Recordings
+    numbers: ports.Numbers
+    keys: ports.Keys
+    tenants: ports.Tenants
+    idempotency: ports.Idempotency
+    usage: ports.Usage
+    audit: ports.Audit
+
+
+class TenantLimits:
+    """What each tenant may spend: the installation's limits, overlaid by ``limits`` in its settings.
+
+    Remembered for ``memory_s`` seconds, so that placing a call asks the database for them rarely.
+    """
+
+    def __init__(
+        self, default: CallLimits, tenants: ports.Tenants, clock: Clock, *, memory_s: float = 5.0
+    ) -> None:
+        self._default = default
+        self._tenants = tenants
+        self._clock = clock
+        self._memory_s = memory_s
+        self._known: dict[TenantId, tuple[float, CallLimits]] = {}
+
+    async def of(self, tenant: TenantId) -> CallLimits:
+        now = self._clock.mono()
+        until, limits = self._known.get(tenant, (now, self._default))
+        if now < until:
+            return limits
+        known = await self._tenants.get(tenant)
+        own = None if known is None else known.settings.get("limits")
+        limits = self._default.narrowed(own) if isinstance(own, dict) else self._default
+        self._known[tenant] = (now + self._memory_s, limits)
+        return limits
+
+
+async def nobody_asks() -> None:
+    """The number hook of a face without a route book."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The collaborators of the HTTP faces.
+
+    ``signing_secret`` signs recording addresses. ``numbers_changed`` is awaited after a number or its
+    route changed, so that inbound calls meet the new plan.
+    """
+
+    settings: Settings
+    clock: Clock
+    new_id: Callable[[str], str]
+    random_bytes: Callable[[int], bytes]
+    signing_secret: bytes = field(repr=False)
+    books: Books
+    desk: CallDesk
+    live_of_key: ports.LiveOfKey
+    webhooks: ports.Webhooks
+    prompts: ports.Prompts
+    phones: ports.PhoneBook
+    auth: Authenticator
+    rates: Rates
+    limits: TenantLimits
+    probes: Mapping[str, ports.Probe]
+    registry: CollectorRegistry
+    numbers_changed: Callable[[], Awaitable[None]] = nobody_asks
+
+
+def default_limits(settings: Settings, *, calls_per_minute: int = 60) -> CallLimits:
+    """The installation's limits as configured. One key may use all of its tenant's concurrent calls."""
+    return CallLimits(
+        countries=settings.allowed_countries,
+        concurrent=settings.max_concurrent_calls,
+        concurrent_per_key=settings.max_concurrent_calls,
+        daily_minutes=settings.daily_minutes_cap,
+        calls_per_minute=calls_per_minute,
+    )

@@ -1,0 +1,76 @@
+"""The outermost layer: opens the exchange, turns every error into an answer, counts and logs each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.http.body import ClientGone
+from gateway.http.errors import describe
+from gateway.http.exchange import Exchange, open_exchange
+from gateway.http.face import Face
+from gateway.http.metrics import HttpMetrics
+from telephony.errors import PatchbayError
+
+_log = structlog.get_logger("gateway.http")
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: logged only when they fail."""
+
+
+class Front:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, face: Face, metrics: HttpMetrics) -> None:
+        self._app = app
+        self._clock = face.clock
+        self._new_id: Callable[[str], str] = face.new_id
+        self._docs_url = f"{face.settings.public_url}/docs"
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = self._clock.mono()
+        exchange = open_exchange(scope, self._clock.wall(), self._new_id, self._docs_url)
+        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
+            await self._serve(exchange, scope, receive, send)
+            took = self._clock.mono() - began
+            self._metrics.observe(exchange, took)
+            _write_line(exchange, took)
+
+    async def _serve(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except ClientGone:
+            exchange.status = 499
+        except PatchbayError as error:
+            await self._tell(exchange, send, error)
+        except Exception as error:  # noqa: BLE001 # why: the edge of a request: a defect is a 500, logged whole
+            _log.error("http.defect", action="http.defect", route=exchange.route, exc_info=error)
+            await self._tell(exchange, send, error)
+
+    async def _tell(self, exchange: Exchange, send: Send, error: Exception) -> None:
+        reply = describe(error)
+        if reply.status == 500 and isinstance(error, PatchbayError):
+            _log.error("http.defect", action="http.defect", route=exchange.route, exc_info=error)
+        if exchange.started:
+            return  # the answer is half out: only closing the connection can still say that it is broken
+        await exchange.send_error(send, reply)
+
+
+def _write_line(exchange: Exchange, took: float) -> None:
+    if exchange.route in _QUIET and exchange.status < 400:
+        return
+    _log.info(
+        "http.request",
+        action="http.request",
+        method=exchange.method,
+        route=exchange.route,
+        status=exchange.status,
+        took_ms=round(took * 1000, 2),
+        **exchange.facts,
+    )

@@ -1,0 +1,57 @@
+"""The same windows shared by several API processes, counted in Redis by one script.
+
+Redis away: this process counts on its own, so that a limit gets looser but no request is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gateway.http.limits import WINDOW_S, Count, LocalRates, Rate, judge
+
+_SCRIPT: Final = """
+local current = tonumber(redis.call('GET', KEYS[1]) or '0')
+local previous = tonumber(redis.call('GET', KEYS[2]) or '0')
+local used = previous * (1 - tonumber(ARGV[2])) + current
+if ARGV[3] == '1' and used + 1 <= tonumber(ARGV[1]) then
+  redis.call('INCR', KEYS[1])
+  redis.call('EXPIRE', KEYS[1], 180)
+end
+return {current, previous}
+"""
+
+
+class RedisRates:
+    """Counters in Redis under ``prefix``; both keys of a name share a hash tag."""
+
+    def __init__(self, redis: Redis, now: Callable[[], float], *, prefix: str = "patchbay:rate") -> None:
+        self._redis = redis
+        self._now = now
+        self._prefix = prefix
+        self._local = LocalRates(now)
+
+    async def take(self, name: str, limit: int) -> Rate:
+        return await self._ask(name, limit, counting=True)
+
+    async def peek(self, name: str, limit: int) -> Rate:
+        return await self._ask(name, limit, counting=False)
+
+    async def _ask(self, name: str, limit: int, *, counting: bool) -> Rate:
+        now = self._now()
+        window = int(now // WINDOW_S)
+        keys = [f"{self._prefix}:{{{name}}}:{number}" for number in (window, window - 1)]
+        gone = (now % WINDOW_S) / WINDOW_S
+        try:
+            asked = self._redis.eval(_SCRIPT, 2, *keys, limit, repr(gone), int(counting))
+            current, previous = await cast("Awaitable[list[Any]]", asked)
+        except (RedisError, OSError):
+            local = self._local
+            return await (local.take(name, limit) if counting else local.peek(name, limit))
+        rate = judge(Count(window, int(current), int(previous)), limit, now)
+        if rate.allowed and counting:
+            return Rate(True, limit, rate.remaining - 1, rate.reset_s)
+        return rate

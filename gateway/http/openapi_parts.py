@@ -1,0 +1,131 @@
+"""The parts of the OpenAPI document that no route says: envelope, headers, words."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+DESCRIPTION: Final = """\
+Place, follow, record and end telephone calls over your own Asterisk.
+
+**Base paths.** Everything is under `/api/v1`; voice also under `/v1/voice`.
+
+**Keys.** Send your key as `X-API-Key` or `Authorization: Bearer`. A key has a role (owner, admin, developer,
+viewer, billing) and scopes; without `pii:read` numbers are masked. Test keys place no calls.
+
+**Envelope.** `{data, meta{request_id, timestamp}}`; lists add `meta.pagination{cursor, has_more, total}`.
+Errors are `{error{code, message, status, details}, meta}`; `details` names the field and the rule.
+
+**Retries.** Every POST takes an `Idempotency-Key`: the same key and body give the same answer for 24 hours,
+with `Idempotent-Replayed: true`; another body is refused. 429 and 503 say when to come back (`Retry-After`),
+and that nothing happened.
+
+**Limits.** `X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds) come with every answer.
+"""
+
+TAGS: Final[list[Json]] = [
+    {"name": "Calls", "description": "Place calls, follow them, end them."},
+    {
+        "name": "Recordings",
+        "description": "Two-channel WAV: left is what `to` says, right what it hears.",
+    },
+    {"name": "Numbers", "description": "The numbers you own at your carrier, and where their calls go."},
+    {"name": "Webhooks", "description": "Who is told what happened, and what was sent to them."},
+    {"name": "Keys", "description": "API keys, roles and scopes."},
+]
+
+REASONS: Final[dict[int, str]] = {
+    400: "The request cannot be read.",
+    401: "No valid key.",
+    403: "The key may not do this.",
+    404: "No such thing, or not yours.",
+    408: "The body did not arrive in time.",
+    409: "Its state, or a request under way, forbids it.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    416: "The range lies outside the file.",
+    422: "A field breaks its rule.",
+    429: "A limit was reached.",
+    502: "The switch refused.",
+    503: "A server this needs is away; nothing happened.",
+    504: "Whether it happened is not known.",
+}
+
+PATH_PATTERNS: Final[dict[str, str]] = {
+    "call_id": "^call_[0-9A-HJKMNP-TV-Z]{26}$",
+    "recording_id": "^call_[0-9A-HJKMNP-TV-Z]{26}-[0-9]{1,3}$",
+}
+
+_TEXT: Final[Json] = {"type": "string"}
+COMMON_HEADERS: Final[Json] = {"X-Request-Id": {"required": True, "schema": _TEXT}}
+
+IDEMPOTENCY_KEY: Final[Json] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes a retry safe: the same key and body have one effect.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+_MOMENT: Final[Json] = {"type": "string", "format": "date-time"}
+META: Final[Json] = {
+    "type": "object",
+    "required": ["request_id", "timestamp"],
+    "additionalProperties": False,
+    "properties": {"request_id": _TEXT, "timestamp": _MOMENT},
+}
+PAGED_META: Final[Json] = {
+    "type": "object",
+    "required": ["request_id", "timestamp", "pagination"],
+    "additionalProperties": False,
+    "properties": {
+        "request_id": _TEXT,
+        "timestamp": _MOMENT,
+        "pagination": {
+            "type": "object",
+            "required": ["cursor", "has_more", "total"],
+            "additionalProperties": False,
+            "properties": {
+                "cursor": {"type": ["string", "null"]},
+                "has_more": {"type": "boolean"},
+                "total": {"type": "integer", "minimum": 0},
+            },
+        },
+    },
+}
+ERROR: Final[Json] = {
+    "type": "object",
+    "required": ["error", "meta"],
+    "additionalProperties": False,
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "status", "details"],
+            "additionalProperties": False,
+            "properties": {
+                "code": _TEXT,
+                "message": _TEXT,
+                "status": {"type": "integer"},
+                "details": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "field": {"type": ["string", "null"]},
+                        "value": {"description": "What was given, cut short; never a secret."},
+                        "expected": {"type": ["string", "null"]},
+                        "retry_after": {"type": "integer"},
+                        "limit": {"type": "integer"},
+                        "window": _TEXT,
+                    },
+                },
+            },
+        },
+        "meta": {
+            "type": "object",
+            "required": ["request_id", "timestamp", "docs_url"],
+            "additionalProperties": False,
+            "properties": {"request_id": _TEXT, "timestamp": _MOMENT, "docs_url": _TEXT},
+        },
+    },
+}

@@ -1,0 +1,85 @@
+"""One operation of the API: declared once, with everything that serves, checks and documents it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+
+from gateway.auth import Caller, Scope
+from gateway.http.answers import Reply
+from gateway.http.exchange import Exchange
+from gateway.http.face import Face
+from telephony.errors import NotAuthenticated, PatchbayError
+
+Bucket = Literal["calls.create", "api", "none"]
+"""Which rate limit a request counts against: placing calls, everything else with a key, or nothing."""
+OPEN: Final = "open"
+"""Access without a key: nothing of a tenant is shown, or a signature stands in for the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request that passed every check so far. ``body`` and ``query`` are what the schemas made of it.
+
+    ``resource_id`` is the id that what is made shall have; ``again``: an earlier attempt with the same
+    Idempotency-Key was cut off and may have made it already.
+    """
+
+    face: Face
+    exchange: Exchange
+    path: dict[str, str]
+    body: Any
+    query: Any
+    resource_id: str = ""
+    again: bool = False
+
+    @property
+    def caller(self) -> Caller:
+        if self.exchange.caller is None:
+            raise NotAuthenticated
+        return self.exchange.caller
+
+
+Serve = Callable[[Ask], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A row of the route table.
+
+    ``path`` is within its mount. ``access`` is the scope a key needs, or OPEN. ``raises`` lists errors
+    for the documentation beyond those every operation of its kind has. ``conceal`` names members of
+    ``data`` that are shown once and not kept for a replay. ``id_prefix`` is that of what a POST makes.
+    """
+
+    method: str
+    path: str
+    name: str
+    tag: str
+    summary: str
+    serve: Serve
+    access: Scope | Literal["open"]
+    status: int = 200
+    bucket: Bucket = "api"
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    shows: type[BaseModel] | None = None
+    many: bool = False
+    paged: bool = False
+    raises: tuple[type[PatchbayError], ...] = ()
+    conceal: tuple[str, ...] = ()
+    id_prefix: str = "req"
+    media: str = "application/json"
+    optional_body: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Operations that are mounted together, at one or more prefixes; the first is the documented one."""
+
+    prefixes: tuple[str, ...]
+    operations: tuple[Operation, ...]

@@ -1,0 +1,1 @@
+"""The Orbit face: voice, numbers, webhooks and keys under ``/api/v1``."""

@@ -1,0 +1,189 @@
+"""From a request to place a call to an order for the desk: gather the facts, let the rules judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+
+from dialplan.core.call import Announcement, Call, Endpoint, HoldMusic, Phone, Trunk
+from dialplan.ports import PlaceCall
+from gateway.http.operation import Ask
+from gateway.http.orbit.call_schemas import CreateCall
+from gateway.http.orbit.fields import PHONE, Spoken
+from gateway.http.throttle import pace_of
+from gateway.policy.attempt import Attempt, Pace, ShownNumber, Target
+from gateway.policy.destination import Destination, describe
+from gateway.policy.number_plan import plan_from
+from gateway.policy.rules import enforce
+from gateway.storage.records import OwnedNumber
+from telephony.errors import InvalidInput, UnknownReference
+from telephony.ids import CallId
+from telephony.numbers import E164
+
+VOICE: Final = "voice"
+_PAGE: Final = 100
+
+
+async def gather(ask: Ask, wanted: CreateCall, *, counted: bool) -> Attempt:
+    """Every fact the rules ask for. ``counted``: the request itself went through the rate limit already."""
+    face, caller = ask.face, ask.caller
+    limits = await face.limits.of(caller.tenant)
+    targets = [await _target(ask, "to", wanted.to)]
+    if wanted.connect_to is not None and not wanted.connect_to.startswith(PHONE):
+        targets.append(await _target(ask, "connect_to", wanted.connect_to))
+    now = ask.exchange.at
+    pace = Pace(True, limits.calls_per_minute, 1) if counted else await pace_of(face, limits, caller.key_id)
+    attempt = Attempt(
+        test_key=caller.test,
+        shown=await _shown(ask, wanted.from_),
+        targets=tuple(targets),
+        limits=limits,
+        live=0,
+        live_of_key=0,
+        seconds_today=await face.books.usage.seconds_on(caller.tenant, now.date()),
+        day_left_s=_day_left_s(now),
+        pace=pace,
+    )
+    return with_live(ask, attempt)
+
+
+def with_live(ask: Ask, attempt: Attempt) -> Attempt:
+    """The attempt with the calls that are under way this very moment."""
+    tenant = ask.caller.tenant
+    return replace(
+        attempt,
+        live=ask.face.desk.live_calls(tenant),
+        live_of_key=ask.face.live_of_key(tenant, ask.caller.key_id),
+    )
+
+
+async def place(ask: Ask, wanted: CreateCall) -> Call:
+    """Judge, prepare what will be heard, judge again by the moment's count of calls, order the call.
+
+    Nothing is awaited between the second judgement and the order: two requests cannot take one place.
+    """
+    attempt = await gather(ask, wanted, counted=True)
+    enforce(attempt)
+    far_end = await _far_end(ask, wanted)
+    webhook_url = _webhook_url(ask, wanted.webhook_url)
+    enforce(with_live(ask, attempt))
+    number, cli = attempt.targets[0].destination.number, attempt.cli
+    assert number is not None
+    assert cli is not None
+    settings = ask.face.settings
+    order = PlaceCall(
+        tenant=ask.caller.tenant,
+        api_key_id=ask.caller.key_id,
+        to=number,
+        cli=cli,
+        far_end=far_end,
+        record=wanted.record,
+        ring_timeout_s=wanted.ring_timeout or settings.ring_timeout_default_s,
+        max_duration_s=wanted.max_duration or settings.max_call_s,
+        webhook_url=webhook_url,
+        metadata=tuple(wanted.metadata.items()),
+        call_id=CallId(ask.resource_id),
+    )
+    return await ask.face.desk.place(order)
+
+
+def check_words(ask: Ask, wanted: CreateCall) -> None:
+    """What is wrong with the request whatever the numbers: an agent, a phone or an address nobody knows."""
+    if wanted.agent_id is not None:
+        raise UnknownReference(
+            "agent_id names no agent", field="agent_id", value=wanted.agent_id, expected="the id of an agent"
+        )
+    if wanted.connect_to is not None and wanted.connect_to.startswith(PHONE):
+        _known_phone(ask, wanted.connect_to)
+    _webhook_url(ask, wanted.webhook_url)
+
+
+def _webhook_url(ask: Ask, url: str | None) -> str | None:
+    return None if url is None else ask.face.webhooks.check_url(url, "webhook_url")
+
+
+def _known_phone(ask: Ask, far_end: str) -> Phone:
+    name = far_end.removeprefix(PHONE)
+    if not ask.face.phones.knows(ask.caller.tenant, name):
+        raise UnknownReference(
+            "connect_to names no phone",
+            field="connect_to",
+            value=far_end,
+            expected="phone: and a phone's name",
+        )
+    return Phone(name)
+
+
+async def _far_end(ask: Ask, wanted: CreateCall) -> Endpoint:
+    """What the answered party meets; music where nothing is asked for."""
+    if wanted.connect_to is not None:
+        if wanted.connect_to.startswith(PHONE):
+            return _known_phone(ask, wanted.connect_to)
+        return Trunk(E164(wanted.connect_to), "")
+    if wanted.announcement is not None:
+        return await announcement(ask, wanted.announcement, "announcement")
+    return HoldMusic()
+
+
+async def announcement(ask: Ask, wanted: Spoken, field: str) -> Announcement:
+    """The prompt of a text, made now, or one that is stored. Errors name ``field``."""
+    prompts = ask.face.prompts
+    if wanted.prompt is not None:
+        sound = await prompts.stored(ask.caller.tenant, wanted.prompt)
+        if sound is None:
+            raise UnknownReference(
+                f"{field} names no stored prompt",
+                field=f"{field}.prompt",
+                value=wanted.prompt,
+                expected="the name of a stored prompt",
+            )
+        return Announcement(sound)
+    text = wanted.text or ""
+    try:
+        return Announcement(await prompts.spoken(text, wanted.voice), text)
+    except InvalidInput as error:
+        inner = error.field if error.field in ("text", "voice") else "text"
+        raise InvalidInput(error.message, field=f"{field}.{inner}", expected=error.expected) from None
+
+
+async def _target(ask: Ask, field: str, text: str) -> Target:
+    destination = describe(text)
+    own = destination.number is not None and await _owned(ask, destination.number) is not None
+    return Target(field, destination, own)
+
+
+async def _owned(ask: Ask, number: E164) -> OwnedNumber | None:
+    return await ask.face.books.numbers.find_owned(ask.caller.tenant, number)
+
+
+async def _shown(ask: Ask, given: str | None) -> ShownNumber | None:
+    if given is None:
+        number = await default_number(ask)
+        return None if number is None else _as_shown(describe(number.number.reveal()), number)
+    destination = describe(given)
+    owned = None if destination.number is None else await _owned(ask, destination.number)
+    return _as_shown(destination, owned)
+
+
+def _as_shown(destination: Destination, owned: OwnedNumber | None) -> ShownNumber:
+    return ShownNumber(destination, owned is not None, owned is not None and VOICE in owned.capabilities)
+
+
+async def default_number(ask: Ask) -> OwnedNumber | None:
+    """The tenant's number marked as default, else its only number."""
+    cursor, seen = None, 0
+    while True:
+        page = await ask.face.books.numbers.page(ask.caller.tenant, limit=_PAGE, cursor=cursor)
+        for number in page.items:
+            if plan_from(number.route).is_default:
+                return number
+        seen += len(page.items)
+        if page.cursor is None:
+            return page.items[0] if seen == 1 else None
+        cursor = page.cursor
+
+
+def _day_left_s(now: datetime) -> int:
+    tomorrow = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
+    return int((tomorrow - now).total_seconds())

@@ -1,0 +1,141 @@
+"""How an operation is carried out: key, rights, rate, body, schema, idempotency, then the endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final, cast
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
+
+from gateway.http import idempotency
+from gateway.http.answers import FileSlice, Plain, Reply
+from gateway.http.body import demand_json, parse_json, read_body
+from gateway.http.errors import MethodNotAllowed, Overdue
+from gateway.http.exchange import API_ONLY, JSON, Exchange, exchange_of
+from gateway.http.face import Face
+from gateway.http.files import send_slice
+from gateway.http.operation import OPEN, Ask, Bucket, Operation
+from gateway.http.render import rendered
+from gateway.http.schema import parse, parse_query
+from gateway.http.throttle import admit, admit_stranger
+from telephony.errors import MalformedRequest, NotAuthenticated, NotFound
+
+DEADLINE_S: Final = 45.0
+"""No request is worked on for longer; an idempotency claim outlives it."""
+_PATH_PART = re.compile(r"[A-Za-z0-9_.\-]{1,80}")
+_MAX_QUERY: Final = 4_096
+
+
+class Switchboard:
+    """All operations of one path, by method. An ASGI application."""
+
+    def __init__(self, face: Face, template: str, operations: tuple[Operation, ...]) -> None:
+        self._face = face
+        self._template = template
+        self._by_method = {operation.method: operation for operation in operations}
+        self._allowed = tuple(sorted(self._by_method))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        exchange.route = self._template
+        method = exchange.method
+        operation = self._by_method.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            raise MethodNotAllowed(self._allowed)
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                status, body, reply = await self._answer(operation, scope, receive)
+        except TimeoutError:
+            raise Overdue("the request took too long; look before trying again") from None
+        if isinstance(reply, FileSlice):
+            await send_slice(exchange, send, reply)
+        elif isinstance(reply, Plain):
+            kind = ((b"content-type", reply.content_type),) if reply.content_type else ()
+            await exchange.send(send, status, (*kind, *reply.headers), body)
+        else:
+            await exchange.send(send, status, (*JSON, *API_ONLY, *reply.headers), body)
+
+    async def _answer(self, operation: Operation, scope: Scope, receive: Receive) -> tuple[int, bytes, Reply]:
+        face, exchange = self._face, exchange_of(scope)
+        if operation.access != OPEN:
+            await admit_key(face, exchange, operation.access, operation.bucket)
+        path = _path_of(scope)
+        query = None
+        if operation.query is not None:
+            query = parse_query(operation.query, _query_of(scope))
+        body, canonical = None, b""
+        if operation.body is not None:
+            body, canonical = await _read(operation, exchange, receive)
+        ask = Ask(face, exchange, path, body, query)
+        if operation.method == "POST" and operation.access != OPEN:
+            return await idempotency.once(operation, ask, canonical)
+        return rendered(operation, exchange, await operation.serve(ask))
+
+
+async def admit_key(face: Face, exchange: Exchange, scope: str, bucket: Bucket) -> None:
+    """Find out who asks and let them in: raises NotAuthenticated, TooMany, NotPermitted, in this order."""
+    try:
+        caller = await face.auth.identify(_key_in(exchange), exchange.address)
+    except NotAuthenticated:
+        await admit_stranger(face, exchange)
+        raise
+    exchange.caller = caller
+    exchange.facts["tenant"] = caller.tenant
+    exchange.facts["key_id"] = caller.key_id
+    await admit(face, exchange, bucket)
+    caller.demand(scope)
+
+
+def _key_in(exchange: Exchange) -> str | None:
+    """The key in X-API-Key or Authorization: Bearer. Two different ones are none."""
+    headers = exchange.headers
+    if not exchange.repeated.isdisjoint((b"x-api-key", b"authorization")):
+        raise NotAuthenticated("give one API key, once", code="INVALID_API_KEY")
+    plain = headers.get(b"x-api-key")
+    scheme, _, bearer = headers.get(b"authorization", b"").partition(b" ")
+    if scheme and scheme.lower() != b"bearer":
+        raise NotAuthenticated("the scheme of Authorization is Bearer", code="INVALID_API_KEY")
+    if plain is not None and bearer and plain != bearer.strip():
+        raise NotAuthenticated("X-API-Key and Authorization hold different keys", code="INVALID_API_KEY")
+    found = plain if plain is not None else bearer.strip()
+    return found.decode("latin-1") if found else None
+
+
+def _path_of(scope: Scope) -> dict[str, str]:
+    path = cast("dict[str, str]", scope.get("path_params") or {})
+    for value in path.values():
+        if _PATH_PART.fullmatch(value) is None:
+            raise NotFound
+    return path
+
+
+def _query_of(scope: Scope) -> list[tuple[str, str]]:
+    raw = cast(bytes, scope.get("query_string", b""))
+    if not raw:
+        return []
+    if len(raw) > _MAX_QUERY:
+        raise MalformedRequest("the query string is too long", expected=f"at most {_MAX_QUERY} bytes")
+    try:
+        return parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=50,
+        )
+    except ValueError:
+        raise MalformedRequest(
+            "the query string cannot be read", expected="name=value, percent-encoded"
+        ) from None
+
+
+async def _read(operation: Operation, exchange: Exchange, receive: Receive) -> tuple[object, bytes]:
+    raw = await read_body(exchange.headers, receive)
+    if operation.optional_body and not raw:
+        raw = b"{}"
+    else:
+        demand_json(exchange.headers)
+    assert operation.body is not None
+    return parse(operation.body, parse_json(raw)), raw
