@@ -23,12 +23,16 @@ from telephony.errors import (
     StorageUnavailable,
     SwitchRefused,
     SwitchUnavailable,
+    UnsafeValue,
 )
 
 _log = structlog.get_logger("dialplan.call")
 _STORE_RETRY_S = 1.0
 _LINK_RECHECK_S = 1.0
 _BROKEN_PAUSE_S = 1.0
+
+_Queued = tuple[facts.Fact, float | None]
+"""A fact, and when it happened (epoch seconds) where a record tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,9 @@ class Life:
         self.call = call
         self._around = around
         self._on_change = on_change
-        self._inbox: asyncio.Queue[tuple[facts.Fact, float | None]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[_Queued] = asyncio.Queue()
+        self._unstored: list[orders.Order] = []
+        self._told = call
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[_Waiter] = []
         self._filing: set[asyncio.Task[None]] = set()
@@ -101,65 +107,63 @@ class Life:
     async def _run(self, first: Sequence[orders.Order]) -> None:
         try:
             await self._carry_out(first)
-            while not self.call.settled:
+            while self._unstored or not self.call.settled:
                 self._arm()
-                await self._fold_safely(*await self._inbox.get())
+                await self._go_on_safely()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
 
-    async def _fold_safely(self, fact: facts.Fact, at: float | None) -> None:
+    async def _go_on_safely(self) -> None:
         try:
-            await self._fold(fact, at)
+            self._fold(await self._next())
+            await self._act()
         except Exception:  # noqa: BLE001  # why: edge of the call's loop; its deadlines must go on ending it
-            _log.exception("call.broken", call_id=self.call.id, fact=type(fact).__name__)
+            _log.exception("call.broken", call_id=self.call.id)
             await asyncio.sleep(_BROKEN_PAUSE_S)
 
-    async def _fold(self, fact: facts.Fact, at: float | None) -> None:
-        """Fold this fact and all that queue behind it, store once, then act."""
-        before = self.call
-        call, out = before, list[orders.Order]()
-        while True:
-            call, more = machine.step(call, fact, self._around.now() if at is None else at)
-            out.extend(more)
-            if self._inbox.empty():
-                break
-            fact, at = self._inbox.get_nowait()
-        self.call = call
-        if out:
-            await self._act_while_storing(call, out)
-        self._tell(before, call)
-
-    async def _act_while_storing(self, call: Call, out: Sequence[orders.Order]) -> None:
-        """Intent before effect; only ending a leg does not wait for a database that is away."""
-        safe = [order for order in out if isinstance(order, orders.Hangup)]
-        rest = [order for order in out if not isinstance(order, orders.Hangup)]
-        events, cdr = story(call, out)
-        if (events or cdr or rest) and not await self._try_store(call, events, cdr):
-            await self._carry_out(safe)
-            safe = []
-            await self._store_until_done(call, events, cdr)
-        await self._carry_out([*safe, *rest])
-
-    async def _try_store(
-        self, call: Call, events: Sequence[record.CallEvent], cdr: record.Cdr | None
-    ) -> bool:
+    async def _next(self) -> _Queued | None:
+        """The next fact, or None when it is time to try again to store what could not be stored."""
+        if not self._unstored:
+            return await self._inbox.get()
         try:
-            await self._around.store.append(call, events, cdr)
+            async with asyncio.timeout(_STORE_RETRY_S):
+                return await self._inbox.get()
+        except TimeoutError:
+            return None
+
+    def _fold(self, queued: _Queued | None) -> None:
+        """Fold this fact and all that queue behind it; what they order waits to be stored."""
+        while queued is not None:
+            fact, at = queued
+            self.call, out = machine.step(self.call, fact, self._around.now() if at is None else at)
+            self._unstored.extend(out)
+            queued = None if self._inbox.empty() else self._inbox.get_nowait()
+
+    async def _act(self) -> None:
+        """Intent before effect; only ending a leg does not wait for a database that is away."""
+        call, out = self.call, self._unstored
+        safe = [order for order in out if isinstance(order, orders.Hangup)]
+        rest: list[orders.Order] = [order for order in out if not isinstance(order, orders.Hangup)]
+        stored = not rest or await self._try_store(call, rest)
+        self._unstored = [] if stored else rest
+        await self._carry_out([*safe, *rest] if stored else safe)
+        if stored:
+            self._tell(call)
+
+    async def _try_store(self, call: Call, out: Sequence[orders.Order]) -> bool:
+        try:
+            await self._around.store.append(call, *story(call, out))
         except StorageUnavailable as error:
             _log.warning("call.store_away", call_id=call.id, reason=error.message)
             return False
+        except Exception:  # noqa: BLE001  # why: what happened must be told, however often storing it breaks
+            _log.exception("call.store_broken", call_id=call.id)
+            return False
         return True
 
-    async def _store_until_done(
-        self, call: Call, events: Sequence[record.CallEvent], cdr: record.Cdr | None
-    ) -> None:
-        while True:
-            await asyncio.sleep(_STORE_RETRY_S)
-            if await self._try_store(call, events, cdr):
-                return
-
-    def _tell(self, before: Call, call: Call) -> None:
+    def _tell(self, call: Call) -> None:
+        before, self._told = self._told, call
         if call != before:
             self._on_change(self, before, call)
         for waiter in list(self._waiters):
@@ -189,21 +193,27 @@ class Life:
 
     async def _carry_out(self, out: Sequence[orders.Order]) -> None:
         for order in out:
-            match order:
-                case orders.Originate():
-                    await self._originate(order)
-                case orders.Hangup():
-                    await self._hang_up(order)
-                case orders.Reply():
-                    self._around.reply(self.call, order)
-                case orders.TurnTape():
-                    await self._turn_tape(order)
-                case orders.FileTape(tape_id=tape_id):
-                    task = asyncio.create_task(self._file(tape_id))
-                    self._filing.add(task)
-                    task.add_done_callback(self._filing.discard)
-                case orders.Publish() | orders.CloseCall():
-                    pass
+            try:
+                await self._do(order)
+            except Exception:  # noqa: BLE001  # why: an order that breaks must not take the others with it
+                _log.exception("order.broken", call_id=self.call.id, order=type(order).__name__)
+
+    async def _do(self, order: orders.Order) -> None:
+        match order:
+            case orders.Originate():
+                await self._originate(order)
+            case orders.Hangup():
+                await self._hang_up(order)
+            case orders.Reply():
+                self._around.reply(self.call, order)
+            case orders.TurnTape():
+                await self._turn_tape(order)
+            case orders.FileTape(tape_id=tape_id):
+                task = asyncio.create_task(self._file(tape_id))
+                self._filing.add(task)
+                task.add_done_callback(self._filing.discard)
+            case orders.Publish() | orders.CloseCall():
+                pass
 
     async def _originate(self, order: orders.Originate) -> None:
         try:
@@ -212,6 +222,8 @@ class Life:
             self.post(facts.OrderFailed(Role.CALLER, "switch_unavailable"))
         except SwitchRefused:
             self.post(facts.OrderFailed(Role.CALLER, "switch_refused"))
+        except UnsafeValue:
+            self.post(facts.OrderFailed(Role.CALLER, "unsafe_value"))
         except OutcomeUnknown:
             _log.warning("call.originate_unknown", call_id=self.call.id)
 
