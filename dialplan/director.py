@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -91,15 +91,8 @@ class Director:
         call = self._new_outbound(wanted)
         endpoint = Trunk(wanted.to, self._ports.default_trunk)
         call, out = begin_outbound(call, endpoint, wanted.cli)
-        events, _ = story(call, out)
-        life = self._enter(call)
-        try:
-            await self._ports.store.append(call, events, None)
-        except BaseException:
-            self._leave(life)
-            raise
         self.tally.placed += 1
-        life.start([order for order in out if not isinstance(order, orders.Publish)])
+        await self._open_call(call, out, [order for order in out if not isinstance(order, orders.Publish)])
         return call
 
     async def hang_up(self, call_id: CallId, *, patience_s: float = 5.0) -> None:
@@ -176,14 +169,7 @@ class Director:
         self.tally.offered += 1
         call, out = begin_inbound(call, call.created_at)
         reply = next(order for order in out if isinstance(order, orders.Reply))
-        events, cdr = story(call, out)
-        life = self._enter(call)
-        try:
-            await self._ports.store.append(call, events, cdr)
-        except BaseException:
-            self._leave(life)
-            raise
-        life.start()
+        await self._open_call(call, out)
         return reply
 
     async def _answer_known(self, place: _Place) -> orders.Reply | int:
@@ -251,9 +237,7 @@ class Director:
         self.tally.orphans += 1
         _log.warning("channel.orphan", channel=channel)
         order = orders.Hangup(Role.CALLER, channel, Cause.NORMAL_CLEARING)
-        task = asyncio.create_task(reconcile.end_orphan(self._ports.switch, order))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        self._keep(asyncio.create_task(reconcile.end_orphan(self._ports.switch, order)))
 
     # ------------------------------------------------------------ beginnings and ends
 
@@ -292,6 +276,30 @@ class Director:
         await asyncio.gather(*(life.stop() for life in list(self._lives.values())))
         for task in list(self._background):
             task.cancel()
+
+    async def _open_call(
+        self, call: Call, out: Sequence[orders.Order], first: Sequence[orders.Order] = ()
+    ) -> None:
+        """Store a new call, then judge it and carry out ``first``. Raises when it could not be stored.
+
+        Whoever asked may give up meanwhile: what may have been stored must have its judge.
+        """
+        life = self._enter(call)
+
+        async def work() -> None:
+            try:
+                await self._ports.store.append(call, *story(call, out))
+            except BaseException:
+                self._leave(life)
+                raise
+            life.start(first)
+
+        await asyncio.shield(self._keep(asyncio.create_task(work())))
+
+    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     def _enter(self, call: Call) -> Life:
         life = Life(call, self._around, self._changed)
