@@ -100,6 +100,7 @@ class Settings:
     max_load: int
     allowed_countries: frozenset[str] | None
     api_rate_per_minute: int
+    call_rate_per_minute: int
     max_concurrent_calls: int
     daily_minutes_cap: int
     log_level: str
@@ -140,7 +141,7 @@ class Settings:
             sip_host=env.bind("SIP_HOST", allow_public),
             sip_port=env.integer("SIP_PORT", 5_060, 1, 65_535),
             rtp_port_min=rtp_port_min,
-            rtp_port_max=env.integer("RTP_PORT_MAX", max(rtp_port_min + 3, 23_999), rtp_port_min + 3, 65_535),
+            rtp_port_max=env.integer("RTP_PORT_MAX", min(rtp_port_min + 3_999, 65_535), rtp_port_min + 3, 65_535),
             http_port=env.integer("HTTP_PORT", 0, 0, 65_535),
             trunks_file=env.optional_path("TRUNKS_FILE"),
             recordings_dir=env.path("RECORDINGS_DIR", var_dir / "recordings"),
@@ -156,6 +157,7 @@ class Settings:
             max_load=env.integer("MAX_LOAD", 0, 0, 10_000),
             allowed_countries=_countries(env),
             api_rate_per_minute=env.integer("API_RATE_PER_MINUTE", 600, 1, 1_000_000),
+            call_rate_per_minute=env.integer("CALL_RATE_PER_MINUTE", 60, 1, 1_000_000),
             max_concurrent_calls=env.integer("MAX_CONCURRENT_CALLS", 100, 1, 10_000),
             daily_minutes_cap=env.integer("DAILY_MINUTES_CAP", 10_000, 1, 10_000_000),
             log_level=env.choice("LOG_LEVEL", ("info", *(x for x in LOG_LEVELS if x != "info"))),
