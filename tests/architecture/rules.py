@@ -119,7 +119,7 @@ def environment_reads(source: str) -> list[str]:
 
 # The words are put together here, so that this file does not hold what it looks for.
 _REGISTRIES = ("pypi" + ".org", "files.python" + "hosted", "deb." + "debian.org", "registry." + "npmjs")
-_MACHINE = ("work", "root", r"home/\w+")
+_MACHINE = ("work", "root")
 _NOT_INSIDE_A_PATH = r"""(?<![\w.})*~-])(?<![\w}][\w}]")"""
 _MACHINE_PATH = re.compile(_NOT_INSIDE_A_PATH + "/(?:" + "|".join(_MACHINE) + ")/")
 
