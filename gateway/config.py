@@ -119,6 +119,7 @@ class Settings:
         api_port = env.integer("API_PORT", 8088, 0, 65_535)
         ami_host = env.text("AMI_HOST", "")
         rtp_port_min = env.integer("RTP_PORT_MIN", 20_000, 1_024, 65_532)
+        rtp_last = min(rtp_port_min + 3_999, 65_535)
         return cls(
             var_dir=var_dir,
             runtime_dir=env.path("RUNTIME", _cache_dir(environ) / "patchbay" / "runtime"),
@@ -141,7 +142,9 @@ class Settings:
             sip_host=env.bind("SIP_HOST", allow_public),
             sip_port=env.integer("SIP_PORT", 5_060, 1, 65_535),
             rtp_port_min=rtp_port_min,
-            rtp_port_max=env.integer("RTP_PORT_MAX", min(rtp_port_min + 3_999, 65_535), rtp_port_min + 3, 65_535),
+            rtp_port_max=env.integer(
+                "RTP_PORT_MAX", min(rtp_port_min + 3_999, 65_535), rtp_port_min + 3, 65_535
+            ),
             http_port=env.integer("HTTP_PORT", 0, 0, 65_535),
             trunks_file=env.optional_path("TRUNKS_FILE"),
             recordings_dir=env.path("RECORDINGS_DIR", var_dir / "recordings"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,12 @@ def test_a_damaged_secret_file_is_an_error_not_a_weak_secret(tmp_path: Path) -> 
 )
 def test_loopback_is_told_from_the_rest(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+def test_the_table_in_the_documentation_is_complete() -> None:
+    table = (Path(__file__).parents[3] / "docs/operations.md").read_text()
+    names = {f.name.upper() for f in fields(Settings)} - {"AMI_LOGINS", "RUNTIME_DIR", "UNKNOWN_VARIABLES"}
+    names |= {"RUNTIME"} | {
+        f"AMI_{r}_{w}" for r in ("CONTROL", "RECORDING", "EVENTS") for w in ("USER", "SECRET")
+    }
+    assert [n for n in sorted(names) if f"`PATCHBAY_{n}`" not in table and f"`…_{n}`" not in table] == []
