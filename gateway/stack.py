@@ -166,6 +166,7 @@ _PASSED_ON = (
     "max_call_s",
     "route_budget_ms",
     "api_rate_per_minute",
+    "call_rate_per_minute",
     "max_concurrent_calls",
     "daily_minutes_cap",
     "log_level",

@@ -104,6 +104,11 @@ class VoiceEngine:
             settings=ROLES[role],
         )
 
+    @property
+    def looked(self) -> bool:
+        """Whether the open calls have been compared with the switch since its events were last away."""
+        return self._looked.is_set()
+
     async def start(self) -> None:
         """Take up open calls, listen for the question, begin to connect; the switch need not be up yet."""
         adopted = await self.director.adopt()
@@ -155,8 +160,10 @@ class VoiceEngine:
             self._looking = asyncio.create_task(self._look_until_done())
 
     async def _look_until_done(self) -> None:
-        while not await self._look(_FIRST_LOOK_S):
+        while True:
             await asyncio.sleep(_LOOK_AGAIN_S)
+            if await self._look(_FIRST_LOOK_S):
+                return
 
     async def _look(self, deadline_s: float) -> bool:
         """Compare the open calls with the switch, once; whether that could be done."""

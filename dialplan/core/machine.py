@@ -123,6 +123,16 @@ def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
             return call.with_leg(_answer(call.leg(role), now))
         case facts.SeenLive(role=role, up=up):
             return _seen(call, call.leg(role), up, now)
+        case facts.EndRequested() | facts.HungUp() | facts.Vanished():
+            return _over(call, fact, now)
+        case facts.OriginateFailed() | facts.OrderFailed():
+            return _refused(call, fact, now)
+    return call
+
+
+def _over(call: Call, fact: facts.EndRequested | facts.HungUp | facts.Vanished, now: float) -> Call:
+    """A leg's end: asked for by its party, reported by the switch, or found out later."""
+    match fact:
         case facts.EndRequested(role=role):
             # A refused INVITE also "requests" the end; only an answered party hangs up.
             if call.leg(role).rank is Rank.UP:
@@ -140,6 +150,11 @@ def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
                 leg = _answer(leg, now)
             call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, cause=cause, lost=why))
             return end(call, Ender.SWITCH, why, now)
+
+
+def _refused(call: Call, fact: facts.OriginateFailed | facts.OrderFailed, now: float) -> Call:
+    """The switch said no: to the attempt (its true cause may still come), or to the order itself."""
+    match fact:
         case facts.OriginateFailed(reason=why) if call.outbound:
             leg = call.caller
             if not leg.live or leg.rank is Rank.UP or leg.refused_at is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from dialplan.core.call import (
@@ -34,15 +33,21 @@ Snapshot = dict[str, Any]
 VERSION = 1
 
 
+def _fields(value: Terms | Leg | Tape) -> Snapshot:
+    """The value's fields as they are: all of them are JSON already (enums of text and number included).
+    ``dataclasses.asdict`` copies deeply and costs ten times as much, on every event of every call."""
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
 def encode(call: Call) -> Snapshot:
     """A JSON-ready form of the whole call."""
     return {
         "version": VERSION,
         "id": call.id,
-        "terms": asdict(call.terms),
+        "terms": _fields(call.terms),
         "created_at": call.created_at,
-        "caller": asdict(call.caller),
-        "callee": asdict(call.callee),
+        "caller": _fields(call.caller),
+        "callee": _fields(call.callee),
         "route": _encode_route(call.route),
         "status": call.status.value,
         "sequence": call.sequence,
@@ -60,7 +65,7 @@ def encode(call: Call) -> Snapshot:
         if call.termination is None
         else [call.termination.result.value, call.termination.reason],
         "late_facts": call.late_facts,
-        "tapes": [asdict(tape) for tape in call.tapes],
+        "tapes": [_fields(tape) for tape in call.tapes],
     }
 
 

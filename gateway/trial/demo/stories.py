@@ -80,7 +80,7 @@ async def announcement(stage: Stage, told: Told) -> None:
     """The answered party hears text spoken by espeak-ng; the call ends when it has been said."""
     async with await _carrier(stage) as carrier:
         call_id = await stage.place("+14155558020", announcement="Your parcel is at the door. Good bye.")
-        phone = (await carrier.receives(1, within_s=10.0))[0]
+        phone = await carrier.receives(within_s=10.0)
         call = await stage.until(call_id, "completed")
         spoken = active_seconds(phone.stream.heard())
         told.check("the phone heard speech", spoken > 1.0, f"{spoken} s")

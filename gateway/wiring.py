@@ -1,0 +1,284 @@
+"""The composition root: the only place where adapters are named and rooms meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from dialplan.agi.server import AgiLimits
+from gateway import metrics
+from gateway.announcer import WebhookAnnouncer
+from gateway.archive import RecordingArchive
+from gateway.auth import Authenticator
+from gateway.clocks import SystemClock, chance, new_id, random_bytes
+from gateway.config import Settings, ensure_signing_secret
+from gateway.http.face import Books, Face, TenantLimits, default_limits
+from gateway.http.limits import LocalRates, Rates
+from gateway.http.limits_redis import RedisRates
+from gateway.http.ports import Health, Probe, Webhooks
+from gateway.phone_book import PlannedPhones
+from gateway.prompts import SpokenPrompts
+from gateway.route_book import NumberRoutes, RouteDefaults
+from gateway.runtime.packages import find_prefix, machine_recipe
+from gateway.runtime.plan import SwitchPlan, parse_plan
+from gateway.runtime.programs import find_outside
+from gateway.storage.audit import AuditRepository
+from gateway.storage.calls import CallRepository
+from gateway.storage.cursors import Cursors
+from gateway.storage.database import Database
+from gateway.storage.idempotency import IdempotencyRepository
+from gateway.storage.keys import KeyRepository, TenantRepository
+from gateway.storage.numbers import NumberRepository
+from gateway.storage.outbox import SqlOutbox
+from gateway.storage.recordings import RecordingRepository
+from gateway.storage.usage import UsageRepository
+from gateway.storage.webhook_book import SqlEndpointBook
+from gateway.storage.webhook_log import SqlDeliveryLog
+from gateway.switch_records import SwitchRecords
+from gateway.webhooks.core.signing import make_secret
+from gateway.webhooks.core.ssrf import Policy
+from gateway.webhooks.deliver import Deliverer
+from gateway.webhooks.poster import GuardedPoster
+from gateway.webhooks.service import EndpointService, Makers, Stores
+from gateway.wiring_voice import SwitchDoor, VoiceEngine, VoiceParts
+from telephony.errors import InvalidInput
+from voice_agents.ports import TextToSpeech
+from voice_agents.providers.espeak import EspeakSettings, EspeakSpeech
+
+_log = structlog.get_logger("gateway.wiring")
+
+
+def make_speech(command: tuple[str, ...], folder: Path, wall: Callable[[], float]) -> TextToSpeech:
+    """The speech engine: espeak-ng, its sounds kept in ``folder``."""
+    return EspeakSpeech(EspeakSettings(command, folder), wall)
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    database: Database
+    books: Books
+    numbers: NumberRepository
+    calls: CallRepository
+    book: SqlEndpointBook
+    outbox: SqlOutbox
+
+
+class Product:
+    """One gateway process: everything but the servers it leans on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        self._exits = AsyncExitStack()
+
+    async def start(self) -> Face:
+        """Build and start everything; the switch need not be there yet."""
+        settings, clock = self._settings, self._clock
+        for folder in (settings.var_dir, settings.recordings_dir, settings.sounds_dir):
+            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        secret = ensure_signing_secret(settings).reveal().encode()
+        plan = await asyncio.to_thread(_plan, settings)
+        policy = Policy(allow_private=settings.webhook_allow_private)
+        wake = _Wake()
+        storage = await self._open_storage(secret, wake)
+        wake.to = deliverer = await self._start_deliverer(storage, policy)
+        prompts = await self._make_prompts()
+        routes = NumberRoutes(_defaults(settings, plan))
+
+        async def numbers_changed() -> None:
+            routes.replace(await storage.numbers.all_active())
+
+        await numbers_changed()
+        engine = await self._start_engine(plan, storage, routes)
+        return Face(
+            settings=settings,
+            clock=clock,
+            new_id=new_id,
+            random_bytes=random_bytes,
+            signing_secret=secret,
+            books=storage.books,
+            desk=engine.director,
+            live_of_key=engine.director.live_of_key,
+            webhooks=_webhooks(storage, deliverer, policy, secret, clock),
+            prompts=prompts,
+            phones=PlannedPhones(plan),
+            auth=Authenticator(storage.books.keys, clock),
+            rates=self._make_rates(),
+            limits=_limits(settings, storage, clock),
+            probes=_probes(storage.database, engine),
+            registry=_registry(engine, deliverer),
+            numbers_changed=numbers_changed,
+        )
+
+    async def stop(self) -> None:
+        """Stop in the opposite order. Calls go on in the switch."""
+        await self._exits.aclose()
+
+    async def _start_deliverer(self, storage: _Storage, policy: Policy) -> Deliverer:
+        poster = GuardedPoster(policy)
+        self._exits.push_async_callback(poster.close)
+        deliverer = Deliverer(storage.outbox, poster, self._clock, chance)
+        await deliverer.start()
+        self._exits.push_async_callback(deliverer.stop)
+        return deliverer
+
+    async def _start_engine(self, plan: SwitchPlan, storage: _Storage, routes: NumberRoutes) -> VoiceEngine:
+        engine = self._make_engine(plan, storage, routes)
+        await engine.start()
+        self._exits.push_async_callback(engine.stop)
+        return engine
+
+    async def _open_storage(self, secret: bytes, wake: _Wake) -> _Storage:
+        settings, clock = self._settings, self._clock
+        database = await Database.open(settings.database_url, synchronous=settings.db_synchronous)
+        self._exits.push_async_callback(database.close)
+        await database.migrate()
+        cursors = Cursors(secret)
+        book = SqlEndpointBook(clock.mono, _new_secret)
+        outbox = SqlOutbox(database, book, clock, new_id)
+        calls = CallRepository(database, cursors, WebhookAnnouncer(outbox, wake))
+        numbers = NumberRepository(database, cursors)
+        books = Books(
+            calls=calls,
+            recordings=RecordingRepository(database),
+            numbers=numbers,
+            keys=KeyRepository(database, cursors),
+            tenants=TenantRepository(database),
+            idempotency=IdempotencyRepository(database),
+            usage=UsageRepository(database),
+            audit=AuditRepository(database),
+        )
+        return _Storage(database, books, numbers, calls, book, outbox)
+
+    async def _make_prompts(self) -> SpokenPrompts:
+        settings = self._settings
+        command = await asyncio.to_thread(_espeak_command, settings)
+        speech = make_speech(command, settings.sounds_dir / "tts", self._clock.epoch)
+        self._exits.push_async_callback(speech.close)
+        prompts = SpokenPrompts(speech, settings.sounds_dir)
+        await prompts.prepare_away()
+        return prompts
+
+    def _make_engine(self, plan: SwitchPlan, storage: _Storage, routes: NumberRoutes) -> VoiceEngine:
+        settings = self._settings
+        if settings.ami_logins is None:
+            raise InvalidInput(
+                "the gateway needs a switch: set PATCHBAY_AMI_HOST and the secrets of its three AMI users, "
+                "or use `patchbay up`, which starts one",
+                field="PATCHBAY_AMI_HOST",
+            )
+        logins = settings.ami_logins
+        users = {
+            role: (login.user, login.secret.reveal())
+            for role, login in (
+                ("control", logins.control),
+                ("recording", logins.recording),
+                ("events", logins.events),
+            )
+        }
+        recordings = settings.recordings_dir.absolute()
+        door = SwitchDoor(settings.ami_host, settings.ami_port, users, str(recordings))
+        parts = VoiceParts(
+            store=storage.calls,
+            book=routes,
+            archive=RecordingArchive(recordings),
+            endings=SwitchRecords(settings.switch_records_file),
+            now=self._clock.epoch,
+            new_id=new_id,
+            chance=chance,
+            default_trunk=_default_trunk(plan),
+            agi=(settings.agi_host, settings.agi_port),
+            agi_limits=AgiLimits(budget_s=settings.route_budget_ms / 1000),
+        )
+        return VoiceEngine(door, parts)
+
+    def _make_rates(self) -> Rates:
+        if not self._settings.redis_url:
+            return LocalRates(self._clock.epoch)
+        redis = Redis.from_url(self._settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
+        self._exits.push_async_callback(redis.aclose)
+        return RedisRates(redis, self._clock.epoch)
+
+
+class _Wake:
+    """Wakes the deliverer, which is made after the store that calls it."""
+
+    def __init__(self) -> None:
+        self.to: Deliverer | None = None
+
+    def __call__(self, lanes: Sequence[str]) -> None:
+        if self.to is not None:
+            self.to.notify(lanes)
+
+
+def _webhooks(
+    storage: _Storage, deliverer: Deliverer, policy: Policy, secret: bytes, clock: SystemClock
+) -> Webhooks:
+    return EndpointService(
+        Stores(storage.database, storage.book, SqlDeliveryLog(), storage.outbox),
+        Makers(clock, new_id, _new_secret),
+        policy,
+        Cursors(secret),
+        deliverer.notify,
+    )
+
+
+def _new_secret() -> str:
+    return make_secret(random_bytes(32))
+
+
+def _limits(settings: Settings, storage: _Storage, clock: SystemClock) -> TenantLimits:
+    own = default_limits(settings, calls_per_minute=settings.call_rate_per_minute)
+    return TenantLimits(own, storage.books.tenants, clock)
+
+
+def _registry(engine: VoiceEngine, deliverer: Deliverer) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    metrics.register(registry, metrics.VoiceMetrics(engine), metrics.DeliveryMetrics(deliverer))
+    return registry
+
+
+def _plan(settings: Settings) -> SwitchPlan:
+    return SwitchPlan() if settings.trunks_file is None else parse_plan(settings.trunks_file.read_text())
+
+
+def _default_trunk(plan: SwitchPlan) -> str:
+    return plan.trunks[0].name if plan.trunks else ""
+
+
+def _defaults(settings: Settings, plan: SwitchPlan) -> RouteDefaults:
+    return RouteDefaults(
+        trunk=_default_trunk(plan),
+        ring_timeout_s=settings.ring_timeout_default_s,
+        max_duration_s=settings.max_call_s,
+    )
+
+
+def _espeak_command(settings: Settings) -> tuple[str, ...]:
+    """How espeak-ng is run here; a name that fails by itself where it is not to be had."""
+    found = find_outside("espeak-ng", settings.espeak_ng_bin, lambda _: None)
+    if found is not None:
+        return found.head
+    prefix = find_prefix(settings.runtime_dir, machine_recipe())
+    return tuple(prefix.command("espeak-ng")) if prefix is not None else ("espeak-ng",)
+
+
+def _probes(database: Database, engine: VoiceEngine) -> dict[str, Probe]:
+    """What must be up for calls to be made. Redis is not: without it rates are counted here."""
+
+    async def storage() -> Health:
+        await database.read(lambda conn: conn.exec_driver_sql("SELECT 1").scalar(), deadline_s=1.0)
+        return Health(True)
+
+    async def switch() -> Health:
+        away = [role for role, link in engine.links.items() if link.metrics().state.value != "up"]
+        return Health(not away and engine.looked, f"not up: {', '.join(away)}" if away else "")
+
+    return {"database": storage, "switch": switch}
