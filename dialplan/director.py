@@ -259,8 +259,14 @@ class Director:
         lives = list(self._lives.values())
         unknown = await reconcile.look(self._ports, lives, self._bind_seen, restarted=restarted)
         for channel in unknown:
-            if channel in self._ended or channel.startswith("leg_"):
+            ours = channel in self._ended or channel.startswith("leg_")
+            if ours and not self._lives_on(channel):
                 self.hang_up_orphan(channel)
+
+    def _lives_on(self, channel: ChannelId) -> bool:
+        """Whether the channel is a live leg, e.g. of a call that was placed while we looked."""
+        place = self._places.get(channel)
+        return place is not None and place.life.call.leg(place.role).live
 
     def _bind_seen(self, channel: ChannelId, life: Life) -> None:
         self._bind(channel, life, Role.CALLEE)

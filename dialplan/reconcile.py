@@ -77,7 +77,9 @@ def _judge_leg(
     caller = life.call.caller.channel
     ending = known.get(leg.channel) or (known.get(caller) if caller is not None else None)
     if ending is None:
-        life.post(facts.Vanished(leg.role, why))
+        # A leg nobody ever heard of may be one whose order is still on its way: its own deadline judges it.
+        if leg.rank is not Rank.NEW:
+            life.post(facts.Vanished(leg.role, why))
         return
     if ending.answered_at is not None:
         life.post(facts.Answered(leg.role), at=ending.answered_at)
