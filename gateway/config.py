@@ -142,9 +142,7 @@ class Settings:
             sip_host=env.bind("SIP_HOST", allow_public),
             sip_port=env.integer("SIP_PORT", 5_060, 1, 65_535),
             rtp_port_min=rtp_port_min,
-            rtp_port_max=env.integer(
-                "RTP_PORT_MAX", min(rtp_port_min + 3_999, 65_535), rtp_port_min + 3, 65_535
-            ),
+            rtp_port_max=env.integer("RTP_PORT_MAX", rtp_last, rtp_port_min + 3, 65_535),
             http_port=env.integer("HTTP_PORT", 0, 0, 65_535),
             trunks_file=env.optional_path("TRUNKS_FILE"),
             recordings_dir=env.path("RECORDINGS_DIR", var_dir / "recordings"),
