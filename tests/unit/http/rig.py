@@ -1,0 +1,516 @@
+"""The HTTP face over real repositories in memory, a real director and a fake switch; and a client for it.
+
+The client speaks ASGI itself: it can send what no well-behaved client would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from prometheus_client import CollectorRegistry
+
+from dialplan.core.routing import Offered, RouteFacts
+from dialplan.director import Director, Ports
+from dialplan.fakes import FakeArchive, FakeEndings, FakeSwitch, FixedBook, ManualClock
+from gateway.auth import Authenticator, mint, scopes_for
+from gateway.config import Settings
+from gateway.http.app import create_app
+from gateway.http.face import Books, Face, TenantLimits
+from gateway.http.limits import LocalRates
+from gateway.http.ports import EndpointChange, Health, NewEndpoint
+from gateway.policy.attempt import CallLimits
+from gateway.storage.audit import AuditRepository
+from gateway.storage.calls import CallRepository
+from gateway.storage.cursors import Cursors
+from gateway.storage.database import Database
+from gateway.storage.idempotency import IdempotencyRepository
+from gateway.storage.keys import KeyRepository, TenantRepository
+from gateway.storage.memory import MemoryBackend, open_memory
+from gateway.storage.numbers import NumberRepository
+from gateway.storage.recordings import RecordingRepository
+from gateway.storage.records import ApiKey, KeyMode, KeyRole, OwnedNumber, Page, Tenant
+from gateway.storage.usage import UsageRepository
+from gateway.webhooks.core.events import checked_subscriptions
+from gateway.webhooks.core.signing import make_secret
+from gateway.webhooks.core.ssrf import Policy, check_url
+from gateway.webhooks.ports import DeliveryFilter, DeliveryView, Endpoint, TenantSecret
+from telephony.errors import InvalidInput, NotFound, SpeechUnavailable
+from telephony.ids import CallId, ChannelId, TenantId
+from telephony.numbers import E164
+
+OURS, THEIRS = TenantId("ten_ours"), TenantId("ten_theirs")
+FROM, TO, OTHER = "+12025550100", "+14155552671", "+14155552672"
+CALLS = "/api/v1/voice/calls"
+ROLES = tuple(role.value for role in KeyRole)
+Json = Any
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over ASGI."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Json:
+        return json.loads(self.body)
+
+    @property
+    def data(self) -> Json:
+        assert self.status < 300, (self.status, self.body)
+        return self.json["data"]
+
+    @property
+    def error(self) -> Json:
+        assert self.status >= 400, (self.status, self.body)
+        return self.json["error"]
+
+    @property
+    def code(self) -> str:
+        return str(self.error["code"])
+
+    @property
+    def field(self) -> str | None:
+        return self.error["details"].get("field")
+
+
+class Client:
+    """Talks to an ASGI application without a network."""
+
+    def __init__(self, app: Any, key: str | None = None, address: str = "192.0.2.7") -> None:
+        self._app = app
+        self.key = key
+        self.address = address
+
+    def having(self, key: str | None) -> Client:
+        return Client(self._app, key, self.address)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        **more: str,
+    ) -> Answer:
+        """One request; ``body`` is sent as JSON, or as it is if it is bytes."""
+        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = [(b"host", b"test")]
+        if self.key is not None:
+            sent.append((b"x-api-key", self.key.encode()))
+        names = {name.lower() for name in headers or {}}
+        if body is not None and "content-type" not in names:
+            sent.append((b"content-type", b"application/json"))
+        sent += [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        return await self.raw(method, path, sent, [raw])
+
+    async def raw(
+        self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], chunks: Sequence[bytes]
+    ) -> Answer:
+        """One request with exactly these headers and these pieces of body."""
+        split = urlsplit(path)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": split.path,
+            "raw_path": split.path.encode(),
+            "query_string": split.query.encode(),
+            "root_path": "",
+            "headers": list(headers),
+            "client": (self.address, 40000),
+            "server": ("test", 80),
+        }
+        pending = list(chunks)
+        told: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            if not pending:
+                return {"type": "http.disconnect"}
+            piece = pending.pop(0)
+            return {"type": "http.request", "body": piece, "more_body": bool(pending)}
+
+        async def send(message: dict[str, Any]) -> None:
+            told.append(message)
+
+        await self._app(scope, receive, send)
+        if not told:
+            return Answer(0, {}, b"")
+        received: dict[str, str] = {}
+        for name, value in told[0]["headers"]:
+            assert name.decode() not in received, f"{name!r} is sent twice"
+            received[name.decode()] = value.decode()
+        answer = b"".join(message.get("body", b"") for message in told[1:])
+        assert told[-1].get("more_body", False) is False
+        return Answer(told[0]["status"], received, answer)
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await self.ask("GET", path, headers=headers)
+
+    async def post(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+        return await self.ask("POST", path, body, headers)
+
+
+class FakePrompts:
+    """Fits ``gateway.http.ports.Prompts``. ``away`` makes it unavailable."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.said: list[tuple[str, str | None]] = []
+
+    async def spoken(self, text: str, voice: str | None) -> str:
+        if self.away:
+            raise SpeechUnavailable
+        if voice not in (None, "en-US"):
+            raise InvalidInput("no such voice", field="voice", expected="en-US")
+        self.said.append((text, voice))
+        return f"tts/{len(self.said)}"
+
+    async def stored(self, tenant: TenantId, name: str) -> str | None:
+        return f"prompts/{tenant}/{name}" if name == "welcome" else None
+
+
+class FakePhones:
+    """Fits ``gateway.http.ports.PhoneBook``."""
+
+    def knows(self, tenant: TenantId, phone: str) -> bool:
+        return tenant == OURS and phone in ("alice", "bob")
+
+
+@dataclass
+class FakeWebhooks:
+    """Fits ``gateway.http.ports.Webhooks``: in memory, by the same rules on URLs, events and secrets."""
+
+    clock: ManualClock
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    sent: dict[str, DeliveryView] = field(default_factory=dict)
+    replayed: list[str] = field(default_factory=list)
+    numbers: Any = field(default_factory=lambda: count(1))
+
+    def check_url(self, url: str, field: str) -> str:
+        return check_url(url, Policy(), field).url
+
+    def _secret(self) -> str:
+        return make_secret(next(self.numbers).to_bytes(32, "big"))
+
+    async def create(self, tenant: TenantId, wanted: NewEndpoint) -> Endpoint:
+        now = self.clock.now()
+        endpoint = Endpoint(
+            id=f"wh_{next(self.numbers):026d}",
+            tenant_id=tenant,
+            url=self.check_url(wanted.url, "url"),
+            events=checked_subscriptions(wanted.events),
+            description=wanted.description,
+            active=True,
+            created_at=now,
+            updated_at=now,
+            secret=wanted.secret or self._secret(),
+        )
+        self.endpoints[endpoint.id] = endpoint
+        return endpoint
+
+    async def get(self, tenant: TenantId, endpoint_id: str) -> Endpoint:
+        endpoint = self.endpoints.get(endpoint_id)
+        if endpoint is None or endpoint.tenant_id != tenant:
+            raise NotFound
+        return endpoint
+
+    async def page(self, tenant: TenantId, *, limit: int, cursor: str | None = None) -> Page[Endpoint]:
+        mine = [endpoint for endpoint in self.endpoints.values() if endpoint.tenant_id == tenant]
+        return Page(tuple(reversed(mine))[:limit], None, len(mine))
+
+    async def change(self, tenant: TenantId, endpoint_id: str, change: EndpointChange) -> Endpoint:
+        known = await self.get(tenant, endpoint_id)
+        changed = replace(
+            known,
+            url=known.url if change.url is None else self.check_url(change.url, "url"),
+            events=known.events if change.events is None else checked_subscriptions(change.events),
+            description=known.description if change.description is None else change.description,
+            active=known.active if change.active is None else change.active,
+            updated_at=self.clock.now(),
+        )
+        self.endpoints[endpoint_id] = changed
+        return changed
+
+    async def remove(self, tenant: TenantId, endpoint_id: str) -> None:
+        await self.get(tenant, endpoint_id)
+        del self.endpoints[endpoint_id]
+
+    async def rotate_secret(self, tenant: TenantId, endpoint_id: str) -> Endpoint:
+        known = await self.get(tenant, endpoint_id)
+        self.endpoints[endpoint_id] = replace(known, secret=self._secret(), previous_secret=known.secret)
+        return self.endpoints[endpoint_id]
+
+    async def test(self, tenant: TenantId, endpoint_id: str) -> str:
+        known = await self.get(tenant, endpoint_id)
+        delivery_id = f"dlv_{next(self.numbers):026d}"
+        self.sent[delivery_id] = DeliveryView(
+            id=delivery_id,
+            tenant_id=tenant,
+            event_id="evt_1",
+            event_type="webhook.test",
+            endpoint_id=endpoint_id,
+            url=known.url,
+            subject=endpoint_id,
+            sequence=1,
+            status="pending",
+            attempts=0,
+            created_at=self.clock.now(),
+            next_at=self.clock.now(),
+            last_at=None,
+            delivered_at=None,
+            last_status=None,
+            last_note="",
+            last_excerpt="",
+            took_ms=None,
+        )
+        return delivery_id
+
+    async def deliveries(
+        self, tenant: TenantId, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None
+    ) -> Page[DeliveryView]:
+        mine = [
+            view
+            for view in self.sent.values()
+            if view.tenant_id == tenant
+            and wanted.endpoint_id in (None, view.endpoint_id)
+            and wanted.status in (None, view.status)
+        ]
+        return Page(tuple(mine)[:limit], None, len(mine))
+
+    async def replay(self, tenant: TenantId, delivery_id: str) -> None:
+        view = self.sent.get(delivery_id)
+        if view is None or view.tenant_id != tenant:
+            raise NotFound
+        self.replayed.append(delivery_id)
+
+    async def tenant_secret(self, tenant: TenantId) -> TenantSecret:
+        return TenantSecret(make_secret(b"t" * 32), None, None, shown=False)
+
+    async def rotate_tenant_secret(self, tenant: TenantId) -> TenantSecret:
+        return TenantSecret(self._secret(), make_secret(b"t" * 32), self.clock.now() + 86400, shown=True)
+
+
+@dataclass(eq=False)
+class Rig:
+    """Everything behind one face, within reach of the test."""
+
+    clock: ManualClock
+    backend: MemoryBackend | None
+    database: Database
+    switch: FakeSwitch
+    director: Director
+    face: Face
+    client: Client
+    prompts: FakePrompts
+    webhooks: FakeWebhooks
+    keys: dict[str, str]
+    folder: Path
+    health: dict[str, Health]
+    number_changes: list[int]
+
+    def as_role(self, role: str) -> Client:
+        return self.client.having(self.keys[role])
+
+    async def place(self, **fields: object) -> Json:
+        """The data of a placed call."""
+        return (await self.client.post(CALLS, {"to": TO, "from": FROM, **fields})).data
+
+    def channel_of(self, call_id: str) -> ChannelId:
+        call = self.director.live(CallId(call_id))
+        assert call is not None
+        assert call.caller.channel is not None
+        return call.caller.channel
+
+    async def settle(self) -> None:
+        """Let everything that can happen now happen."""
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    async def ringing(self, **fields: object) -> str:
+        """A placed call whose far end rings; its id."""
+        call_id = str((await self.place(**fields))["id"])
+        channel = self.channel_of(call_id)
+        await self.settle()
+        self.switch.dial(channel)
+        self.switch.ring(channel)
+        await self.settle()
+        return call_id
+
+    async def answered(self, **fields: object) -> str:
+        """A placed call that was answered; its id."""
+        call_id = await self.ringing(**fields)
+        channel = self.channel_of(call_id)
+        self.switch.answer(channel)
+        await self.settle()
+        await self.director.answer(Offered(channel, "outbound", "", "patchbay", "carrier"))
+        await self.settle()
+        return call_id
+
+    async def ended(self, **fields: object) -> str:
+        """An answered call that the far end hung up 30 s later; its id."""
+        call_id = await self.answered(**fields)
+        self.clock.advance(30)
+        self.switch.far_end_hangs_up(self.channel_of(call_id))
+        await self.settle()
+        return call_id
+
+    async def own(self, number: str, tenant: TenantId = OURS, **fields: Any) -> OwnedNumber:
+        """A number of a tenant's, put there behind the API's back."""
+        owned = OwnedNumber(
+            self.face.new_id("num"), tenant, E164(number), self.clock.wall(), **{"route": None, **fields}
+        )
+        await self.face.books.numbers.add(owned)
+        return owned
+
+    async def key(self, role: str, tenant: TenantId = OURS, **fields: Any) -> str:
+        """A key made behind the API's back."""
+        mode = fields.pop("mode", KeyMode.LIVE)
+        minted = mint(mode, self.face.random_bytes(32))
+        key = ApiKey(
+            id=self.face.new_id("key"),
+            tenant=tenant,
+            name=role,
+            role=KeyRole(role),
+            hash=minted.hash,
+            last4=minted.last4,
+            prefix=minted.prefix,
+            mode=mode,
+            created_at=self.clock.wall(),
+            **{"scopes": scopes_for(KeyRole(role), ()), **fields},
+        )
+        await self.face.books.keys.create(key)
+        return minted.text
+
+
+NUMBER_LIMITS = CallLimits(
+    frozenset({"US", "CA", "GB"}),
+    concurrent=20,
+    concurrent_per_key=15,
+    daily_minutes=100,
+    calls_per_minute=60,
+)
+
+
+@asynccontextmanager
+async def open_rig(folder: Path, database: Database | None = None, limits: CallLimits = NUMBER_LIMITS) -> Any:
+    """A rig on an empty database: ours owns FROM, theirs owns nothing; one key for each role of ours."""
+    backend = None if database is not None else MemoryBackend()
+    database = database or open_memory(backend)
+    clock, ids, seeds = ManualClock(), count(1), count(1)
+
+    def new_id(prefix: str) -> str:
+        return f"{prefix}_{next(ids):026d}"
+
+    cursors = Cursors(b"c" * 32)
+    calls = CallRepository(database, cursors)
+    switch = FakeSwitch()
+    director = Director(
+        Ports(
+            switch=switch,
+            store=calls,
+            book=FixedBook(RouteFacts(None, None)),
+            archive=FakeArchive(),
+            endings=FakeEndings(),
+            now=clock.now,
+            new_id=new_id,
+            default_trunk="carrier",
+        )
+    )
+    switch.tell = director.hear
+    keys, tenants = KeyRepository(database, cursors), TenantRepository(database)
+    prompts, webhooks, registry = FakePrompts(), FakeWebhooks(clock), CollectorRegistry()
+    health = {"database": Health(True), "switch": Health(True)}
+    changes: list[int] = []
+    settings = Settings.from_env(
+        {
+            "PATCHBAY_VAR_DIR": str(folder),
+            "PATCHBAY_RECORDINGS_DIR": str(folder),
+            "PATCHBAY_PUBLIC_URL": "https://gw.example",
+            "HOME": str(folder),
+        }
+    )
+
+    def probe(name: str) -> Callable[[], Any]:
+        async def ask() -> Health:
+            return health[name]
+
+        return ask
+
+    async def numbers_changed() -> None:
+        changes.append(1)
+
+    face = Face(
+        settings=settings,
+        clock=clock,
+        new_id=new_id,
+        random_bytes=lambda size: next(seeds).to_bytes(size, "big"),
+        signing_secret=b"s" * 32,
+        books=Books(
+            calls=calls,
+            recordings=RecordingRepository(database),
+            numbers=NumberRepository(database, cursors),
+            keys=keys,
+            tenants=tenants,
+            idempotency=IdempotencyRepository(database),
+            usage=UsageRepository(database),
+            audit=AuditRepository(database),
+        ),
+        desk=director,
+        live_of_key=lambda tenant, key: 0,
+        webhooks=webhooks,
+        prompts=prompts,
+        phones=FakePhones(),
+        auth=Authenticator(keys, clock),
+        rates=LocalRates(clock.now),
+        limits=TenantLimits(limits, tenants, clock),
+        probes={name: probe(name) for name in health},
+        registry=registry,
+        numbers_changed=numbers_changed,
+    )
+    client = Client(create_app(face))
+    rig = Rig(
+        clock,
+        backend,
+        database,
+        switch,
+        director,
+        face,
+        client,
+        prompts,
+        webhooks,
+        {},
+        folder,
+        health,
+        changes,
+    )
+    for tenant in (OURS, THEIRS):
+        await tenants.create(Tenant(tenant, tenant, clock.wall()))
+    for role in ROLES:
+        rig.keys[role] = await rig.key(role)
+    rig.keys["theirs"] = await rig.key("owner", THEIRS)
+    rig.keys["test"] = await rig.key("owner", mode=KeyMode.TEST)
+    await rig.own(FROM)
+    client.key = rig.keys["owner"]
+    try:
+        yield rig
+    finally:
+        await director.stop()
+        await database.close()
+
+
+def minutes(number: float) -> timedelta:
+    return timedelta(minutes=number)
