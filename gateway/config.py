@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 from urllib.parse import urlsplit
 
 from telephony.errors import InvalidInput
@@ -150,19 +150,10 @@ class Settings:
             switch_records_file=env.optional_path("SWITCH_RECORDS_FILE"),
             webhook_allow_private=env.flag("WEBHOOK_ALLOW_PRIVATE", False),
             signing_secret=env.secret("SIGNING_SECRET", 32),
-            recording_url_ttl_s=env.integer("RECORDING_URL_TTL_S", 900, 10, 604_800),
-            ring_timeout_default_s=env.integer("RING_TIMEOUT_DEFAULT_S", 60, 5, 300),
-            max_call_s=env.integer("MAX_CALL_S", 3_600, 10, MAX_CALL_CAP_S),
-            route_budget_ms=env.integer("ROUTE_BUDGET_MS", 250, 50, 5_000),
-            max_channels=env.integer("MAX_CHANNELS", 2_000, 2, 20_000),
-            max_load=env.integer("MAX_LOAD", 0, 0, 10_000),
             allowed_countries=_countries(env),
-            api_rate_per_minute=env.integer("API_RATE_PER_MINUTE", 600, 1, 1_000_000),
-            call_rate_per_minute=env.integer("CALL_RATE_PER_MINUTE", 60, 1, 1_000_000),
-            max_concurrent_calls=env.integer("MAX_CONCURRENT_CALLS", 100, 1, 10_000),
-            daily_minutes_cap=env.integer("DAILY_MINUTES_CAP", 10_000, 1, 10_000_000),
             log_level=env.choice("LOG_LEVEL", ("info", *(x for x in LOG_LEVELS if x != "info"))),
-            unknown_variables=env.unknown(),
+            **_limits(env),
+            unknown_variables=env.unknown(),  # last: it tells what nobody took
         )
 
     @property
@@ -333,6 +324,35 @@ def _ami_logins(env: _Reader, *, required: bool) -> AmiLogins | None:
 
     logins = AmiLogins(login("control"), login("recording"), login("events"))
     return logins if required else None
+
+
+class _LimitFields(TypedDict):
+    recording_url_ttl_s: int
+    ring_timeout_default_s: int
+    max_call_s: int
+    route_budget_ms: int
+    max_channels: int
+    max_load: int
+    api_rate_per_minute: int
+    call_rate_per_minute: int
+    max_concurrent_calls: int
+    daily_minutes_cap: int
+
+
+def _limits(env: _Reader) -> _LimitFields:
+    """Durations, budgets and counts, each with its range."""
+    return _LimitFields(
+        recording_url_ttl_s=env.integer("RECORDING_URL_TTL_S", 900, 10, 604_800),
+        ring_timeout_default_s=env.integer("RING_TIMEOUT_DEFAULT_S", 60, 5, 300),
+        max_call_s=env.integer("MAX_CALL_S", 3_600, 10, MAX_CALL_CAP_S),
+        route_budget_ms=env.integer("ROUTE_BUDGET_MS", 250, 50, 5_000),
+        max_channels=env.integer("MAX_CHANNELS", 2_000, 2, 20_000),
+        max_load=env.integer("MAX_LOAD", 0, 0, 10_000),
+        api_rate_per_minute=env.integer("API_RATE_PER_MINUTE", 600, 1, 1_000_000),
+        call_rate_per_minute=env.integer("CALL_RATE_PER_MINUTE", 60, 1, 1_000_000),
+        max_concurrent_calls=env.integer("MAX_CONCURRENT_CALLS", 100, 1, 10_000),
+        daily_minutes_cap=env.integer("DAILY_MINUTES_CAP", 10_000, 1, 10_000_000),
+    )
 
 
 def _countries(env: _Reader) -> frozenset[str] | None:

@@ -29,9 +29,9 @@ pytestmark = pytest.mark.unit
 
 ONE_LINE = """
 # a comment
-deb-src http://deb.debian.org/debian bookworm main
+deb-src http://source.example.net/debian bookworm main
 deb [arch=amd64 signed-by=/usr/share/keyrings/vendor.gpg] https://packages.example.com stable-ish main
-deb http://security.debian.org/debian-security bookworm-security main
+deb http://security.example.net/debian-security bookworm-security main
 deb [ signed-by=/k.gpg trusted=yes ] http://mirror.example.net/debian bookworm main contrib  # near
 """
 DEB822 = """\
@@ -58,7 +58,7 @@ def test_one_line_sources_are_read() -> None:
     found = parse_one_line(ONE_LINE)
     assert [s.uri for s in found] == [
         "https://packages.example.com",
-        "http://security.debian.org/debian-security",
+        "http://security.example.net/debian-security",
         "http://mirror.example.net/debian",
     ]
     mirror = choose_mirror(found)
@@ -84,7 +84,7 @@ def test_a_keyring_is_given_where_the_source_names_none() -> None:
 
 
 def test_a_machine_without_debian_is_told_what_to_install() -> None:
-    ubuntu = parse_one_line("deb http://archive.ubuntu.com/ubuntu noble main universe")
+    ubuntu = parse_one_line("deb http://archive.example.org/ubuntu noble main universe")
     with pytest.raises(ProvisionFailed, match="install asterisk"):
         choose_mirror(ubuntu)
 
