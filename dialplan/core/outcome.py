@@ -21,12 +21,15 @@ _GATEWAY_RESULTS = {
 
 def judge(call: Call, now: float) -> Call:
     """The call, closed: final status, termination and who ended it."""
+    ender = _ender(call)
     if call.answered_at is not None:
         status, termination = CallStatus.COMPLETED, _answered(call)
     else:
         found = _unanswered(call)
         status, termination = found.status, found.termination
-    return replace(call, status=status, termination=termination, ended_at=now, ended_by=_ender(call))
+        if call.ended_by is None and status is CallStatus.CANCELLED:
+            ender = Ender.CALLER
+    return replace(call, status=status, termination=termination, ended_at=now, ended_by=ender)
 
 
 def _ender(call: Call) -> Ender:
