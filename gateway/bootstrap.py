@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ async def ensure_first_key(
     settings: Settings, clock: Clock, new_key_id: str, random_32_bytes: bytes
 ) -> FirstKey:
     """Bring the database up to date, and give the key that is kept here, made now if there is none valid."""
+    await asyncio.to_thread(settings.var_dir.mkdir, parents=True, exist_ok=True)
     database = await Database.open(settings.database_url, synchronous=settings.db_synchronous)
     try:
         await database.migrate()

@@ -13,7 +13,7 @@ import structlog
 from telephony.numbers import mask_text
 
 _UNMASKED = frozenset(
-    {"event", "timestamp", "level", "logger", "call_id", "request_id", "recording_id", "channel"}
+    {"event", "timestamp", "level", "logger", "boot", "call_id", "request_id", "recording_id", "channel"}
 )
 """Keys whose values are ours or hold long ids: masking would spoil them."""
 

@@ -25,7 +25,7 @@ from gateway.trial.demo.stage import CARRIER_IP, OWN_NUMBER, Stage
 from gateway.trial.demo.stories import STORIES, Story
 from gateway.trial.listener import WebhookListener
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _STORY_DEADLINE_S = 90.0
 
 
@@ -73,7 +73,7 @@ async def tell(var: Path) -> bool:
 
 async def _set_the_stage(stage: Stage) -> None:
     """Own a number, and let the listener know the secret that signs."""
-    await stage.ok("POST", "/api/v1/numbers", {"number": OWN_NUMBER, "route": {"type": "hold"}})
+    await stage.ok("POST", "/api/v1/numbers", {"e164": OWN_NUMBER, "route": {"type": "hold"}})
     secret = await stage.ok("GET", "/api/v1/webhooks/signing-secret")
     stage.listener.secrets = (str(secret["signing_secret"]),)
 

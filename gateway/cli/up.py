@@ -13,7 +13,7 @@ from gateway.clocks import SystemClock, new_id, random_bytes
 from gateway.config import Settings, current_settings
 from gateway.stack import Stack, base_url
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()

@@ -36,16 +36,20 @@ def free_sip_port(host: str = "127.0.0.1") -> int:
             return port
 
 
-def free_udp_range(size: int, host: str = "127.0.0.1", *, spread: int = 0) -> tuple[int, int]:
+def free_udp_range(
+    size: int, host: str = "127.0.0.1", *, spread: int = 0, above: int = 0
+) -> tuple[int, int]:
     """First and last port (even, odd) of ``size`` free UDP ports in a row, for RTP and RTCP.
 
     ``spread`` (a process id, say) moves the start of the search, so that test runs side by side do not
-    meet. Raises ``OSError`` if there is no such row.
+    meet. ``above`` keeps clear of a range that ends there and is in use only now and then, as a switch's
+    is. Raises ``OSError`` if there is no such row.
     """
     size += size % 2
-    blocks = (_RTP_LAST - _RTP_FIRST) // size
+    lowest = max(_RTP_FIRST, above + 2 - above % 2)
+    blocks = (_RTP_LAST - lowest) // size
     for turn in range(blocks):
-        first = _RTP_FIRST + ((turn + spread) % blocks) * size
+        first = lowest + ((turn + spread) % blocks) * size
         if _all_free(host, first, size):
             return first, first + size - 1
     raise OSError(f"no {size} free UDP ports in a row between {_RTP_FIRST} and {_RTP_LAST}")

@@ -152,7 +152,7 @@ async def running_product(
                 await stack.start()
                 api = Api(session, base_url(settings))
                 route = {"type": "reject", "cause": "busy"}
-                await api.ok("POST", "/api/v1/numbers", {"number": OWN, "route": route})
+                await api.ok("POST", "/api/v1/numbers", {"e164": OWN, "route": route})
                 yield Product(stack, api, carrier, key.text, var)
             finally:
                 await stack.stop()

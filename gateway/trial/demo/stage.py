@@ -99,7 +99,7 @@ class Stage:
             server=(address.sip_host, address.sip_port),
             host="127.0.0.1",
             port=free_port(),
-            rtp_ports=free_udp_range(20),
+            rtp_ports=free_udp_range(20, above=self.stack.settings.rtp_port_max),
             lifetime_s=lifetime_s,
         )
         return await Softphone.start(account, self.folder / name, say=say)

@@ -71,7 +71,10 @@ async def _recording(stage: Stage, told: Told, call_id: str) -> None:
     told.check("the carrier is on the left", has_tone(left, CARRIER_TONE_HZ))
     spoken = active_seconds(right)
     told.check("alice is on the right", spoken > 1.0 and not has_tone(right, CARRIER_TONE_HZ), f"{spoken} s")
-    async with stage.http.get(url.replace("signature=", "signature=0"), headers={"X-API-Key": ""}) as forged:
+    start = url.index("signature=") + len("signature=")
+    other = "0" if url[start] != "0" else "1"
+    forgery = url[:start] + other + url[start + 1 :]
+    async with stage.http.get(forgery, headers={"X-API-Key": ""}) as forged:
         told.check("a forged signature is refused", forged.status in (401, 403, 404), forged.status)
     stage.say(f"recording: {wave.duration_ms} ms, two channels, {len(content)} bytes")
 
