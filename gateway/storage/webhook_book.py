@@ -67,8 +67,11 @@ class SqlEndpointBook:
             self._active.pop(tenant_id, None)
             self._with_secret.discard(tenant_id)
 
-    def get(self, conn: Connection, tenant_id: str, endpoint_id: str) -> Endpoint | None:
-        row = conn.execute(_endpoints().where(E.c.tenant_id == tenant_id, E.c.id == endpoint_id)).first()
+    def get(
+        self, conn: Connection, tenant_id: str, endpoint_id: str, *, lock: bool = False
+    ) -> Endpoint | None:
+        wanted = _endpoints().where(E.c.tenant_id == tenant_id, E.c.id == endpoint_id)
+        row = conn.execute(wanted.with_for_update() if lock else wanted).first()
         return None if row is None else _endpoint(row)
 
     def page(
@@ -100,6 +103,9 @@ class SqlEndpointBook:
         if conn.execute(update(E).where(*mine).values(values)).rowcount == 0:
             conn.execute(insert(E).values(id=endpoint.id, tenant_id=endpoint.tenant_id, **values))
         self.forget((endpoint.tenant_id,))
+
+    def silence(self, conn: Connection, endpoint: Endpoint, note: str, now: float) -> None:
+        end_pending(conn, endpoint.id, note, now)
 
     def remove(self, conn: Connection, tenant_id: str, endpoint_id: str, now: float) -> bool:
         if conn.execute(delete(E).where(E.c.tenant_id == tenant_id, E.c.id == endpoint_id)).rowcount == 0:

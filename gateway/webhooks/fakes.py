@@ -83,7 +83,9 @@ class MemoryEndpointBook:
     def __init__(self, new_secret: Callable[[], str]) -> None:
         self._new_secret = new_secret
 
-    def get(self, conn: MemoryStore, tenant_id: str, endpoint_id: str) -> Endpoint | None:
+    def get(
+        self, conn: MemoryStore, tenant_id: str, endpoint_id: str, *, lock: bool = False
+    ) -> Endpoint | None:
         found = conn.endpoints.get(endpoint_id)
         return found if found is not None and found.tenant_id == tenant_id else None
 
@@ -96,6 +98,9 @@ class MemoryEndpointBook:
 
     def put(self, conn: MemoryStore, endpoint: Endpoint) -> None:
         conn.endpoints[endpoint.id] = endpoint
+
+    def silence(self, conn: MemoryStore, endpoint: Endpoint, note: str, now: float) -> None:
+        conn.end_pending(endpoint.id, note, now)
 
     def remove(self, conn: MemoryStore, tenant_id: str, endpoint_id: str, now: float) -> bool:
         if self.get(conn, tenant_id, endpoint_id) is None:

@@ -142,20 +142,23 @@ class Outbox(Protocol):
 
 
 class EndpointBook(Protocol[C]):
-    """Registered endpoints and tenants' default secrets; every verb is given the tenant it works for.
+    """Registered endpoints and tenants' default secrets; every verb knows the tenant it works for.
 
-    ``get`` gives None for an endpoint that is not this tenant's. ``page`` is ordered by id, newest
-    first, after the id ``after``. ``put`` inserts or replaces. ``remove`` also ends its deliveries.
+    ``get`` gives None for an endpoint that is not this tenant's; ``lock`` keeps others from changing it
+    until the transaction ends. ``page`` is ordered by id, newest first, after the id ``after``. ``put``
+    inserts or replaces. ``silence`` ends what waits for an endpoint as dead, ``remove`` also removes it.
     ``secret_of`` makes the tenant's default secret when there is none yet.
     """
 
-    def get(self, conn: C, tenant_id: str, endpoint_id: str) -> Endpoint | None: ...
+    def get(self, conn: C, tenant_id: str, endpoint_id: str, *, lock: bool = False) -> Endpoint | None: ...
 
     def page(
         self, conn: C, tenant_id: str, after: str | None, limit: int
     ) -> tuple[Sequence[Endpoint], int]: ...
 
     def put(self, conn: C, endpoint: Endpoint) -> None: ...
+
+    def silence(self, conn: C, endpoint: Endpoint, note: str, now: float) -> None: ...
 
     def remove(self, conn: C, tenant_id: str, endpoint_id: str, now: float) -> bool: ...
 

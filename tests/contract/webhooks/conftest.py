@@ -106,6 +106,14 @@ class Doors:
         )
         return lanes
 
+    @staticmethod
+    async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
+        """Look until there is something to see; gives it."""
+        async with asyncio.timeout(20):
+            while not (seen := await look()):  # noqa: ASYNC110 # why: the condition lives in a database
+                await asyncio.sleep(0.005)
+            return seen
+
     async def claim(self, *lanes: str, room: int = 100, hold: float = 60.0) -> list[Any]:
         return list(await self.outbox.claim(dict.fromkeys(lanes, room), self.now, self.now + hold))
 

@@ -59,14 +59,6 @@ async def endpoint_at(doors: Doors, receiver: Receiver, path: str = "/hook", **m
     return moved
 
 
-async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
-    """Look until there is something to see; gives it."""
-    async with asyncio.timeout(20):
-        while not (seen := await look()):  # noqa: ASYNC110 # why: the condition lives in a database
-            await asyncio.sleep(0.005)
-        return seen
-
-
 async def until(doors: Doors, subject: str, **expected: Any) -> Any:
     """Wait until the subject's youngest delivery looks as expected; gives it."""
 
@@ -75,7 +67,7 @@ async def until(doors: Doors, subject: str, **expected: Any) -> Any:
         (view, *_), _ = await doors.db.read(lambda c: doors.log.page(c, "ten_a", wanted, None, 1))
         return view if all(getattr(view, name) == value for name, value in expected.items()) else None
 
-    return await eventually(look)
+    return await doors.eventually(look)
 
 
 def status(
@@ -273,26 +265,42 @@ async def test_429_leaves_the_whole_receiver_alone_for_as_long_as_it_asks(
     assert len(receiver.requests) == 3
 
 
-async def test_a_silent_receivers_circuit_opens_and_then_one_attempt_probes(
+async def test_an_overloaded_receivers_circuit_opens_and_then_one_attempt_probes(
     doors: Doors, receivers: Make
 ) -> None:
     receiver = await receivers()
-    receiver.answer = status(*[503] * FAILURES_TO_OPEN, 200)
+    receiver.answer = status(503)
     lane = (await endpoint_at(doors, receiver)).id
     settings = replace(NEVER_POLL, per_lane=FAILURES_TO_OPEN, ahead=FAILURES_TO_OPEN)
     async with delivering(doors, settings) as deliverer:
         for n in range(20):
             await doors.tell(subject=f"call_{n}")
         deliverer.notify([lane])
-        for n in range(FAILURES_TO_OPEN):
-            await until(doors, f"call_{n}", attempts=1)
-        assert len(receiver.requests) == FAILURES_TO_OPEN
+
+        async def at_rest() -> bool:
+            pending, _ = await doors.db.read(
+                lambda c: doors.log.page(c, "ten_a", DeliveryFilter(status="pending"), None, 100)
+            )
+            tried = sum(view.attempts for view in pending)
+            return deliverer.counts.in_flight == 0 and tried == len(receiver.requests) >= FAILURES_TO_OPEN
+
+        await doors.eventually(at_rest)
+        before = len(receiver.requests)
+        assert before < 2 * FAILURES_TO_OPEN  # those in flight when the circuit opened, and no more
+        at_probe: list[int] = []
+
+        async def answer(_: Received) -> web.StreamResponse:
+            if not at_probe:
+                at_probe.append(deliverer.counts.in_flight)
+            return web.Response()
+
+        receiver.answer = answer
         doors.clock.advance(FIRST_OPEN_S)
         deliverer.notify()
         for n in range(20):
             await until(doors, f"call_{n}", status="delivered")
-    probes = [seen.event["data"]["call_id"] for seen in receiver.requests[FAILURES_TO_OPEN:]]
-    assert len(probes) == 20
+    assert at_probe == [1]
+    assert len(receiver.requests) == before + 20
 
 
 async def test_what_is_in_flight_at_the_end_may_finish_and_the_rest_is_due_again(
@@ -447,7 +455,7 @@ async def test_old_finished_events_are_purged(doors: Doors, receivers: Make) -> 
             page = await doors.db.read(lambda c: doors.log.page(c, "ten_a", DeliveryFilter(), None, 1))
             return page == ([], 0)
 
-        await eventually(none_left)
+        await doors.eventually(none_left)
 
 
 def test_a_claim_must_outlast_attempts() -> None:
