@@ -10,7 +10,7 @@ from gateway.http.answers import Answer, Plain
 from gateway.http.exchange import epoch_stamp
 from gateway.http.operation import Ask
 from gateway.http.orbit.audit import note
-from gateway.http.orbit.fields import PageQuery, Url
+from gateway.http.orbit.fields import Moment, PageQuery, Url
 from gateway.http.orbit.views import page_meta
 from gateway.http.ports import EndpointChange, NewEndpoint
 from gateway.http.schema import OneLine, Shown, Strict
@@ -60,6 +60,15 @@ class ListDeliveries(PageQuery):
     """Which deliveries."""
 
     status: DeliveryStatus | None = None
+    subject: Annotated[str, Field(min_length=1, max_length=80)] | None = Field(
+        default=None, description="The call that the events are about."
+    )
+
+
+class ReplayFailed(Strict):
+    """Which deliveries to send again."""
+
+    since: Moment = Field(description="Those created at this time or later.")
 
 
 class WebhookShown(Shown):
@@ -104,6 +113,12 @@ class TestShown(Shown):
     delivery_id: str
 
 
+class ReplayedShown(Shown):
+    """How many deliveries are on their way again."""
+
+    replayed: int
+
+
 class SecretShown(Shown):
     """The secret that signs events to URLs given with a call."""
 
@@ -113,10 +128,20 @@ class SecretShown(Shown):
 
 async def create(ask: Ask) -> Answer:
     wanted: CreateWebhook = ask.body
+    if ask.again and (made := await _made_before(ask, wanted)):
+        return Answer(_view(made))
     new = NewEndpoint(wanted.url, tuple(wanted.events), wanted.description, wanted.secret)
     endpoint = await ask.face.webhooks.create(ask.caller.tenant, new)
     await note(ask, "webhook.created", endpoint.id, {})
     return Answer(_view(endpoint, secret=True))
+
+
+async def _made_before(ask: Ask, wanted: CreateWebhook) -> Endpoint | None:
+    """The receiver that a cut-off attempt made, looked for among the newest. Its secret stays hidden."""
+    url = ask.face.webhooks.check_url(wanted.url, "url")
+    newest = await ask.face.webhooks.page(ask.caller.tenant, limit=100)
+    same = (e for e in newest.items if (e.url, e.description) == (url, wanted.description))
+    return next(same, None)
 
 
 async def list_page(ask: Ask) -> Answer:
@@ -180,7 +205,7 @@ async def deliveries(ask: Ask) -> Answer:
 
 async def _deliveries(ask: Ask, webhook_id: str | None) -> Answer:
     query: ListDeliveries = ask.query
-    wanted = DeliveryFilter(endpoint_id=webhook_id, status=query.status)
+    wanted = DeliveryFilter(endpoint_id=webhook_id, status=query.status, subject=query.subject)
     page = await ask.face.webhooks.deliveries(
         ask.caller.tenant, wanted, limit=query.limit, cursor=query.cursor
     )
@@ -191,6 +216,14 @@ async def replay(ask: Ask) -> Answer:
     """Send a delivery again, as new."""
     await ask.face.webhooks.replay(ask.caller.tenant, ask.path["delivery_id"])
     return Answer({"delivery_id": ask.path["delivery_id"]})
+
+
+async def replay_failed(ask: Ask) -> Answer:
+    """Send again what a receiver never took."""
+    wanted: ReplayFailed = ask.body
+    service = ask.face.webhooks
+    count = await service.replay_failed(ask.caller.tenant, ask.path["webhook_id"], wanted.since)
+    return Answer({"replayed": count})
 
 
 async def tenant_secret(ask: Ask) -> Answer:

@@ -9,8 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from gateway.config import Settings
 from gateway.http.app import create_app
 from gateway.http.face import Books, Face, TenantLimits
 from gateway.http.limits import LocalRates
-from gateway.http.ports import EndpointChange, Health, NewEndpoint
+from gateway.http.ports import Health
 from gateway.policy.attempt import CallLimits
 from gateway.storage.audit import AuditRepository
 from gateway.storage.calls import CallRepository
@@ -36,14 +35,16 @@ from gateway.storage.idempotency import IdempotencyRepository
 from gateway.storage.keys import KeyRepository, TenantRepository
 from gateway.storage.memory import MemoryBackend, open_memory
 from gateway.storage.numbers import NumberRepository
+from gateway.storage.outbox import SqlOutbox
 from gateway.storage.recordings import RecordingRepository
-from gateway.storage.records import ApiKey, KeyMode, KeyRole, OwnedNumber, Page, Tenant
+from gateway.storage.records import ApiKey, KeyMode, KeyRole, OwnedNumber, Tenant
 from gateway.storage.usage import UsageRepository
-from gateway.webhooks.core.events import checked_subscriptions
+from gateway.storage.webhook_book import SqlEndpointBook
+from gateway.storage.webhook_log import SqlDeliveryLog
 from gateway.webhooks.core.signing import make_secret
-from gateway.webhooks.core.ssrf import Policy, check_url
-from gateway.webhooks.ports import DeliveryFilter, DeliveryView, Endpoint, TenantSecret
-from telephony.errors import InvalidInput, NotFound, SpeechUnavailable
+from gateway.webhooks.core.ssrf import Policy
+from gateway.webhooks.service import EndpointService, Makers, Stores
+from telephony.errors import InvalidInput, SpeechUnavailable
 from telephony.ids import CallId, ChannelId, TenantId
 from telephony.numbers import E164
 
@@ -190,120 +191,6 @@ class FakePhones:
         return tenant == OURS and phone in ("alice", "bob")
 
 
-@dataclass
-class FakeWebhooks:
-    """Fits ``gateway.http.ports.Webhooks``: in memory, by the same rules on URLs, events and secrets."""
-
-    clock: ManualClock
-    endpoints: dict[str, Endpoint] = field(default_factory=dict)
-    sent: dict[str, DeliveryView] = field(default_factory=dict)
-    replayed: list[str] = field(default_factory=list)
-    numbers: Any = field(default_factory=lambda: count(1))
-
-    def check_url(self, url: str, field: str) -> str:
-        return check_url(url, Policy(), field).url
-
-    def _secret(self) -> str:
-        return make_secret(next(self.numbers).to_bytes(32, "big"))
-
-    async def create(self, tenant: TenantId, wanted: NewEndpoint) -> Endpoint:
-        now = self.clock.now()
-        endpoint = Endpoint(
-            id=f"wh_{next(self.numbers):026d}",
-            tenant_id=tenant,
-            url=self.check_url(wanted.url, "url"),
-            events=checked_subscriptions(wanted.events),
-            description=wanted.description,
-            active=True,
-            created_at=now,
-            updated_at=now,
-            secret=wanted.secret or self._secret(),
-        )
-        self.endpoints[endpoint.id] = endpoint
-        return endpoint
-
-    async def get(self, tenant: TenantId, endpoint_id: str) -> Endpoint:
-        endpoint = self.endpoints.get(endpoint_id)
-        if endpoint is None or endpoint.tenant_id != tenant:
-            raise NotFound
-        return endpoint
-
-    async def page(self, tenant: TenantId, *, limit: int, cursor: str | None = None) -> Page[Endpoint]:
-        mine = [endpoint for endpoint in self.endpoints.values() if endpoint.tenant_id == tenant]
-        return Page(tuple(reversed(mine))[:limit], None, len(mine))
-
-    async def change(self, tenant: TenantId, endpoint_id: str, change: EndpointChange) -> Endpoint:
-        known = await self.get(tenant, endpoint_id)
-        changed = replace(
-            known,
-            url=known.url if change.url is None else self.check_url(change.url, "url"),
-            events=known.events if change.events is None else checked_subscriptions(change.events),
-            description=known.description if change.description is None else change.description,
-            active=known.active if change.active is None else change.active,
-            updated_at=self.clock.now(),
-        )
-        self.endpoints[endpoint_id] = changed
-        return changed
-
-    async def remove(self, tenant: TenantId, endpoint_id: str) -> None:
-        await self.get(tenant, endpoint_id)
-        del self.endpoints[endpoint_id]
-
-    async def rotate_secret(self, tenant: TenantId, endpoint_id: str) -> Endpoint:
-        known = await self.get(tenant, endpoint_id)
-        self.endpoints[endpoint_id] = replace(known, secret=self._secret(), previous_secret=known.secret)
-        return self.endpoints[endpoint_id]
-
-    async def test(self, tenant: TenantId, endpoint_id: str) -> str:
-        known = await self.get(tenant, endpoint_id)
-        delivery_id = f"dlv_{next(self.numbers):026d}"
-        self.sent[delivery_id] = DeliveryView(
-            id=delivery_id,
-            tenant_id=tenant,
-            event_id="evt_1",
-            event_type="webhook.test",
-            endpoint_id=endpoint_id,
-            url=known.url,
-            subject=endpoint_id,
-            sequence=1,
-            status="pending",
-            attempts=0,
-            created_at=self.clock.now(),
-            next_at=self.clock.now(),
-            last_at=None,
-            delivered_at=None,
-            last_status=None,
-            last_note="",
-            last_excerpt="",
-            took_ms=None,
-        )
-        return delivery_id
-
-    async def deliveries(
-        self, tenant: TenantId, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None
-    ) -> Page[DeliveryView]:
-        mine = [
-            view
-            for view in self.sent.values()
-            if view.tenant_id == tenant
-            and wanted.endpoint_id in (None, view.endpoint_id)
-            and wanted.status in (None, view.status)
-        ]
-        return Page(tuple(mine)[:limit], None, len(mine))
-
-    async def replay(self, tenant: TenantId, delivery_id: str) -> None:
-        view = self.sent.get(delivery_id)
-        if view is None or view.tenant_id != tenant:
-            raise NotFound
-        self.replayed.append(delivery_id)
-
-    async def tenant_secret(self, tenant: TenantId) -> TenantSecret:
-        return TenantSecret(make_secret(b"t" * 32), None, None, shown=False)
-
-    async def rotate_tenant_secret(self, tenant: TenantId) -> TenantSecret:
-        return TenantSecret(self._secret(), make_secret(b"t" * 32), self.clock.now() + 86400, shown=True)
-
-
 @dataclass(eq=False)
 class Rig:
     """Everything behind one face, within reach of the test."""
@@ -316,7 +203,7 @@ class Rig:
     face: Face
     client: Client
     prompts: FakePrompts
-    webhooks: FakeWebhooks
+    woken: list[str]
     keys: dict[str, str]
     folder: Path
     health: dict[str, Health]
@@ -432,9 +319,22 @@ async def open_rig(folder: Path, database: Database | None = None, limits: CallL
     )
     switch.tell = director.hear
     keys, tenants = KeyRepository(database, cursors), TenantRepository(database)
-    prompts, webhooks, registry = FakePrompts(), FakeWebhooks(clock), CollectorRegistry()
+    prompts, registry = FakePrompts(), CollectorRegistry()
     health = {"database": Health(True), "switch": Health(True)}
     changes: list[int] = []
+    woken: list[str] = []
+
+    def new_secret() -> str:
+        return make_secret(next(seeds).to_bytes(32, "big"))
+
+    book = SqlEndpointBook(clock.mono, new_secret)
+    webhooks = EndpointService(
+        Stores(database, book, SqlDeliveryLog(), SqlOutbox(database, book, clock, new_id)),
+        Makers(clock, new_id, new_secret),
+        Policy(),
+        cursors,
+        woken.extend,
+    )
     settings = Settings.from_env(
         {
             "PATCHBAY_VAR_DIR": str(folder),
@@ -510,7 +410,3 @@ async def open_rig(folder: Path, database: Database | None = None, limits: CallL
     finally:
         await director.stop()
         await database.close()
-
-
-def minutes(number: float) -> timedelta:
-    return timedelta(minutes=number)
