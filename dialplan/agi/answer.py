@@ -13,27 +13,32 @@ from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, 
 from dialplan.core.orders import Reply
 from telephony.errors import UnsafeValue
 
-_PART = re.compile(r"[A-Za-z0-9+@._/-]*")
+_CALL = re.compile(r"[A-Za-z0-9_]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,79}")
+_SOUND = re.compile(r"(?=.{1,160}$)[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
 
 
 def encode_reply(reply: Reply) -> str:
     """The value of PB_ROUTE. Raises UnsafeValue rather than let a part break out of its place."""
     action, destination, cli = _target(reply.route)
-    tape = f"{reply.tape_id}.raw" if reply.tape_id else ""
+    tape = f"{_safe(reply.tape_id, _NAME)}.raw" if reply.tape_id else ""
     parts = (
         "tape" if tape else action,
         action,
-        reply.call_id,
+        _safe(reply.call_id, _CALL),
         destination,
         cli,
         str(reply.backstop_ring_s),
         str(reply.backstop_max_s),
         tape,
     )
-    for part in parts:
-        if _PART.fullmatch(part) is None:
-            raise UnsafeValue("a part of the route answer is outside its alphabet")
     return ",".join(parts)
+
+
+def _safe(part: str, alphabet: re.Pattern[str]) -> str:
+    if alphabet.fullmatch(part) is None:
+        raise UnsafeValue("a part of the route answer is outside its alphabet")
+    return part
 
 
 def refusal(cause: int) -> str:
@@ -43,15 +48,17 @@ def refusal(cause: int) -> str:
 
 def _target(route: Connect | Reject) -> tuple[str, str, str]:
     if isinstance(route, Reject):
-        return "reject", str(route.cause), ""
+        if not 1 <= route.cause <= 127:
+            raise UnsafeValue("not a cause of Q.850")
+        return "reject", str(int(route.cause)), ""
     cli = "" if route.cli is None else route.cli.reveal()
     dial = "connect" if cli else "pass"
     match route.endpoint:
         case Trunk(number=number, trunk=trunk):
-            return dial, f"PJSIP/{number.reveal()}@{trunk}", cli
+            return dial, f"PJSIP/{number.reveal()}@{_safe(trunk, _NAME)}", cli
         case Phone(name=name):
-            return dial, f"PJSIP/{name}", cli
+            return dial, f"PJSIP/{_safe(name, _NAME)}", cli
         case Announcement(sound=sound):
-            return "announce", sound, ""
+            return "announce", _safe(sound, _SOUND), ""
         case HoldMusic():
             return "hold", "", ""

@@ -1,0 +1,142 @@
+"""The answer to the routing question: eight parts, each of its own alphabet, whatever a route holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialplan.agi.answer import encode_reply, refusal
+from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Route, Trunk
+from dialplan.core.orders import Reply
+from telephony.errors import UnsafeValue
+from telephony.ids import CallId
+from telephony.numbers import E164
+
+pytestmark = pytest.mark.unit
+
+CALL = CallId("call_01ARZ3NDEKTSV4RRFFQ69G5FAV")
+CLI = E164("+12025550100")
+NUMBER = E164("+14155550101")
+DIALPLAN = Path(__file__).resolve().parents[3] / "asterisk-config" / "extensions.conf.j2"
+
+
+def reply(route: Route, tape: str = "") -> Reply:
+    return Reply(CALL, route, 65, 3605, tape)
+
+
+@pytest.mark.parametrize(
+    ("route", "encoded"),
+    [
+        (
+            Connect(Trunk(NUMBER, "carrier"), CLI),
+            f"connect,connect,{CALL},PJSIP/+14155550101@carrier,+12025550100,65,3605,",
+        ),
+        (Connect(Trunk(NUMBER, "carrier")), f"pass,pass,{CALL},PJSIP/+14155550101@carrier,,65,3605,"),
+        (Connect(Phone("alice")), f"pass,pass,{CALL},PJSIP/alice,,65,3605,"),
+        (Connect(Phone("alice"), CLI), f"connect,connect,{CALL},PJSIP/alice,+12025550100,65,3605,"),
+        (Connect(Announcement("var/a-1", "Hi, you")), f"announce,announce,{CALL},var/a-1,,65,3605,"),
+        (Connect(HoldMusic()), f"hold,hold,{CALL},,,65,3605,"),
+        (Reject(17, "line_busy"), f"reject,reject,{CALL},17,,65,3605,"),
+    ],
+)
+def test_each_route_in_its_own_words(route: Route, encoded: str) -> None:
+    assert encode_reply(reply(route)) == encoded
+
+
+def test_a_recorded_call_goes_by_the_tape_first() -> None:
+    encoded = encode_reply(reply(Connect(HoldMusic()), f"{CALL}-1"))
+    assert encoded == f"tape,hold,{CALL},,,65,3605,{CALL}-1.raw"
+
+
+def test_nobodys_call_is_refused_within_twenty_seconds() -> None:
+    assert refusal(1) == "reject,reject,,1,,0,20,"
+
+
+def test_the_dialplan_takes_apart_what_is_put_together() -> None:
+    text = DIALPLAN.read_text()
+    (names,) = re.findall(r"ARRAY\(([A-Z_,]+)\)=\$\{PB_ROUTE\}", text)
+    assert len(names.split(",")) == len(encode_reply(reply(Connect(HoldMusic()))).split(",")) == 8
+    extensions = set(re.findall(r"^exten => (\w+),1,", text, re.MULTILINE))
+    routes: list[Route] = [
+        Connect(Phone("alice")),
+        Connect(Phone("alice"), CLI),
+        Connect(Announcement("x")),
+        Connect(HoldMusic()),
+        Reject(17, "x"),
+    ]
+    for route in routes:
+        for tape in ("", f"{CALL}-1"):
+            entry, action = encode_reply(reply(route, tape)).split(",")[:2]
+            assert {entry, action} <= extensions
+
+
+HOSTILE = [
+    "a,b",
+    "a b",
+    "a)b",
+    "${SHELL(id)}",
+    "a&PJSIP/b",
+    "a|b",
+    "a\nb",
+    "a\r\nb",
+    "a\x00b",
+    'a"b',
+    "a;b",
+    "a\\b",
+    "a^b",
+    "ünï",
+    "",
+    "x" * 200,
+]
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "+14155550199@carrier", "alice/sip", "a.b", "../alice"])
+def test_a_phones_name_is_a_name_and_nothing_more(text: str) -> None:
+    for cli in (None, CLI):
+        with pytest.raises(UnsafeValue):
+            encode_reply(reply(Connect(Phone(text), cli)))
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "carrier/x", "carrier@other", "a.b"])
+def test_a_trunks_name_is_a_name_and_nothing_more(text: str) -> None:
+    with pytest.raises(UnsafeValue):
+        encode_reply(reply(Connect(Trunk(NUMBER, text), CLI)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*HOSTILE, "../secret", "var/../../secret", "/etc/hosts", "var//x", "var/", ".hidden", "a@b", "a+b"],
+)
+def test_a_prompt_stays_below_its_folder(text: str) -> None:
+    with pytest.raises(UnsafeValue):
+        encode_reply(reply(Connect(Announcement(text))))
+
+
+@pytest.mark.parametrize("tape", ["../x", "a,D", "a b", "x/y", "a.wav;rm", "a\n"])
+def test_a_recordings_name_is_a_name_and_nothing_more(tape: str) -> None:
+    with pytest.raises(UnsafeValue):
+        encode_reply(reply(Connect(HoldMusic()), tape))
+
+
+@pytest.mark.parametrize("cause", [-1, 0, 128, 999])
+def test_a_cause_outside_q850_is_refused(cause: int) -> None:
+    with pytest.raises(UnsafeValue):
+        encode_reply(reply(Reject(cause, "x")))
+
+
+@given(st.text(max_size=40))
+def test_no_text_gets_out_of_its_part(text: str) -> None:
+    for route in (Connect(Phone(text)), Connect(Announcement(text)), Connect(Trunk(NUMBER, text), CLI)):
+        try:
+            encoded = encode_reply(reply(route))
+        except UnsafeValue:
+            continue
+        parts = encoded.split(",")
+        assert len(parts) == 8
+        assert parts[2] == CALL
+        assert re.fullmatch(r"[A-Za-z0-9+@._/,-]*", encoded)
+        assert ".." not in encoded
