@@ -152,9 +152,11 @@ class Cdr:
 def cdr(call: Call) -> Cdr:
     """Fold a closed call into its CDR."""
     subject = call.subject
-    rung_until = subject.answered_at or subject.ended_at
-    ring = None if subject.rang_at is None or rung_until is None else round(rung_until - subject.rang_at, 3)
-    talk = None
-    if call.talking_at is not None and call.ended_at is not None:
-        talk = round(call.ended_at - call.talking_at, 3)
+    ring = _length(subject.rang_at, subject.answered_at or subject.ended_at)
+    talk = _length(call.talking_at, call.ended_at)
     return Cdr(record(call), ring, talk, call.caller.cause, call.callee.cause, call.late_facts)
+
+
+def _length(start: float | None, end: float | None) -> float | None:
+    """Seconds between; a second source may tell of moments before what was heard, then none passed."""
+    return None if start is None or end is None else max(0.0, round(end - start, 3))
