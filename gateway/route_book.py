@@ -6,6 +6,7 @@ a question never waits for a database.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from telephony.errors import InvalidInput
 from telephony.numbers import E164
 
 _log = structlog.get_logger("gateway.routes")
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,79}")
 
 REJECT_CAUSES = {
     "busy": Cause.USER_BUSY,
@@ -89,7 +92,7 @@ def read_route(raw: Mapping[str, Json], did: E164, trunk: str) -> Route:
         case None:
             return Reject(Cause.UNALLOCATED, "no_route")
         case "phone":
-            return Connect(Phone(str(raw["phone"])))
+            return Connect(Phone(_name(raw["phone"])))
         case "number":
             return Connect(Trunk(E164(str(raw["number"])), trunk), did)
         case "announcement":
@@ -99,9 +102,18 @@ def read_route(raw: Mapping[str, Json], did: E164, trunk: str) -> Route:
         case "reject":
             cause = raw["cause"]
             code = REJECT_CAUSES[cause] if isinstance(cause, str) else int(str(cause))
+            if not 1 <= code <= 127:
+                raise ValueError("not a cause of Q.850")
             return Reject(code, "rejected_by_route")
         case kind:
             raise ValueError(f"no route of type {kind!r}")
+
+
+def _name(value: Json) -> str:
+    """A phone's configured name; what has more than a name in it would be a dial string."""
+    if not isinstance(value, str) or _NAME.fullmatch(value) is None:
+        raise ValueError("not the name of a phone")
+    return value
 
 
 def _seconds(value: Json, default: int) -> int:
