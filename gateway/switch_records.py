@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class SwitchRecords:
 def endings(lines: Iterable[str], wanted: set[ChannelId]) -> dict[ChannelId, Ending]:
     """The endings that these lines tell. A channel may have several records; answered once is answered."""
     found: dict[ChannelId, Ending] = {}
-    for row in csv.reader(lines):
+    for row in map(_row, lines):
         if len(row) != 8 or row[0] not in wanted:
             continue
         channel = ChannelId(row[0])
@@ -71,9 +72,17 @@ def endings(lines: Iterable[str], wanted: set[ChannelId]) -> dict[ChannelId, End
     return found
 
 
+def _row(line: str) -> list[str]:
+    """The line's fields; none where a crash or a full disk tore it. Our records never span lines."""
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:
+        return []
+
+
 def _moment(text: str) -> float | None:
     try:
         at = float(text)
     except ValueError:
         return None
-    return at if at > 0 else None
+    return at if at > 0 and math.isfinite(at) else None
