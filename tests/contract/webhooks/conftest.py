@@ -1,11 +1,12 @@
-"""One set of doors for both storages: memory and SQLite."""
+"""One set of doors for every storage: memory, SQLite, PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ from gateway.webhooks.fakes import (
     MemoryStore,
 )
 from gateway.webhooks.ports import Endpoint
+from tests.contract.storage import postgres_server
 
 TABLES = [WEBHOOK_ENDPOINTS, WEBHOOK_TENANT_SECRETS, WEBHOOK_EVENTS, WEBHOOK_DELIVERIES]
 START = datetime(2026, 3, 8, 12, tzinfo=UTC)
@@ -124,22 +126,41 @@ def memory() -> Doors:
     return Doors(store, MemoryOutbox(store, book, clock, ids), book, MemoryDeliveryLog(), clock, ids)
 
 
+def sqlite_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'webhooks.db'}"
+
+
 @asynccontextmanager
-async def sqlite(folder: Path) -> AsyncIterator[Doors]:
+async def sql(url: str) -> AsyncIterator[Doors]:
     clock, ids = ManualClock(START), Ids()
-    database = await Database.open(f"sqlite:///{folder / 'webhooks.db'}")
+    database = await Database.open(url)
+    await database.write(lambda conn: METADATA.drop_all(conn, tables=TABLES))
     await database.write(lambda conn: METADATA.create_all(conn, tables=TABLES))
     book = SqlEndpointBook(clock.mono, ids.secret)
     yield Doors(database, SqlOutbox(database, book, clock, ids), book, SqlDeliveryLog(), clock, ids)
     await database.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of our own; skips, saying why, where none can be had."""
+    if importlib.util.find_spec("greenlet") is None:
+        pytest.skip("no greenlet: SQLAlchemy needs it to reach PostgreSQL through asyncpg")
+    try:
+        server = postgres_server.start()
+    except postgres_server.NoServer as reason:
+        pytest.skip(f"no PostgreSQL: {reason}")
+    yield server.url("postgres")
+    server.remove()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 async def doors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Doors]:
     if request.param == "memory":
         yield memory()
         return
-    async with sqlite(tmp_path) as opened:
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else sqlite_url(tmp_path)
+    async with sql(url) as opened:
         yield opened
 
 
@@ -221,5 +242,5 @@ async def receivers() -> AsyncIterator[Callable[[], Awaitable[Receiver]]]:
 
 @pytest.fixture
 async def sql_doors(tmp_path: Path) -> AsyncIterator[Doors]:
-    async with sqlite(tmp_path) as opened:
+    async with sql(sqlite_url(tmp_path)) as opened:
         yield opened
