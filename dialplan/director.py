@@ -137,7 +137,7 @@ class Director:
     async def answer(self, offered: Offered) -> orders.Reply | int:
         """Where to take this channel: the Reply order, or the Q.850 cause to turn it away with.
 
-        Cancellation (the asker's budget is over) leaves the call to its own deadlines.
+        When it is cancelled because its budget is over, ``answer_lost`` must be told.
         """
         place = self._places.get(offered.channel)
         if place is not None:
@@ -185,6 +185,12 @@ class Director:
             return await waiting
         finally:
             self._questions.pop(life.call.id, None)
+
+    def answer_lost(self, channel: ChannelId) -> None:
+        """The answer for this channel came too late: the dialplan's fallback speaks to the caller."""
+        place = self._places.get(channel)
+        if place is not None and place.role is Role.CALLER:
+            place.life.post(facts.AnswerLost())
 
     def _reply(self, call: Call, reply: orders.Reply) -> None:
         waiting = self._questions.get(call.id)

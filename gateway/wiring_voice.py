@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from dialplan.agi.answer import encode_reply, refusal
+from dialplan.agi.answer import caller_of, encode_reply, refusal
 from dialplan.agi.server import AgiLimits, AgiServer
 from dialplan.agi.wire import Question
 from dialplan.ami.client import AmiAddress, AmiLink, LinkDown, LinkSettings, LinkUp
@@ -26,6 +26,8 @@ from telephony.errors import OutcomeUnknown, StorageUnavailable, SwitchRefused, 
 
 _log = structlog.get_logger("gateway.voice")
 
+_BUDGET_SHARE = 0.9
+"""Of the routing question's budget: what is left lets the call learn that its answer came too late."""
 _FIRST_LOOK_S = 20.0
 _LOOK_AGAIN_S = 1.0
 
@@ -140,9 +142,14 @@ class VoiceEngine:
     async def _answer(self, question: Question) -> str:
         """The routing question, from wire to wire. Raising leaves the caller to the dialplan's fallback."""
         line = question.channel_name.partition("/")[2].rpartition("-")[0]
-        offered = Offered(question.channel, question.dialled, question.caller, question.context, line)
+        caller = caller_of(",".join(question.arguments))
+        offered = Offered(question.channel, question.dialled, caller, question.context, line)
         try:
-            reply = await self.director.answer(offered)
+            async with asyncio.timeout(self._parts.agi_limits.budget_s * _BUDGET_SHARE):
+                reply = await self.director.answer(offered)
+        except TimeoutError:
+            self.director.answer_lost(question.channel)
+            raise
         except StorageUnavailable:
             _log.warning("question.unanswered", reason="storage_unavailable")
             raise

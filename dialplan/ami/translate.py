@@ -48,16 +48,19 @@ def _new_state(message: Message) -> Heard | None:
 
 
 def _hangup_request(message: Message) -> Heard | None:
-    channel = _channel(message, "Uniqueid")
-    return None if channel is None else Heard(What.END_REQUESTED, channel)
+    return _end(message, What.END_REQUESTED)
 
 
 def _hangup(message: Message) -> Heard | None:
+    return _end(message, What.HUNG_UP)
+
+
+def _end(message: Message, what: What) -> Heard | None:
     channel = _channel(message, "Uniqueid")
     if channel is None:
         return None
     cause, sip = _number(message.get("Cause")), _sip_final(message.get("TechCause"))
-    return Heard(What.HUNG_UP, channel, cause=cause, sip=sip)
+    return Heard(what, channel, cause=cause, sip=sip)
 
 
 def _sip_final(text: str) -> int | None:

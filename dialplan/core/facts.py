@@ -36,9 +36,11 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class EndRequested:
-    """The far end of this leg hung up (HangupRequest): tells who ended the call."""
+    """The far end of this leg hung up or refused (HangupRequest): tells who ended the call, and how."""
 
     role: Role
+    cause: int | None = None
+    sip: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,12 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerLost:
+    """The routing question was given up before its answer reached the switch: the dialplan's fallback
+    tells the caller why and ends the call."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangupAsked:
     """Somebody with the right to do so wants the call ended."""
 
@@ -135,6 +143,7 @@ Fact = (
     | Vanished
     | SeenLive
     | Asked
+    | AnswerLost
     | HangupAsked
     | TapeAsked
     | TapeTurned

@@ -42,7 +42,7 @@ def as_fact(heard: Heard, role: Role) -> facts.Fact:
         case What.ANSWERED:
             return facts.Answered(role)
         case What.END_REQUESTED:
-            return facts.EndRequested(role)
+            return facts.EndRequested(role, heard.cause, heard.sip)
         case What.HUNG_UP:
             return facts.HungUp(role, heard.cause, heard.sip)
         case What.ORIGINATE_FAILED:

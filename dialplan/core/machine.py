@@ -65,8 +65,10 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
             call, extra = _expire(call, now, patience)
         case facts.HangupAsked(by=by, why=why):
             call = end(call, by, why, now)
-            if call.subject.rank < Rank.UP:
+            if by is Ender.API and call.subject.rank < Rank.UP:
                 call = replace(call, cancel_asked=True)
+        case facts.AnswerLost():
+            call = _answer_lost(call, now, patience)
         case facts.Asked():
             # Only an answered caller that we dialled gets to ask: the question itself is evidence.
             caller = _answer(call.caller, now) if call.outbound else call.caller
@@ -81,10 +83,20 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
 
 
 def end(call: Call, by: Ender, why: str, now: float) -> Call:
-    """Decide that the call shall end. The first decision stands; the joint rules carry it out."""
+    """Decide that the call shall end. The first decision stands, the earliest time counts; the joint rules
+    carry it out."""
     if call.ended_by is not None:
-        return call
+        waits = call.ending_at is not None and call.ending_at > now
+        return replace(call, ending_at=now) if waits else call
     return replace(call, ended_by=by, ended_why=why, ending_at=now)
+
+
+def _answer_lost(call: Call, now: float, patience: Patience) -> Call:
+    """Nobody will be dialled. The switch speaks to the caller now; we hang up only if it does not end it."""
+    if not call.caller.live or call.callee.channel is not None:
+        return call
+    call = end(call, Ender.GATEWAY, "answer_too_late", now + patience.apology_s)
+    return call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now, lost="answer_too_late"))
 
 
 def _orphan(call: Call, fact: facts.Fact) -> tuple[orders.Order, ...]:
@@ -133,13 +145,16 @@ def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
 def _over(call: Call, fact: facts.EndRequested | facts.HungUp | facts.Vanished, now: float) -> Call:
     """A leg's end: asked for by its party, reported by the switch, or found out later."""
     match fact:
-        case facts.EndRequested(role=role):
+        case facts.EndRequested(role=role, cause=cause, sip=sip):
             # A refused INVITE also "requests" the end; only an answered party hangs up.
-            if call.leg(role).rank is Rank.UP:
+            leg = call.leg(role)
+            if leg.rank is Rank.UP:
                 return end(call, Ender.CALLER if role is Role.CALLER else Ender.CALLEE, "hangup", now)
             if role is Role.CALLER and not call.outbound:
                 return end(call, Ender.CALLER, "caller_gave_up", now)
-            return call
+            # Dial() may drop a refused channel before its cause is set: this is then the only word of it.
+            hint = leg.live and leg.cause is None and leg.sip is None
+            return call.with_leg(replace(leg, cause=cause, sip=sip)) if hint else call
         case facts.HungUp(role=role, cause=cause, sip=sip):
             return _hung_up(call, call.leg(role), cause, sip, now)
         case facts.Vanished(role=role, why=why, cause=cause, answered=answered):
@@ -192,6 +207,7 @@ def _seen(call: Call, leg: Leg, up: bool, now: float) -> Call:
 def _hung_up(call: Call, leg: Leg, cause: int | None, sip: int | None, now: float) -> Call:
     if not leg.live:
         return call
+    cause, sip = cause or leg.cause or cause, sip or leg.sip
     call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, cause=cause, sip=sip))
     if leg.role is Role.CALLER and call.ended_by is None:
         route = call.route
@@ -291,6 +307,7 @@ def _reply(call: Call, now: float) -> Step:
             terms.ring_timeout_s + PATIENCE.backstop_s,
             terms.max_duration_s + PATIENCE.backstop_s,
             tape_id,
+            terms.from_number,
         ),
     )
 
@@ -318,6 +335,8 @@ def _ending(call: Call, now: float) -> Step:
     """The call shall end: hang up every leg whose channel is known to exist, once each."""
     if call.ended_by in (None, Ender.CALLER, Ender.CALLEE):
         return call, ()  # Asterisk's Dial() takes the other leg down; `linger` is the backstop.
+    if call.ending_at is not None and now < call.ending_at:
+        return call, ()  # The switch is telling the caller why; `linger` runs from then on.
     out: tuple[orders.Order, ...] = ()
     for role in (Role.CALLEE, Role.CALLER):
         leg = call.leg(role)

@@ -21,13 +21,15 @@ class Originate:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer Asterisk's routing question. ``tape_id``: record from here, into that file."""
+    """Answer Asterisk's routing question. ``tape_id``: record from here, into that file. ``caller`` is the
+    number the call came with, shown where the route names no CLI of ours; empty when withheld."""
 
     call_id: CallId
     route: Connect | Reject
     backstop_ring_s: int
     backstop_max_s: int
     tape_id: str = ""
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Patience:
     watchdog_s: float = 8.0
     verdict_s: float = 1.5
     linger_s: float = 2.0
+    apology_s: float = 25.0
     backstop_s: int = 5
 
 

@@ -110,7 +110,7 @@ async def test_a_caller_who_gives_up_cancels_the_bridged_call(product: Product) 
     await product.api.ok("PATCH", f"/api/v1/numbers/{numbers[0]['id']}", {"route": route})
     caller = product.carrier.call(Dial(OWN, product.sip, "+14155550178"))
     await caller.reaches(CallState.RINGING, within_s=10.0)
-    await caller.hang_up()
+    await caller.cancel()
     listed = await product.api.ok("GET", f"/v1/voice/calls?to={OWN.replace('+', '%2B')}&limit=1")
     call = await product.api.ended(listed[0]["id"])
     assert call["status"] == "cancelled"

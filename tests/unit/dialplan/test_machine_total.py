@@ -66,6 +66,7 @@ INPUTS: tuple[facts.Fact, ...] = (
     facts.SeenLive(A, up=True),
     facts.SeenLive(B, up=True),
     facts.Asked(),
+    facts.AnswerLost(),
     facts.HangupAsked(Ender.API, "hangup"),
     facts.TimerFired(),
 )
@@ -122,7 +123,7 @@ def shape(call: Call) -> Call:
         answered_at=when(call.answered_at),
         talking_at=when(call.talking_at),
         ended_at=when(call.ended_at),
-        ending_at=None,
+        ending_at=None if call.ending_at is None else float(call.ending_at > NOW + 1),
         ended_by=None if call.ended_by is None else ENDER_CLASS.get(call.ended_by, Ender.GATEWAY),
         ended_why=None,
         termination=None,

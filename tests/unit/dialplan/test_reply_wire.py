@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialplan.agi.answer import encode_reply, refusal
+from dialplan.agi.answer import caller_of, encode_reply, refusal
 from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Route, Trunk
 from dialplan.core.orders import Reply
 from telephony.errors import UnsafeValue
@@ -35,8 +35,8 @@ def reply(route: Route, tape: str = "") -> Reply:
             Connect(Trunk(NUMBER, "carrier"), CLI),
             f"connect,connect,{CALL},PJSIP/+14155550101@carrier,+12025550100,65,3605,",
         ),
-        (Connect(Trunk(NUMBER, "carrier")), f"pass,pass,{CALL},PJSIP/+14155550101@carrier,,65,3605,"),
-        (Connect(Phone("alice")), f"pass,pass,{CALL},PJSIP/alice,,65,3605,"),
+        (Connect(Trunk(NUMBER, "carrier")), f"connect,connect,{CALL},PJSIP/+14155550101@carrier,,65,3605,"),
+        (Connect(Phone("alice")), f"connect,connect,{CALL},PJSIP/alice,,65,3605,"),
         (Connect(Phone("alice"), CLI), f"connect,connect,{CALL},PJSIP/alice,+12025550100,65,3605,"),
         (Connect(Announcement("var/a-1", "Hi, you")), f"announce,announce,{CALL},var/a-1,,65,3605,"),
         (Connect(HoldMusic()), f"hold,hold,{CALL},,,65,3605,"),
@@ -45,6 +45,31 @@ def reply(route: Route, tape: str = "") -> Reply:
 )
 def test_each_route_in_its_own_words(route: Route, encoded: str) -> None:
     assert encode_reply(reply(route)) == encoded
+
+
+def test_the_callers_number_is_shown_where_the_route_names_none() -> None:
+    route = Connect(Phone("alice"))
+    shown = encode_reply(Reply(CALL, route, 65, 3605, "", "+14155550102"))
+    assert shown == f"connect,connect,{CALL},PJSIP/alice,+14155550102,65,3605,"
+    hostile = encode_reply(Reply(CALL, route, 65, 3605, "", "1,Dial(PJSIP/9)"))
+    assert hostile == f"connect,connect,{CALL},PJSIP/alice,,65,3605,"
+
+
+@pytest.mark.parametrize(
+    ("header", "caller"),
+    [
+        ('"Ann" <sip:+14155550102@10.0.0.1>;tag=1', "+14155550102"),
+        ("sip:4155550102@carrier.example;tag=1", "4155550102"),
+        ('"<sip:+19995550000@x>" <sips:+14155550102@10.0.0.1:5061>', "+14155550102"),
+        ("<sip:anonymous@anonymous.invalid>", ""),
+        ("<sip:1%0D%0AUniqueid:%20forged@10.0.0.1>", ""),
+        ("<sip:+1415;phone-context=x@10.0.0.1>", ""),
+        ("<tel:+14155550102>", ""),
+        ("", ""),
+    ],
+)
+def test_the_caller_is_read_from_the_header_as_it_stands(header: str, caller: str) -> None:
+    assert caller_of(header) == caller
 
 
 def test_a_recorded_call_goes_by_the_tape_first() -> None:
