@@ -12,6 +12,7 @@ from gateway.auth import Caller, Scope
 from gateway.http.answers import Reply
 from gateway.http.exchange import Exchange
 from gateway.http.face import Face
+from gateway.http.schema import Strict
 from telephony.errors import NotAuthenticated, PatchbayError
 
 Bucket = Literal["calls.create", "api", "none"]
@@ -64,8 +65,8 @@ class Operation:
     access: Scope | Literal["open"]
     status: int = 200
     bucket: Bucket = "api"
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
+    body: type[Strict] | None = None
+    query: type[Strict] | None = None
     shows: type[BaseModel] | None = None
     many: bool = False
     paged: bool = False

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from telephony.errors import InvalidInput
 
-B = TypeVar("B", bound=BaseModel)
 _CONTROL: Final = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), "\u2028", "\u2029"}
 _CODES: Final = {"missing": "MISSING_REQUIRED_FIELD"}
 _SECRET_FIELDS: Final = frozenset({"secret"})
@@ -20,6 +19,11 @@ class Strict(BaseModel):
     """A request: no unknown fields, no coercion, immutable once read."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+    TAGGED: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose shape is chosen by a tag: pydantic's path to an error names the tag, ours does not."""
+
+
+B = TypeVar("B", bound=Strict)
 
 
 class Shown(BaseModel):
@@ -56,7 +60,7 @@ def parse(model: type[B], given: object) -> B:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise _translated(error.errors(include_url=False)[0]) from None
+        raise _translated(error.errors(include_url=False)[0], model.TAGGED) from None
 
 
 def parse_query(model: type[B], pairs: list[tuple[str, str]]) -> B:
@@ -71,8 +75,10 @@ def parse_query(model: type[B], pairs: list[tuple[str, str]]) -> B:
     return parse(model, given)
 
 
-def _translated(error: ErrorDetails) -> InvalidInput:
+def _translated(error: ErrorDetails, tagged: frozenset[str]) -> InvalidInput:
     path = [str(part)[:60] for part in error["loc"]]
+    if len(path) > 1 and path[0] in tagged:
+        del path[1]
     kind = error["type"]
     context = error.get("ctx") or {}
     field = ".".join([*path, *filter(None, [context.get("field")])]) or None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from gateway.http.orbit.fields import Dialable, PhoneName, Url, Voice, Words
 from gateway.http.schema import OneLine, Shown, Strict
+from gateway.policy.number_plan import REJECT_CAUSES
 
 Capability = Literal["voice", "sms"]
 Capabilities = Annotated[list[Capability], Field(min_length=1, max_length=2)]
@@ -16,6 +18,25 @@ FriendlyName = Annotated[OneLine, Field(max_length=100)]
 
 def _voice_alone() -> list[Capability]:
     return ["voice"]
+
+
+def _cause(given: object) -> object:
+    """A word of the list, or a Q.850 value. ITU-T Q.850: causes are 1 to 127."""
+    known = isinstance(given, str) and given in REJECT_CAUSES
+    value = isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= 127
+    if not (known or value):
+        raise PydanticCustomError("cause", _CAUSE_EXPECTED)
+    return given
+
+
+_CAUSE_EXPECTED: Final = "busy, rejected, unallocated, congestion, or a Q.850 value from 1 to 127"
+RejectCause = Annotated[
+    str | int,
+    BeforeValidator(_cause),
+    WithJsonSchema(
+        {"oneOf": [{"enum": sorted(REJECT_CAUSES)}, {"type": "integer", "minimum": 1, "maximum": 127}]}
+    ),
+]
 
 
 class PhoneRoute(Strict):
@@ -50,7 +71,7 @@ class RejectRoute(Strict):
     """Refuse, with a word for the cause or its Q.850 value."""
 
     type: Literal["reject"]
-    cause: Literal["busy", "rejected", "unallocated", "congestion"] | Annotated[int, Field(ge=1, le=127)]
+    cause: RejectCause
 
 
 Route = Annotated[
@@ -60,6 +81,8 @@ Route = Annotated[
 
 class AddNumber(Strict):
     """A number that you own at your carrier."""
+
+    TAGGED: ClassVar[frozenset[str]] = frozenset({"route"})
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -87,6 +110,8 @@ class AddNumber(Strict):
 
 class ChangeNumber(Strict):
     """What shall be different; what is left out stays. `route` and `webhook_url` may be null."""
+
+    TAGGED: ClassVar[frozenset[str]] = frozenset({"route"})
 
     friendly_name: FriendlyName | None = None
     capabilities: Capabilities | None = None

@@ -209,6 +209,9 @@ class Rig:
     health: dict[str, Health]
     number_changes: list[int]
 
+    face_tenant = OURS
+    their_tenant = THEIRS
+
     def as_role(self, role: str) -> Client:
         return self.client.having(self.keys[role])
 
@@ -391,7 +394,7 @@ async def open_rig(folder: Path, database: Database | None = None, limits: CallL
         face,
         client,
         prompts,
-        webhooks,
+        woken,
         {},
         folder,
         health,

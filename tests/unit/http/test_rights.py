@@ -1,0 +1,195 @@
+"""Who may do what: every operation of the route table, for every role, for strangers and for neighbours."""
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from gateway.auth import ROLE_SCOPES
+from gateway.http.operation import OPEN, Operation
+from gateway.http.rooms import FACE_ROOMS
+from gateway.http.system import room
+from gateway.storage.records import KeyRole
+from tests.unit.http.rig import FROM, ROLES, TO, Rig
+
+pytestmark = pytest.mark.unit
+
+KEYED = [
+    (placed.prefixes[0] + op.path, op)
+    for placed in FACE_ROOMS
+    for op in placed.operations
+    if op.access != OPEN
+]
+WITHOUT_KEY = {"downloadRecording", "alive", "ready", "metrics", "openapi", "docs", "docsAsset"}
+
+FRESH = count(10)
+ALLOWED: dict[str, set[str]] = {
+    "createCall": {"owner", "admin", "developer"},
+    "getCall": {"owner", "admin", "developer", "viewer", "billing"},
+    "listCalls": {"owner", "admin", "developer", "viewer", "billing"},
+    "hangUpCall": {"owner", "admin", "developer"},
+    "listCallEvents": {"owner", "admin", "developer", "viewer", "billing"},
+    "checkCall": {"owner", "admin", "developer", "viewer", "billing"},
+    "listCallRecordings": {"owner", "admin", "developer", "viewer"},
+    "startRecording": {"owner", "admin", "developer"},
+    "stopRecording": {"owner", "admin", "developer"},
+    "pauseRecording": {"owner", "admin", "developer"},
+    "resumeRecording": {"owner", "admin", "developer"},
+    "getRecording": {"owner", "admin", "developer", "viewer"},
+    "deleteRecording": {"owner", "admin", "developer"},
+    "addNumber": {"owner", "admin", "developer"},
+    "listNumbers": {"owner", "admin", "developer", "viewer", "billing"},
+    "getNumber": {"owner", "admin", "developer", "viewer", "billing"},
+    "changeNumber": {"owner", "admin", "developer"},
+    "removeNumber": {"owner", "admin", "developer"},
+    "createKey": {"owner", "admin"},
+    "listKeys": {"owner", "admin"},
+    "revokeKey": {"owner", "admin"},
+    "createWebhook": {"owner", "admin", "developer"},
+    "listWebhooks": {"owner", "admin", "developer", "viewer"},
+    "getWebhook": {"owner", "admin", "developer", "viewer"},
+    "replaceWebhook": {"owner", "admin", "developer"},
+    "changeWebhook": {"owner", "admin", "developer"},
+    "removeWebhook": {"owner", "admin", "developer"},
+    "testWebhook": {"owner", "admin", "developer"},
+    "listWebhookDeliveries": {"owner", "admin", "developer", "viewer"},
+    "rotateWebhookSecret": {"owner", "admin", "developer"},
+    "replayFailed": {"owner", "admin", "developer"},
+    "listDeliveries": {"owner", "admin", "developer", "viewer"},
+    "replayDelivery": {"owner", "admin", "developer"},
+    "getSigningSecret": {"owner", "admin", "developer"},
+    "rotateSigningSecret": {"owner", "admin", "developer"},
+}
+"""Written by hand: the table of rights must agree with it, and a new operation needs a row."""
+
+
+def test_every_operation_has_a_row():
+    assert {op.name for _, op in KEYED} == set(ALLOWED)
+    everything = (*FACE_ROOMS, room(b""))
+    open_ones = {op.name for placed in everything for op in placed.operations if op.access == OPEN}
+    assert open_ones == WITHOUT_KEY
+
+
+def test_the_table_of_rights_agrees():
+    for _, op in KEYED:
+        may = {role.value for role, scopes in ROLE_SCOPES.items() if op.access in scopes}
+        assert may == ALLOWED[op.name], op.name
+
+
+def _body(op: Operation) -> dict[str, Any] | None:
+    bodies: dict[str, dict[str, Any]] = {
+        "createCall": {"to": TO, "from": FROM},
+        "checkCall": {"to": TO, "from": FROM},
+        "addNumber": {"e164": "+12025550155"},
+        "createKey": {"name": "k", "role": "viewer"},
+        "createWebhook": {"url": "https://example.com/h", "events": ["*"]},
+        "replaceWebhook": {"url": "https://example.com/h", "events": ["*"]},
+        "replayFailed": {"since": "2026-03-08T12:00:00Z"},
+    }
+    return bodies.get(op.name, {}) if op.body is not None else None
+
+
+async def _paths(rig: Rig) -> dict[str, str]:
+    """An existing thing of ours for every parameter of a path."""
+    call_id = await rig.ended(record=True)
+    number = (await rig.own(f"+120255502{next(FRESH):02d}")).id
+    hook = (await rig.client.post("/api/v1/webhooks", {"url": "https://a.example/", "events": ["*"]})).data[
+        "id"
+    ]
+    delivery = (await rig.client.post(f"/api/v1/webhooks/{hook}/test")).data["delivery_id"]
+    key = (await rig.client.post("/api/v1/settings/api-keys", {"name": "x", "role": "viewer"})).data["id"]
+    return {
+        "call_id": call_id,
+        "recording_id": f"{call_id}-1",
+        "number_id": number,
+        "webhook_id": hook,
+        "delivery_id": delivery,
+        "key_id": key,
+    }
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_may_do_exactly_what_its_row_says(rig: Rig, role: str):
+    client, paths = rig.as_role(role), await _paths(rig)
+    for template, op in KEYED:
+        answer = await client.ask(op.method, template.format(**paths), _body(op))
+        if role in ALLOWED[op.name]:
+            assert answer.status not in (401, 403), (op.name, answer.body)
+            paths = await _paths(rig) if op.method == "DELETE" else paths
+        else:
+            assert (answer.status, answer.code) == (403, "INSUFFICIENT_PERMISSIONS"), op.name
+
+
+async def test_without_a_key_nothing_opens(rig: Rig):
+    paths = await _paths(rig)
+    rig.clock.advance(120)
+    for template, op in KEYED:
+        answer = await rig.client.having(None).ask(op.method, template.format(**paths), _body(op))
+        assert (answer.status, answer.code) == (401, "UNAUTHORIZED"), op.name
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_neighbours_things_are_not_found(rig: Rig):
+    """Every operation on a thing, asked by another tenant's owner: as if it were not there."""
+    paths = await _paths(rig)
+    neighbour = rig.client.having(rig.keys["theirs"])
+    on_things = [(template, op) for template, op in KEYED if "{" in template]
+    assert len(on_things) >= 20
+    for template, op in on_things:
+        answer = await neighbour.ask(op.method, template.format(**paths), _body(op))
+        assert (answer.status, answer.code) == (404, "NOT_FOUND"), (op.name, answer.body)
+
+
+async def test_lists_hold_ones_own_things_alone(rig: Rig):
+    await _paths(rig)
+    neighbour = rig.client.having(rig.keys["theirs"])
+    for template, op in KEYED:
+        if op.paged and "{" not in template:
+            answer = await neighbour.get(template)
+            own = 1 if op.name == "listKeys" else 0  # the key it asks with
+            assert answer.json["meta"]["pagination"]["total"] == own, op.name
+            assert len(answer.data) == own
+
+
+async def test_numbers_are_masked_without_the_scope(rig: Rig):
+    call_id = await rig.ended()
+    await rig.client.ask(
+        "PATCH",
+        f"/api/v1/numbers/{(await rig.client.get('/api/v1/numbers')).data[0]['id']}",
+        {"route": {"type": "number", "number": "+14155552673"}},
+    )
+    for role in ROLES:
+        client = rig.as_role(role)
+        seen = [
+            (await client.get(f"/api/v1/voice/calls/{call_id}")).body,
+            (await client.get("/api/v1/voice/calls")).body,
+            (await client.get(f"/api/v1/voice/calls/{call_id}/events")).body,
+            (await client.get("/api/v1/numbers")).body,
+        ]
+        whole = "pii:read" in ROLE_SCOPES[KeyRole(role)]
+        digits = (TO.encode(), FROM.encode(), b"+14155552673")
+        assert any(number in body for body in seen for number in digits) is whole
+    trusted = rig.client.having(await rig.key("viewer", scopes=("calls:read", "pii:read")))
+    assert (await trusted.get(f"/api/v1/voice/calls/{call_id}")).data["to"] == TO
+
+
+async def test_recording_addresses_are_for_those_who_may_hear(rig: Rig):
+    call_id = await rig.ended(record=True)
+    assert (await rig.as_role("billing").get(f"/api/v1/voice/calls/{call_id}")).data["recording_url"] is None
+    assert (await rig.as_role("viewer").get(f"/api/v1/voice/calls/{call_id}")).data["recording_url"]
+
+
+async def test_a_key_with_fewer_scopes_than_its_role_has_fewer_rights(rig: Rig):
+    client = rig.client.having(await rig.key("owner", scopes=("calls:read",)))
+    assert (await client.get("/api/v1/voice/calls")).status == 200
+    assert (await client.post("/api/v1/voice/calls", {"to": TO})).code == "INSUFFICIENT_PERMISSIONS"
+
+
+async def test_a_test_key_places_no_calls_and_is_told_so(rig: Rig):
+    client = rig.client.having(rig.keys["test"])
+    answer = await client.post("/api/v1/voice/calls", {"to": TO, "from": FROM})
+    assert (answer.status, answer.code) == (403, "TEST_KEY")
+    assert not rig.switch.orders
+    checked = (await client.post("/api/v1/voice/calls:check", {"to": TO, "from": FROM})).data
+    assert checked["allowed"] is False
+    assert [rule["rule"] for rule in checked["rules"] if not rule["passed"]] == ["live_key"]
