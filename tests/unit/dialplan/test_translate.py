@@ -136,7 +136,7 @@ def test_no_value_breaks_it(name: str, headers: list[tuple[str, str]]) -> None:
         (Heard(What.DIALED, B, by=A), facts.Dialed(Role.CALLEE, B)),
         (Heard(What.RANG, B), facts.Rang(Role.CALLEE)),
         (Heard(What.ANSWERED, B), facts.Answered(Role.CALLEE)),
-        (Heard(What.END_REQUESTED, B, cause=16), facts.EndRequested(Role.CALLEE)),
+        (Heard(What.END_REQUESTED, B, cause=16), facts.EndRequested(Role.CALLEE, 16)),
         (Heard(What.HUNG_UP, B, cause=17, sip=486), facts.HungUp(Role.CALLEE, 17, 486)),
         (Heard(What.ORIGINATE_FAILED, B, detail="x"), facts.OriginateFailed("x")),
         (Heard(What.TAPE, B, detail="started"), facts.TapeTurned("started")),
