@@ -64,7 +64,7 @@ class MemoryBackend:
         try:
             result = work(self._link)
             raw.execute("COMMIT")
-        except BaseException as error:
+        except BaseException as error:  # why: whatever it was, no transaction may stay open
             if raw.in_transaction:
                 raw.execute("ROLLBACK")
             translated = translate(error)
