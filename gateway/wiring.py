@@ -19,6 +19,7 @@ from gateway.archive import RecordingArchive
 from gateway.auth import Authenticator
 from gateway.clocks import SystemClock, chance, new_id, random_bytes
 from gateway.config import Settings, ensure_signing_secret
+from gateway.housekeeping import Housekeeping
 from gateway.http.face import Books, Face, TenantLimits, default_limits
 from gateway.http.limits import LocalRates, Rates
 from gateway.http.limits_redis import RedisRates
@@ -97,6 +98,7 @@ class Product:
 
         await numbers_changed()
         engine = await self._start_engine(plan, storage, routes)
+        self._keep_house(storage)
         return Face(
             settings=settings,
             clock=clock,
@@ -134,6 +136,12 @@ class Product:
         await engine.start()
         self._exits.push_async_callback(engine.stop)
         return engine
+
+    def _keep_house(self, storage: _Storage) -> None:
+        forget = IdempotencyRepository(storage.database)
+        house = Housekeeping([("idempotency", lambda: forget.purge(self._clock.wall()))])
+        house.start()
+        self._exits.push_async_callback(house.stop)
 
     async def _open_storage(self, secret: bytes, wake: _Wake) -> _Storage:
         settings, clock = self._settings, self._clock
