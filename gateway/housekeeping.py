@@ -14,7 +14,7 @@ Chore = Callable[[], Awaitable[object]]
 
 
 class Housekeeping:
-    """Runs each chore every ``every_s`` seconds, the first time at once. One that fails is tried next time."""
+    """Runs each chore every ``every_s`` seconds, at once first. One that fails is tried again next time."""
 
     def __init__(self, chores: Sequence[tuple[str, Chore]], *, every_s: float = 3600.0) -> None:
         self._chores = chores
