@@ -37,6 +37,8 @@ def _ender(call: Call) -> Ender:
         return call.ended_by
     if call.answered_at is None:
         return Ender.GATEWAY if call.ring_expired else (Ender.CALLER if call.outbound else Ender.CALLEE)
+    if call.callee.channel is not None and call.callee.answered_at is None:
+        return Ender.CALLEE  # it was dialled and did not answer, whichever leg was reported gone first
     first_callee = (call.callee.ended_at or 0.0) < (call.caller.ended_at or 0.0)
     return Ender.CALLEE if first_callee else Ender.CALLER
 

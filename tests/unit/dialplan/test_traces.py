@@ -228,7 +228,8 @@ def test_byte_by_byte_the_messages_are_the_same(trace: Trace) -> None:
 def check_end(trace: Trace, happened: Sequence[Item]) -> None:
     call, first = trace.beginning.call()
     after, out = play(call, first, happened)
-    assert (after.status, str(after.termination)) == (trace.status, trace.termination), happened
+    ended = after.status, str(after.termination), after.ended_by
+    assert ended == (trace.status, trace.termination, trace.ended_by), happened
     finals = [order.type for order in out if isinstance(order, o.Publish) and order.type in FINALS]
     assert finals == [f"call.{trace.status}"]
     assert sum(isinstance(order, o.CloseCall) for order in out) == 1
