@@ -3,7 +3,7 @@
 Both send the same bodies to the same receiver process with the same number in flight, in rounds that take
 turns, so that a busy machine troubles both alike. Ours includes everything a call pays for: the event and
 its delivery written in a transaction of their own per event (SQLite, group commit), claimed, signed twice,
-sent through the guarded client, and settled. The delay of the first attempt is measured at half that rate,
+sent through the guarded client, and settled. The delay of the first attempt is measured at a steady pace,
 from the moment the commit returned to the arrival at the receiver.
 """
 
@@ -41,6 +41,8 @@ BATCH = 2_000
 IN_FLIGHT = 64
 TENANTS = 8
 WRITERS = 64
+PACE = 500.0
+"""Events per second while the delay is measured: those of 125 calls a second, more than the machine carries."""
 PACED_SECONDS = 5.0
 
 
@@ -186,7 +188,8 @@ async def main() -> None:
                 full.append(await patchbay.flood())
             rate = statistics.median(full)
             await session.get(f"{url}/arrivals")
-            committed = await patchbay.paced(rate / 2)
+            pace = min(PACE, rate / 2)
+            committed = await patchbay.paced(pace)
             async with session.get(f"{url}/arrivals") as reply:
                 arrivals = await reply.json(content_type=None)
     delays = [1000 * (arrivals[id_] - moment) for id_, moment in committed.items()]
@@ -196,7 +199,7 @@ async def main() -> None:
             "deliveries_per_s": rate,
             "first_attempt_p50_ms": percentile(delays, 0.5),
             "first_attempt_p99_ms": percentile(delays, 0.99),
-            "paced_per_s": rate / 2,
+            "paced_per_s": pace,
             "in_flight": IN_FLIGHT,
             "body_bytes": len(render(event(new_id("call"), 1))),
         },

@@ -8,31 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from sqlalchemy import (
-    Connection,
-    Dialect,
-    Insert,
-    Row,
-    Select,
-    bindparam,
-    delete,
-    make_url,
-    select,
-    text,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy import Connection, Row, delete, select, text
 
 from gateway.storage.columns import EpochMicros, seconds_to_micros
 from gateway.storage.database import Database
 from gateway.storage.tables_webhooks import WEBHOOK_DELIVERIES as D
-from gateway.storage.tables_webhooks import WEBHOOK_ENDPOINTS as E
 from gateway.storage.tables_webhooks import WEBHOOK_EVENTS as V
-from gateway.storage.tables_webhooks import WEBHOOK_TENANT_SECRETS as S
 from gateway.storage.webhook_book import SqlEndpointBook, end_pending
+from gateway.storage.webhook_statements import ADD_DELIVERY, CLAIM, DUE, KEEP_EVENT, MARK, WELL
 from gateway.webhooks.core.backoff import is_beyond_hope
 from gateway.webhooks.core.delivery import Delivery, Settlement
 from gateway.webhooks.core.events import ENDPOINT_DISABLED, WebhookEvent, render, wants
@@ -41,8 +26,6 @@ from gateway.webhooks.core.signing import secrets_in_force
 from gateway.webhooks.ports import Endpoint, SwitchedOff
 from telephony.clock import Clock
 
-_PENDING: Final = text("webhook_deliveries.status = 'pending'")
-"""Spelled out, not bound: only then does the planner see that the partial index fits."""
 _WAITING: Final = text(
     """
     WITH RECURSIVE lanes(lane) AS (
@@ -85,14 +68,14 @@ class SqlOutbox:
             receivers.append(self._row(tenant_id, event, None, per_call_url, now))
         if not receivers or not self._keep(conn, tenant_id, event, now):
             return ()
-        _add(conn, receivers)
+        ADD_DELIVERY.run_each(conn, receivers)
         return tuple(row["lane"] for row in receivers)
 
     def send_to(self, conn: Connection, endpoint: Endpoint, event: WebhookEvent) -> str:
         now = self._clock.wall().timestamp()
         row = self._row(endpoint.tenant_id, event, endpoint.id, None, now)
         self._keep(conn, endpoint.tenant_id, event, now)
-        _add(conn, [row])
+        ADD_DELIVERY.run(conn, row)
         return str(row["id"])
 
     def _keep(self, conn: Connection, tenant_id: str, event: WebhookEvent, now: float) -> bool:
@@ -106,8 +89,7 @@ class SqlOutbox:
             "created_at": seconds_to_micros(now),
             "body": render(event),
         }
-        spelled = _KEEP[conn.dialect.name]
-        return conn.exec_driver_sql(spelled.text, spelled.row(values)).rowcount > 0
+        return KEEP_EVENT.run(conn, values) > 0
 
     def _row(
         self, tenant_id: str, event: WebhookEvent, endpoint_id: str | None, url: str | None, now: float
@@ -121,13 +103,7 @@ class SqlOutbox:
             "url": url,
             "subject": event.subject,
             "sequence": event.sequence,
-            "status": "pending",
-            "claimed": False,
-            "attempts": 0,
-            "next_at": seconds_to_micros(now),
-            "created_at": seconds_to_micros(now),
-            "last_note": "",
-            "last_excerpt": "",
+            "now": seconds_to_micros(now),
         }
 
     async def waiting(self) -> Sequence[tuple[str, float]]:
@@ -137,16 +113,16 @@ class SqlOutbox:
         return await self._database.read(work)
 
     async def claim(self, lanes: Mapping[str, int], now: float, until: float) -> Sequence[Delivery]:
+        due, hidden = seconds_to_micros(now), seconds_to_micros(until)
+
         def work(conn: Connection) -> list[Delivery]:
             claimed: list[Delivery] = []
             for lane, room in lanes.items():
-                rows = conn.execute(_DUE, {"lane": lane, "now": now, "room": room}).all()
+                rows = DUE.rows(conn, {"lane": lane, "now": due, "room": room})
                 claimed.extend(_delivery(row, now, until) for row in rows if _has_receiver(row))
                 for endpoint_id in {row.endpoint_id for row in rows if not _has_receiver(row)}:
                     end_pending(conn, endpoint_id, "the endpoint is deleted or switched off", now)
-            if claimed:
-                ids = [delivery.id for delivery in claimed]
-                conn.execute(_CLAIM, {"until": until, "ids": ids})
+            CLAIM.run_each(conn, [{"id": delivery.id, "until": hidden} for delivery in claimed])
             return claimed
 
         return await self._database.write(work)
@@ -158,16 +134,15 @@ class SqlOutbox:
         return switched_off
 
     def _settle(self, conn: Connection, outcomes: Sequence[Settlement]) -> list[SwitchedOff]:
-        for verdict, statement in _MARK.items():
-            rows = [_marked(one) for one in outcomes if one.verdict == verdict]
-            if rows:
-                conn.execute(statement, rows)
+        for verdict, statement in MARK.items():
+            statement.run_each(conn, [_marked(one) for one in outcomes if one.verdict == verdict])
         tried = [(one, one.delivery.endpoint_id) for one in outcomes if one.verdict != "returned"]
         answering = {id for one, id in tried if id is not None and one.verdict == "delivered"}
         failing = {id for _, id in tried if id is not None} - answering
         gone = {id for one, id in tried if one.endpoint_gone}
         now = max((one.at for one in outcomes), default=0.0)
-        found = self._book.mark_health(conn, answering, failing, now)
+        WELL.run_each(conn, [{"id": id} for id in answering])
+        found = self._book.failing(conn, failing, now)
         switched_off = []
         for endpoint in found:
             lost = endpoint.failing_since is not None and is_beyond_hope(endpoint.failing_since, now)
@@ -197,152 +172,37 @@ class SqlOutbox:
         return await self._database.write(work)
 
 
-class _Spelled(NamedTuple):
-    """A statement in a driver's own words, spelled out once: every event of every call runs these two,
-    and SQLAlchemy's part would cost thrice the database's. Moments are given as microseconds."""
-
-    text: str
-    names: tuple[str, ...]
-
-    @classmethod
-    def of(cls, statement: Insert, dialect: Dialect) -> _Spelled:
-        compiled = statement.compile(dialect=dialect)
-        assert isinstance(compiled, SQLCompiler)
-        return cls(str(compiled), tuple(compiled.positiontup or ()))
-
-    def row(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(values[name] for name in self.names)
-
-
-def _add(conn: Connection, rows: list[dict[str, Any]]) -> None:
-    spelled = _ADD[conn.dialect.name]
-    if len(rows) == 1:
-        conn.exec_driver_sql(spelled.text, spelled.row(rows[0]))
-    else:
-        conn.exec_driver_sql(spelled.text, [spelled.row(row) for row in rows])
-
-
-def _spellings(sqlite_insert: Insert, postgres_insert: Insert) -> dict[str, _Spelled]:
-    return {
-        "sqlite": _Spelled.of(sqlite_insert, make_url("sqlite://").get_dialect()()),
-        "postgresql": _Spelled.of(postgres_insert, make_url("postgresql+asyncpg://").get_dialect()()),
-    }
-
-
-_NEW: Final = {
-    column: bindparam(column.name)
-    for column in D.c
-    if not column.nullable or column.name in {"endpoint_id", "url"}
-}
-_ADD: Final = _spellings(sqlite.insert(D).values(_NEW), postgresql.insert(D).values(_NEW))
-_KEEP: Final = _spellings(
-    sqlite.insert(V).on_conflict_do_nothing(index_elements=["id"]),
-    postgresql.insert(V).on_conflict_do_nothing(index_elements=["id"]),
-)
-
-
-def _due() -> Select[Any]:
-    return (
-        select(
-            D.c.id,
-            D.c.tenant_id,
-            D.c.event_id,
-            D.c.endpoint_id,
-            D.c.lane,
-            D.c.subject,
-            D.c.sequence,
-            D.c.attempts,
-            D.c.created_at,
-            D.c.url,
-            V.c.body,
-            E.c.url.label("endpoint_url"),
-            E.c.active.label("endpoint_active"),
-            E.c.secret.label("endpoint_secret"),
-            E.c.previous_secret.label("endpoint_previous"),
-            E.c.previous_until.label("endpoint_until"),
-            S.c.secret.label("tenant_secret"),
-            S.c.previous_secret.label("tenant_previous"),
-            S.c.previous_until.label("tenant_until"),
-        )
-        .select_from(D)
-        .join(V, V.c.id == D.c.event_id)
-        .outerjoin(E, E.c.id == D.c.endpoint_id)
-        .outerjoin(S, S.c.tenant_id == D.c.tenant_id)
-        .where(_PENDING, D.c.lane == bindparam("lane"), D.c.next_at <= bindparam("now"))
-        .order_by(D.c.next_at, D.c.sequence)
-        .limit(bindparam("room"))
-        .with_for_update(of=D, skip_locked=True)
-    )
-
-
-_DUE: Final = _due()
-_CLAIM: Final = (
-    update(D)
-    .where(D.c.id.in_(bindparam("ids", expanding=True)))
-    .values(claimed=True, next_at=bindparam("until"))
-)
-_TRIED: Final = {
-    "claimed": False,
-    "attempts": D.c.attempts + 1,
-    "last_at": bindparam("at"),
-    "last_status": bindparam("code"),
-    "last_note": bindparam("note"),
-    "last_excerpt": bindparam("excerpt"),
-    "took_ms": bindparam("took"),
-}
-_THIS: Final = D.c.id == bindparam("this")
-_MARK: Final = {
-    "delivered": update(D)
-    .where(_THIS, D.c.status != "delivered")
-    .values(_TRIED | {"status": "delivered", "delivered_at": bindparam("at")}),
-    "retry": update(D).where(_THIS, D.c.status == "pending").values(_TRIED | {"next_at": bindparam("again")}),
-    "dead": update(D).where(_THIS, D.c.status == "pending").values(_TRIED | {"status": "dead"}),
-    "returned": update(D)
-    .where(_THIS, D.c.status == "pending", D.c.claimed)
-    .values(claimed=False, next_at=bindparam("at")),
-}
-
-
-def _marked(one: Settlement) -> dict[str, Any]:
-    if one.verdict == "returned":
-        return {"this": one.delivery.id, "at": one.at}
-    values: dict[str, Any] = {
-        "this": one.delivery.id,
-        "at": one.at,
-        "code": one.status,
-        "note": one.note,
-        "excerpt": one.excerpt,
-        "took": one.took_ms,
-    }
-    if one.verdict == "retry":
-        values["again"] = one.next_at
-    return values
-
-
 def _has_receiver(row: Row[Any]) -> bool:
     """False for what another process left here before it knew that the endpoint is off."""
     return row.endpoint_id is None or bool(row.endpoint_active)
 
 
 def _delivery(row: Row[Any], now: float, until: float) -> Delivery:
-    if row.endpoint_id is None:
-        url, secret = row.url, row.tenant_secret
-        previous, previous_until = row.tenant_previous, row.tenant_until
-    else:
-        url, secret = row.endpoint_url, row.endpoint_secret
-        previous, previous_until = row.endpoint_previous, row.endpoint_until
+    previous_until = None if row.previous_until is None else row.previous_until / 1_000_000
     return Delivery(
         id=row.id,
         tenant_id=row.tenant_id,
         event_id=row.event_id,
         endpoint_id=row.endpoint_id,
         lane=row.lane,
-        url=url,
+        url=row.url if row.endpoint_id is None else row.endpoint_url,
         subject=row.subject,
         sequence=row.sequence,
         attempts=row.attempts,
-        created_at=row.created_at,
+        created_at=row.created_at / 1_000_000,
         claimed_until=until,
         body=row.body,
-        secrets=secrets_in_force(secret, previous, previous_until, now),
+        secrets=secrets_in_force(row.secret, row.previous_secret, previous_until, now),
     )
+
+
+def _marked(one: Settlement) -> dict[str, Any]:
+    return {
+        "id": one.delivery.id,
+        "at": seconds_to_micros(one.at),
+        "again": seconds_to_micros(one.next_at),
+        "code": one.status,
+        "note": one.note,
+        "excerpt": one.excerpt,
+        "took": one.took_ms,
+    }

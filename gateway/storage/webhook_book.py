@@ -121,13 +121,8 @@ class SqlEndpointBook:
         end_pending(conn, endpoint.id, f"the endpoint was switched off ({reason})", now)
         self.forget((endpoint.tenant_id,))
 
-    def mark_health(
-        self, conn: Connection, answering: Collection[str], failing: Collection[str], now: float
-    ) -> Sequence[Endpoint]:
-        """Note since when endpoints have only failed; gives those of them that are active."""
-        if answering:
-            well = (E.c.id.in_(answering), E.c.failing_since.is_not(None))
-            conn.execute(update(E).where(*well).values(failing_since=None))
+    def failing(self, conn: Connection, failing: Collection[str], now: float) -> Sequence[Endpoint]:
+        """Note since when these endpoints have only failed; gives those of them that are active."""
         if not failing:
             return ()
         fresh = (E.c.id.in_(failing), E.c.failing_since.is_(None))

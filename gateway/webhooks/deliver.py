@@ -45,7 +45,7 @@ class DeliverySettings:
 
     per_lane: int = 32
     at_once: int = 512
-    ahead: int = 64
+    ahead: int = 128
     claim_max: int = 512
     claim_s: float = 60.0
     attempt_s: float = 15.0

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects import sqlite
 
 from gateway.storage import outbox as module
 from gateway.storage.webhook_book import REMEMBER_S, SqlEndpointBook
+from gateway.storage.webhook_statements import DUE
 
 if TYPE_CHECKING:
     from .conftest import Doors
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.contract
 
 
-async def plan(doors: Doors, statement: str) -> str:
-    values = dict.fromkeys(("lane", "now", "room", "param_1"), 0)
-
+async def plan(doors: Doors, statement: str, *values: Any) -> str:
     def work(conn: Connection) -> str:
         rows = conn.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, values).all()
         return "\n".join(row.detail for row in rows)
@@ -28,8 +26,7 @@ async def plan(doors: Doors, statement: str) -> str:
 
 
 async def test_claiming_walks_one_lane_of_the_index_of_pending_ones_without_sorting(sql_doors: Doors) -> None:
-    compiled = module._DUE.compile(dialect=sqlite.dialect(paramstyle="named"))
-    told = await plan(sql_doors, str(compiled))
+    told = await plan(sql_doors, DUE._spelled["sqlite"].sql, "no lane", 0, 10)
     assert "USING INDEX ix_webhook_deliveries_due (lane=? AND next_at<?)" in told
     assert "TEMP B-TREE" not in told
     assert "SCAN" not in told
