@@ -14,7 +14,7 @@ import structlog
 
 from dialplan import reconcile
 from dialplan.core import facts, orders
-from dialplan.core.call import Call, Direction, Ender, Leg, Rank, Reject, Role, Terms, Trunk
+from dialplan.core.call import Call, Direction, Ender, Leg, Phone, Rank, Reject, Role, Terms, Trunk
 from dialplan.core.heard import Heard, What, as_fact
 from dialplan.core.machine import begin_inbound, begin_outbound
 from dialplan.core.routing import Offered
@@ -89,7 +89,8 @@ class Director:
         if not self._ports.switch.ready:
             raise SwitchUnavailable
         call = self._new_outbound(wanted)
-        endpoint = Trunk(wanted.to, self._ports.default_trunk)
+        to = wanted.to
+        endpoint = to if isinstance(to, Phone) else Trunk(to, self._ports.default_trunk)
         call, out = begin_outbound(call, endpoint, wanted.cli)
         self.tally.placed += 1
         await self._open_call(call, out, [order for order in out if not isinstance(order, orders.Publish)])
@@ -265,9 +266,21 @@ class Director:
         lives = list(self._lives.values())
         unknown = await reconcile.look(self._ports, lives, self._bind_seen, restarted=restarted)
         for channel in unknown:
-            ours = channel in self._ended or channel.startswith("leg_")
-            if ours and not self._lives_on(channel):
+            if self._is_ours(channel) and not self._lives_on(channel):
                 self.hang_up_orphan(channel)
+
+    async def patrol(self) -> None:
+        """Now and then: nothing of ours may live on in the switch without a call that knows it."""
+        for channel in await reconcile.patrol(self._ports, self._whose, self._is_ours):
+            if not self._lives_on(channel):
+                self.hang_up_orphan(channel)
+
+    def _whose(self, channel: ChannelId) -> tuple[Life, Role] | None:
+        place = self._places.get(channel)
+        return None if place is None else (place.life, place.role)
+
+    def _is_ours(self, channel: ChannelId) -> bool:
+        return channel in self._ended or channel.startswith("leg_")
 
     def _lives_on(self, channel: ChannelId) -> bool:
         """Whether the channel is a live leg, e.g. of a call that was placed while we looked."""
@@ -359,7 +372,7 @@ class Director:
         terms = Terms(
             tenant=wanted.tenant,
             direction=Direction.OUTBOUND,
-            to_number=wanted.to.reveal(),
+            to_number=wanted.called,
             from_number=wanted.cli.reveal(),
             ring_timeout_s=wanted.ring_timeout_s,
             max_duration_s=wanted.max_duration_s,

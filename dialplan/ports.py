@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dialplan.core.call import Call, Endpoint
+from dialplan.core.call import Call, Endpoint, Phone
 from dialplan.core.orders import Hangup, Originate, TurnTape
 from dialplan.core.record import CallEvent, Cdr
 from dialplan.core.routing import Offered, RouteFacts
@@ -90,14 +90,15 @@ class Endings(Protocol):
 class PlaceCall:
     """An outbound call somebody with the right to do so wants. Already checked against every policy.
 
-    ``to`` is rung first, shown ``cli``; once it answers it is joined with ``far_end``. A ``Trunk``
-    endpoint with an empty trunk name takes the configured default trunk. Durations in seconds.
+    ``to`` (a number on the default trunk, or a phone) is rung first, shown ``cli``; once it answers it is
+    joined with ``far_end``. A ``Trunk`` endpoint with an empty trunk name takes the configured default
+    trunk. Durations in seconds.
     ``call_id`` is the id the call must have, where a retried request must find the same call again.
     """
 
     tenant: TenantId
     api_key_id: str
-    to: E164
+    to: E164 | Phone
     cli: E164
     far_end: Endpoint
     record: bool = False
@@ -107,6 +108,11 @@ class PlaceCall:
     webhook_url: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     call_id: CallId | None = None
+
+    @property
+    def called(self) -> str:
+        """What the call's record shows as ``to``: the number, or ``phone:`` and the phone's name."""
+        return f"phone:{self.to.name}" if isinstance(self.to, Phone) else self.to.reveal()
 
 
 class CallDesk(Protocol):

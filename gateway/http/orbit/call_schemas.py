@@ -41,7 +41,7 @@ class CreateCall(Strict):
         }
     )
 
-    to: Dialable = Field(description="Who is called, in E.164.")
+    to: FarEnd = Field(description="Who is called: a number in E.164, or `phone:` and a phone's name.")
     from_: Dialable | None = Field(
         default=None, alias="from", description="One of your numbers; your default number if left out."
     )

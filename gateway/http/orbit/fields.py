@@ -15,13 +15,14 @@ E164_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
 _PHONE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,39}")
 PHONE: Final = "phone:"
 TEXT_MAX: Final = 1000
+NUMBER_MAX: Final = 32
 METADATA_MAX: Final = 50
 
 Dialable = Annotated[
     OneLine,
     Field(
         min_length=1,
-        max_length=32,
+        max_length=NUMBER_MAX,
         json_schema_extra={"pattern": E164_PATTERN, "examples": ["+14155552671"]},
     ),
 ]
@@ -44,6 +45,8 @@ PhoneName = Annotated[
 def _far_end(text: str) -> str:
     if text.startswith(PHONE):
         _phone_name(text.removeprefix(PHONE))
+    elif len(text) > NUMBER_MAX:
+        raise PydanticCustomError("number_length", f"at most {NUMBER_MAX} characters")
     return text
 
 
@@ -133,7 +136,7 @@ def _number_in_query(text: str) -> str:
     return "+" + text[1:] if text.startswith(" ") else text
 
 
-NumberFilter = Annotated[str, AfterValidator(_number_in_query), Field(min_length=2, max_length=32)]
+NumberFilter = Annotated[str, AfterValidator(_number_in_query), Field(min_length=2, max_length=64)]
 
 
 def _moment(text: str) -> float:

@@ -29,9 +29,9 @@ async def gather(ask: Ask, wanted: CreateCall, *, counted: bool) -> Attempt:
     """Every fact the rules ask for. ``counted``: the request itself went through the rate limit already."""
     face, caller = ask.face, ask.caller
     limits = await face.limits.of(caller.tenant)
-    targets = [await _target(ask, "to", wanted.to)]
-    if wanted.connect_to is not None and not wanted.connect_to.startswith(PHONE):
-        targets.append(await _target(ask, "connect_to", wanted.connect_to))
+    ends = (("to", wanted.to), ("connect_to", wanted.connect_to))
+    dialled = [(field, end) for field, end in ends if end is not None and not end.startswith(PHONE)]
+    targets = [await _target(ask, field, end) for field, end in dialled]
     now = ask.exchange.at
     pace = Pace(True, limits.calls_per_minute, 1) if counted else await pace_of(face, limits, caller.key_id)
     attempt = Attempt(
@@ -68,14 +68,13 @@ async def place(ask: Ask, wanted: CreateCall) -> Call:
     far_end = await _far_end(ask, wanted)
     webhook_url = _webhook_url(ask, wanted.webhook_url)
     enforce(with_live(ask, attempt))
-    number, cli = attempt.targets[0].destination.number, attempt.cli
-    assert number is not None
+    cli = attempt.cli
     assert cli is not None
     settings = ask.face.settings
     order = PlaceCall(
         tenant=ask.caller.tenant,
         api_key_id=ask.caller.key_id,
-        to=number,
+        to=_first_leg(ask, wanted.to),
         cli=cli,
         far_end=far_end,
         record=wanted.record,
@@ -94,8 +93,9 @@ def check_words(ask: Ask, wanted: CreateCall) -> None:
         raise UnknownReference(
             "agent_id names no agent", field="agent_id", value=wanted.agent_id, expected="the id of an agent"
         )
-    if wanted.connect_to is not None and wanted.connect_to.startswith(PHONE):
-        _known_phone(ask, wanted.connect_to)
+    for field, end in (("to", wanted.to), ("connect_to", wanted.connect_to)):
+        if end is not None and end.startswith(PHONE):
+            _known_phone(ask, field, end)
     _webhook_url(ask, wanted.webhook_url)
 
 
@@ -103,12 +103,16 @@ def _webhook_url(ask: Ask, url: str | None) -> str | None:
     return None if url is None else ask.face.webhooks.check_url(url, "webhook_url")
 
 
-def _known_phone(ask: Ask, far_end: str) -> Phone:
+def _first_leg(ask: Ask, to: str) -> E164 | Phone:
+    return _known_phone(ask, "to", to) if to.startswith(PHONE) else E164(to)
+
+
+def _known_phone(ask: Ask, field: str, far_end: str) -> Phone:
     name = far_end.removeprefix(PHONE)
     if not ask.face.phones.knows(ask.caller.tenant, name):
         raise UnknownReference(
-            "connect_to names no phone",
-            field="connect_to",
+            f"{field} names no phone",
+            field=field,
             value=far_end,
             expected="phone: and a phone's name",
         )
@@ -119,7 +123,7 @@ async def _far_end(ask: Ask, wanted: CreateCall) -> Endpoint:
     """What the answered party meets; music where nothing is asked for."""
     if wanted.connect_to is not None:
         if wanted.connect_to.startswith(PHONE):
-            return _known_phone(ask, wanted.connect_to)
+            return _known_phone(ask, "connect_to", wanted.connect_to)
         return Trunk(E164(wanted.connect_to), "")
     if wanted.announcement is not None:
         return await announcement(ask, wanted.announcement, "announcement")

@@ -11,6 +11,7 @@ from gateway.auth import Caller
 from gateway.http.answers import PageMeta
 from gateway.http.exchange import epoch_stamp
 from gateway.http.operation import Ask
+from gateway.http.orbit.fields import PHONE
 from gateway.http.signing import RecordingLinks
 from gateway.storage.records import Page, Recording, RecordingState, TimelineEntry
 from telephony.ids import CallId
@@ -47,12 +48,17 @@ def call_view(ask: Ask, call: CallRecord, recording: Recording | None = None) ->
     """A call, with the address of its newest finished recording where the caller may hear it."""
     view = shown(call)
     if not ask.caller.sees_numbers:
-        view["to"], view["from"] = mask(call.to_number), mask(call.from_number)
+        view["to"], view["from"] = _masked(call.to_number), _masked(call.from_number)
     url = None
     if recording is not None and ask.caller.may("recordings:read"):
         url = links(ask).link(recording.id, ask.exchange.at.timestamp())[0]
     view["recording_url"] = url
     return view
+
+
+def _masked(end: str) -> str:
+    """A number masked; the name of a phone is no number."""
+    return end if end.startswith(PHONE) else mask(end)
 
 
 def recording_view(ask: Ask, recording: Recording) -> dict[str, Json]:
