@@ -16,7 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
 
+from dialplan.core.record import CallRecord
 from dialplan.core.routing import Offered, RouteFacts
 from dialplan.director import Director, Ports
 from dialplan.fakes import FakeArchive, FakeEndings, FakeSwitch, FixedBook, ManualClock
@@ -195,6 +197,7 @@ class FakePhones:
 class Rig:
     """Everything behind one face, within reach of the test."""
 
+    app: Starlette
     clock: ManualClock
     backend: MemoryBackend | None
     database: Database
@@ -230,6 +233,13 @@ class Rig:
         for _ in range(200):
             await asyncio.sleep(0)
 
+    async def until(self, call_id: str, holds: Callable[[CallRecord | None], bool]) -> None:
+        """Wait until the stored call is as wanted: a database on disk answers when it answers."""
+        async with asyncio.timeout(10):
+            # why polled: the database tells nobody what it stored
+            while not holds(await self.face.books.calls.get(OURS, CallId(call_id))):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
     async def ringing(self, **fields: object) -> str:
         """A placed call whose far end rings; its id."""
         call_id = str((await self.place(**fields))["id"])
@@ -237,7 +247,7 @@ class Rig:
         await self.settle()
         self.switch.dial(channel)
         self.switch.ring(channel)
-        await self.settle()
+        await self.until(call_id, _has("ringing"))
         return call_id
 
     async def answered(self, **fields: object) -> str:
@@ -247,7 +257,7 @@ class Rig:
         self.switch.answer(channel)
         await self.settle()
         await self.director.answer(Offered(channel, "outbound", "", "patchbay", "carrier"))
-        await self.settle()
+        await self.until(call_id, _has("in_progress"))
         return call_id
 
     async def ended(self, **fields: object) -> str:
@@ -255,7 +265,7 @@ class Rig:
         call_id = await self.answered(**fields)
         self.clock.advance(30)
         self.switch.far_end_hangs_up(self.channel_of(call_id))
-        await self.settle()
+        await self.until(call_id, lambda call: self.director.live(CallId(call_id)) is None)
         return call_id
 
     async def own(self, number: str, tenant: TenantId = OURS, **fields: Any) -> OwnedNumber:
@@ -295,12 +305,25 @@ NUMBER_LIMITS = CallLimits(
 )
 
 
+def _has(status: str) -> Callable[[CallRecord | None], bool]:
+    return lambda call: call is not None and call.status == status
+
+
 @asynccontextmanager
-async def open_rig(folder: Path, database: Database | None = None, limits: CallLimits = NUMBER_LIMITS) -> Any:
-    """A rig on an empty database: ours owns FROM, theirs owns nothing; one key for each role of ours."""
+async def open_rig(
+    folder: Path,
+    database: Database | None = None,
+    limits: CallLimits = NUMBER_LIMITS,
+    environment: Mapping[str, str] | None = None,
+    first_id: int = 1,
+) -> Any:
+    """A rig on an empty database: ours owns FROM, theirs owns nothing; one key for each role of ours.
+
+    With another ``first_id`` the database is one that a rig has filled before.
+    """
     backend = None if database is not None else MemoryBackend()
     database = database or open_memory(backend)
-    clock, ids, seeds = ManualClock(), count(1), count(1)
+    clock, ids, seeds = ManualClock(), count(first_id), count(first_id)
 
     def new_id(prefix: str) -> str:
         return f"{prefix}_{next(ids):026d}"
@@ -344,6 +367,7 @@ async def open_rig(folder: Path, database: Database | None = None, limits: CallL
             "PATCHBAY_RECORDINGS_DIR": str(folder),
             "PATCHBAY_PUBLIC_URL": "https://gw.example",
             "HOME": str(folder),
+            **(environment or {}),
         }
     )
 
@@ -384,8 +408,10 @@ async def open_rig(folder: Path, database: Database | None = None, limits: CallL
         registry=registry,
         numbers_changed=numbers_changed,
     )
-    client = Client(create_app(face))
+    app = create_app(face)
+    client = Client(app)
     rig = Rig(
+        app,
         clock,
         backend,
         database,
@@ -400,16 +426,21 @@ async def open_rig(folder: Path, database: Database | None = None, limits: CallL
         health,
         changes,
     )
-    for tenant in (OURS, THEIRS):
-        await tenants.create(Tenant(tenant, tenant, clock.wall()))
-    for role in ROLES:
-        rig.keys[role] = await rig.key(role)
-    rig.keys["theirs"] = await rig.key("owner", THEIRS)
-    rig.keys["test"] = await rig.key("owner", mode=KeyMode.TEST)
-    await rig.own(FROM)
-    client.key = rig.keys["owner"]
+    if first_id == 1:
+        await _fill(rig)
     try:
         yield rig
     finally:
         await director.stop()
         await database.close()
+
+
+async def _fill(rig: Rig) -> None:
+    for tenant in (OURS, THEIRS):
+        await TenantRepository(rig.database).create(Tenant(tenant, tenant, rig.clock.wall()))
+    for role in ROLES:
+        rig.keys[role] = await rig.key(role)
+    rig.keys["theirs"] = await rig.key("owner", THEIRS)
+    rig.keys["test"] = await rig.key("owner", mode=KeyMode.TEST)
+    await rig.own(FROM)
+    rig.client.key = rig.keys["owner"]

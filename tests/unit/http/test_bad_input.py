@@ -20,7 +20,7 @@ LONG = "x" * 1001
         ({"to": ""}, "VALIDATION_ERROR", "to"),
         ({"to": "14155552671"}, "INVALID_PHONE_NUMBER", "to"),
         ({"to": "+1415555267100000"}, "INVALID_PHONE_NUMBER", "to"),
-        ({"to": "+" + "1" * 60}, "VALIDATION_ERROR", "to"),
+        ({"to": "+" + "1" * 64}, "VALIDATION_ERROR", "to"),
         ({"to": "+11111111111"}, "INVALID_PHONE_NUMBER", "to"),
         ({"to": "+1415555267\u0661"}, "INVALID_PHONE_NUMBER", "to"),
         ({"to": TO + "\r\nX-Evil: 1"}, "VALIDATION_ERROR", "to"),
