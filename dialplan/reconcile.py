@@ -18,6 +18,9 @@ from telephony.errors import Conflict, OutcomeUnknown, SwitchRefused, SwitchUnav
 from telephony.ids import ChannelId
 from telephony.numbers import E164
 
+STUBBORN_S = 4.0
+"""How long a hang-up may take before it is ordered again; half of the watchdog's patience."""
+
 
 class Sources(Protocol):
     """Where to look, and what o'clock it is."""
@@ -100,6 +103,25 @@ def _adopt_callee(
             life.post(facts.SeenLive(Role.CALLEE, row.up))
             return {row.channel}
     return set()
+
+
+async def patrol(
+    sources: Sources,
+    place_of: Callable[[ChannelId], tuple[Life, Role] | None],
+    ours: Callable[[ChannelId], bool],
+) -> list[ChannelId]:
+    """Between looks: a leg that was ordered to end and lives on is ordered again; channels of ours that
+    belong to no live leg are returned. Absence proves nothing here: the event may be on its way."""
+    orphans = []
+    for row in await sources.switch.live_channels():
+        place = place_of(row.channel)
+        leg = None if place is None else place[0].call.leg(place[1])
+        if place is None or leg is None or not leg.live:
+            if ours(row.channel):
+                orphans.append(row.channel)
+        elif leg.ending_at is not None and sources.now() - leg.ending_at >= STUBBORN_S:
+            place[0].post(facts.SeenLive(leg.role, row.up))
+    return orphans
 
 
 async def end_orphan(switch: Switch, order: Hangup) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -30,6 +31,7 @@ _BUDGET_SHARE = 0.9
 """Of the routing question's budget: what is left lets the call learn that its answer came too late."""
 _FIRST_LOOK_S = 20.0
 _LOOK_AGAIN_S = 1.0
+_PATROL_EVERY_S = 10.0
 
 ROLES = {
     "control": LinkSettings(events="system"),
@@ -92,6 +94,7 @@ class VoiceEngine:
         self._looked = asyncio.Event()
         self._give_up: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._patrolling: asyncio.Task[None] | None = None
 
     def _link(self, role: str, door: SwitchDoor, parts: VoiceParts) -> AmiLink:
         user, secret = door.users[role]
@@ -119,6 +122,15 @@ class VoiceEngine:
         self.agi_port = await self.agi.start(*self._parts.agi)
         for link in self.links.values():
             await link.start()
+        self._patrolling = asyncio.create_task(self._patrol(), name="patrol")
+
+    async def _patrol(self) -> None:
+        """Every now and then, while the switch can be reached and has been looked at."""
+        while True:
+            await asyncio.sleep(_PATROL_EVERY_S)
+            if self._looked.is_set() and self.switch.ready:
+                with suppress(SwitchUnavailable, SwitchRefused, OutcomeUnknown):
+                    await self.director.patrol()
 
     async def wait_ready(self, deadline_s: float) -> None:
         """Wait until calls can be made and the open ones were looked at. Raises SwitchUnavailable."""
@@ -132,6 +144,8 @@ class VoiceEngine:
 
     async def stop(self) -> None:
         """Stop in order: no new questions, then the links, then the judges."""
+        if self._patrolling is not None:
+            self._patrolling.cancel()
         self._keep_patience(up=True)
         await self.agi.stop(1.0)
         for link in self.links.values():
