@@ -42,7 +42,7 @@ IN_FLIGHT = 64
 TENANTS = 8
 WRITERS = 64
 PACE = 500.0
-"""Events per second while the delay is measured: those of 125 calls a second, more than the machine carries."""
+"""Events per second while the delay is measured: those of 125 calls a second."""
 PACED_SECONDS = 5.0
 
 

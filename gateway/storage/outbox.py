@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, select, text
+from sqlalchemy import Connection, delete, select, text
 
 from gateway.storage.columns import EpochMicros, seconds_to_micros
 from gateway.storage.database import Database
@@ -118,10 +118,11 @@ class SqlOutbox:
         def work(conn: Connection) -> list[Delivery]:
             claimed: list[Delivery] = []
             for lane, room in lanes.items():
-                rows = DUE.rows(conn, {"lane": lane, "now": due, "room": room})
-                claimed.extend(_delivery(row, now, until) for row in rows if _has_receiver(row))
-                for endpoint_id in {row.endpoint_id for row in rows if not _has_receiver(row)}:
-                    end_pending(conn, endpoint_id, "the endpoint is deleted or switched off", now)
+                found = DUE.rows(conn, {"lane": lane, "now": due, "room": room})
+                rows = [_Due._make(row) for row in found]
+                claimed.extend(row.delivery(now, until) for row in rows if row.has_receiver)
+                if not all(row.has_receiver for row in rows):
+                    end_pending(conn, lane, "the endpoint is deleted or switched off", now)
             CLAIM.run_each(conn, [{"id": delivery.id, "until": hidden} for delivery in claimed])
             return claimed
 
@@ -172,28 +173,48 @@ class SqlOutbox:
         return await self._database.write(work)
 
 
-def _has_receiver(row: Row[Any]) -> bool:
-    """False for what another process left here before it knew that the endpoint is off."""
-    return row.endpoint_id is None or bool(row.endpoint_active)
+class _Due(NamedTuple):
+    """A row of ``DUE``, in its order."""
 
+    id: str
+    tenant_id: str
+    event_id: str
+    endpoint_id: str | None
+    lane: str
+    url: str | None
+    subject: str
+    sequence: int
+    attempts: int
+    created_at: int
+    body: bytes
+    endpoint_active: bool | None
+    endpoint_url: str | None
+    secret: str
+    previous_secret: str | None
+    previous_until: int | None
 
-def _delivery(row: Row[Any], now: float, until: float) -> Delivery:
-    previous_until = None if row.previous_until is None else row.previous_until / 1_000_000
-    return Delivery(
-        id=row.id,
-        tenant_id=row.tenant_id,
-        event_id=row.event_id,
-        endpoint_id=row.endpoint_id,
-        lane=row.lane,
-        url=row.url if row.endpoint_id is None else row.endpoint_url,
-        subject=row.subject,
-        sequence=row.sequence,
-        attempts=row.attempts,
-        created_at=row.created_at / 1_000_000,
-        claimed_until=until,
-        body=row.body,
-        secrets=secrets_in_force(row.secret, row.previous_secret, previous_until, now),
-    )
+    @property
+    def has_receiver(self) -> bool:
+        """False for what another process left here before it knew that the endpoint is off."""
+        return self.endpoint_id is None or bool(self.endpoint_active)
+
+    def delivery(self, now: float, until: float) -> Delivery:
+        ends = None if self.previous_until is None else self.previous_until / 1_000_000
+        return Delivery(
+            id=self.id,
+            tenant_id=self.tenant_id,
+            event_id=self.event_id,
+            endpoint_id=self.endpoint_id,
+            lane=self.lane,
+            url=(self.url if self.endpoint_id is None else self.endpoint_url) or "",
+            subject=self.subject,
+            sequence=self.sequence,
+            attempts=self.attempts,
+            created_at=self.created_at / 1_000_000,
+            claimed_until=until,
+            body=self.body,
+            secrets=secrets_in_force(self.secret, self.previous_secret, ends, now),
+        )
 
 
 def _marked(one: Settlement) -> dict[str, Any]:

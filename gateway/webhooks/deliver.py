@@ -279,27 +279,28 @@ class Deliverer:
             self._crowd.append(lane)
 
     async def _attempt(self, lane: _Lane, delivery: Delivery) -> None:
-        outcome = Settlement(delivery, "returned", self._now())
+        now = self._now()
+        outcome = Settlement(delivery, "returned", now)
         try:
-            if self._now() + self._settings.attempt_s <= delivery.claimed_until:
-                outcome = await self._send(lane, delivery)
+            if now + self._settings.attempt_s <= delivery.claimed_until:
+                outcome = await self._send(lane, delivery, now)
         finally:
             self._finished(lane, delivery, outcome)
 
-    async def _send(self, lane: _Lane, delivery: Delivery) -> Settlement:
+    async def _send(self, lane: _Lane, delivery: Delivery, now: float) -> Settlement:
         self.counts.attempts += 1
         started = self._clock.mono()
-        answer = await self._answer(delivery)
-        ended = self._clock.mono()
-        verdict = judge(answer, delivery.attempts + 1, self._now(), self._rng())
+        answer = await self._answer(delivery, int(now))
+        ended, now = self._clock.mono(), self._now()
+        verdict = judge(answer, delivery.attempts + 1, now, self._rng())
         lane.health = (after_strain if is_strain(answer) else after_answer)(lane.health, ended)
         if isinstance(verdict, TryAgain) and verdict.pause_s > 0:
             lane.health = after_pause(lane.health, ended, verdict.pause_s)
-        return settlement(delivery, answer, verdict, self._now(), round((ended - started) * 1000))
+        return settlement(delivery, answer, verdict, now, round((ended - started) * 1000))
 
-    async def _answer(self, delivery: Delivery) -> Answer:
+    async def _answer(self, delivery: Delivery, stamp: int) -> Answer:
         try:
-            headers = signatures(delivery.secrets, delivery.event_id, int(self._now()), delivery.body)
+            headers = signatures(delivery.secrets, delivery.event_id, stamp, delivery.body)
             headers["Content-Type"] = "application/json"
             return await self._http.post(delivery.url, headers, delivery.body)
         except Exception as error:  # noqa: BLE001 # why: the edge of an attempt; it must be settled whatever happened
