@@ -64,7 +64,6 @@ class SqlOutbox:
             if wants(subscriber.events, event.type)
         ]
         if per_call_url is not None:
-            self._book.need_secret(conn, tenant_id, now)
             receivers.append(self._row(tenant_id, event, None, per_call_url, now))
         if not receivers or not self._keep(conn, tenant_id, event, now):
             return ()
@@ -119,7 +118,7 @@ class SqlOutbox:
             claimed: list[Delivery] = []
             for lane, room in lanes.items():
                 found = DUE.rows(conn, {"lane": lane, "now": due, "room": room})
-                rows = [_Due._make(row) for row in found]
+                rows = [self._with_secret(conn, _Due._make(row), now) for row in found]
                 claimed.extend(row.delivery(now, until) for row in rows if row.has_receiver)
                 if not all(row.has_receiver for row in rows):
                     end_pending(conn, lane, "the endpoint is deleted or switched off", now)
@@ -127,6 +126,12 @@ class SqlOutbox:
             return claimed
 
         return await self._database.write(work)
+
+    def _with_secret(self, conn: Connection, row: _Due, now: float) -> _Due:
+        """A tenant's first per-call URL finds no secret yet: make it here, not while a call is stored."""
+        if row.secret is not None or row.endpoint_id is not None:
+            return row
+        return row._replace(secret=self._book.secret_of(conn, row.tenant_id, now).secret)
 
     async def settle(self, outcomes: Sequence[Settlement]) -> Sequence[SwitchedOff]:
         switched_off = await self._database.write(lambda conn: self._settle(conn, outcomes))
@@ -189,7 +194,7 @@ class _Due(NamedTuple):
     body: bytes
     endpoint_active: bool | None
     endpoint_url: str | None
-    secret: str
+    secret: str | None
     previous_secret: str | None
     previous_until: int | None
 
@@ -213,7 +218,7 @@ class _Due(NamedTuple):
             created_at=self.created_at / 1_000_000,
             claimed_until=until,
             body=self.body,
-            secrets=secrets_in_force(self.secret, self.previous_secret, ends, now),
+            secrets=secrets_in_force(self.secret or "", self.previous_secret, ends, now),
         )
 
 

@@ -1,8 +1,8 @@
 """Endpoints and tenants' default secrets in SQL, with the active endpoints remembered in the process.
 
-The hot path (every event of every call) asks only ``active`` and ``has_secret``; both are answered from
-memory. What is remembered is dropped by ``forget`` when this process changes something, and after
-REMEMBER_S in any case, for changes made by other processes.
+The hot path (every event of every call) asks only for ``active``, which is answered from memory. What is
+remembered is dropped by ``forget`` when this process changes something, and after REMEMBER_S in any case,
+for changes made by other processes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ class SqlEndpointBook:
         self._mono = mono
         self._new_secret = new_secret
         self._active: dict[str, tuple[float, tuple[Subscriber, ...]]] = {}
-        self._with_secret: set[str] = set()
         self._changes = 0
 
     def active(self, conn: Connection, tenant_id: str) -> tuple[Subscriber, ...]:
@@ -53,19 +52,10 @@ class SqlEndpointBook:
             self._active[tenant_id] = (now + REMEMBER_S, found)
         return found
 
-    def need_secret(self, conn: Connection, tenant_id: str, now: float) -> None:
-        """See to it that the tenant has a default secret."""
-        if tenant_id not in self._with_secret:
-            changes = self._changes
-            self.secret_of(conn, tenant_id, now)
-            if changes == self._changes:
-                self._with_secret.add(tenant_id)
-
     def forget(self, tenant_ids: Collection[str]) -> None:
         self._changes += 1
         for tenant_id in tenant_ids:
             self._active.pop(tenant_id, None)
-            self._with_secret.discard(tenant_id)
 
     def get(
         self, conn: Connection, tenant_id: str, endpoint_id: str, *, lock: bool = False
