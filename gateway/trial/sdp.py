@@ -10,6 +10,7 @@ from gateway.trial.sip_message import SipSyntaxError
 PCMU = 0
 DTMF = 101
 _AUDIO = re.compile(r"m=audio (\d+)(?:/\d+)? RTP/AVP(?:F)? ([\d ]+)$")
+_CRYPTO = re.compile(r"^a=crypto:\d+ \S+ inline:", re.MULTILINE)
 _RTPMAP = re.compile(r"a=rtpmap:(\d+) telephone-event/8000", re.IGNORECASE)
 
 
@@ -23,13 +24,33 @@ class MediaAddress:
     sending: bool = True
 
 
-def describe(host: str, port: int, session_id: int, version: int = 1) -> bytes:
-    """An offer or answer: PCMU and telephone events, both directions, 20 ms packets."""
+def describe(host: str, port: int, session_id: int, version: int = 1, *, key: str = "") -> bytes:
+    """An offer or answer: PCMU and telephone events, both directions, 20 ms packets.
+
+    With a ``key`` (30 octets in base64) it is one of SRTP by SDES (RFC 4568).
+    """
+    profile = "RTP/SAVP" if key else "RTP/AVP"
+    crypto = f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n" if key else ""
     return (
         f"v=0\r\no=- {session_id} {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP {PCMU} {DTMF}\r\na=rtpmap:{PCMU} PCMU/8000\r\n"
-        f"a=rtpmap:{DTMF} telephone-event/8000\r\na=fmtp:{DTMF} 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
+        f"m=audio {port} {profile} {PCMU} {DTMF}\r\na=rtpmap:{PCMU} PCMU/8000\r\n"
+        f"a=rtpmap:{DTMF} telephone-event/8000\r\na=fmtp:{DTMF} 0-16\r\na=ptime:20\r\na=sendrecv\r\n{crypto}"
     ).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What a description says of encryption: the profile it demands, and whether it has a key."""
+
+    profile: str
+    keyed: bool
+
+
+def read_security(body: bytes) -> Security:
+    """The encryption in a description; empty where there is no audio."""
+    text = body.decode("utf-8", "replace").replace("\r\n", "\n")
+    found = re.search(r"^m=audio \d+ (\S+) ", text, re.MULTILINE)
+    return Security(found.group(1) if found else "", _CRYPTO.search(text) is not None)
 
 
 def read_media(body: bytes) -> MediaAddress:

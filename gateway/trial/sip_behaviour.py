@@ -34,6 +34,7 @@ class InviteFacts:
     from_display: str
     call_id: str
     headers: Headers
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Behaviour:
     repeat_audio: bool = True
     mute: bool = False
     """No RTP is sent at all (a dead media path)."""
+    srtp_key: str = ""
+    """Answer with SRTP and this key (SDES); in signalling alone, no audio is sent."""
     on_cancel: OnCancel = OnCancel.TERMINATE
     reinvite_status: int = 200
     answer_bye: bool = True

@@ -19,7 +19,8 @@ from gateway.trial.sip_message import (
     uri_in,
     user_in,
 )
-from gateway.trial.sip_transport import Address, SipTransport
+from gateway.trial.sip_transport import SipTransport
+from gateway.trial.sip_wire import Address
 from gateway.trial.watch import Watch
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY, MESSAGE")
@@ -82,7 +83,7 @@ class Line:
 
     @property
     def contact(self) -> str:
-        return f"<sip:{self.name}@{self.transport.sent_by}>"
+        return f"<sip:{self.name}@{self.transport.contact_host}>"
 
 
 def facts_of(request: Request) -> InviteFacts:
@@ -95,13 +96,17 @@ def facts_of(request: Request) -> InviteFacts:
         from_display=display_in(sender),
         call_id=headers.first("Call-ID"),
         headers=headers,
+        body=request.body,
     )
 
 
 class SimulatedCall:
     """What both directions have in common. Read its fields; wait with ``reaches``, ``until``, ``hears``."""
 
-    def __init__(self, line: Line, facts: InviteFacts, peer: Address, *, mute: bool = False) -> None:
+    def __init__(
+        self, line: Line, facts: InviteFacts, peer: Address, *, mute: bool = False, srtp_key: str = ""
+    ) -> None:
+        self._srtp_key = srtp_key
         self._line, self.facts, self._peer = line, facts, peer
         self._watch = Watch()
         self._session = line.number()
@@ -175,10 +180,16 @@ class SimulatedCall:
             await self.stream.open(self._line.transport.address[0])
         self._sdp_version += 1
         return sdp.describe(
-            self._line.transport.address[0], self.stream.port, self._session, self._sdp_version
+            self._line.transport.address[0],
+            self.stream.port,
+            self._session,
+            self._sdp_version,
+            key=self._srtp_key,
         )
 
     def _use_media(self, body: bytes) -> None:
+        if self._srtp_key:
+            return  # we speak of SRTP, we do not speak it
         try:
             self.stream.send_to(sdp.read_media(body))
         except SipSyntaxError:

@@ -7,14 +7,14 @@ import asyncio
 from gateway.trial.sip_behaviour import Behaviour, OnCancel
 from gateway.trial.sip_call import CallState, Ending, Line, SimulatedCall, dialog_of_incoming, facts_of
 from gateway.trial.sip_message import Reply, Request
-from gateway.trial.sip_transport import Address
+from gateway.trial.sip_wire import Address
 
 
 class IncomingCall(SimulatedCall):
     """The called side. It starts by itself; ``answer`` and ``reject`` may be used in place of a script."""
 
     def __init__(self, line: Line, invite: Request, source: Address, behaviour: Behaviour) -> None:
-        super().__init__(line, facts_of(invite), source, mute=behaviour.mute)
+        super().__init__(line, facts_of(invite), source, mute=behaviour.mute, srtp_key=behaviour.srtp_key)
         self._invite, self._source, self.behaviour = invite, source, behaviour
         self.dialog = dialog_of_incoming(invite, self._session_tag)
         self.answer_bye = behaviour.answer_bye

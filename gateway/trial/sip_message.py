@@ -195,8 +195,11 @@ def response_to(request: Request, reply: Reply) -> Response:
 
 
 def with_via(request: Request, sent_by: str, branch: str) -> Request:
-    """The request with our Via on top; any Via it had is replaced (we are an end, not a proxy)."""
-    via = ("Via", f"SIP/2.0/UDP {sent_by};branch={branch};rport")
+    """The request with our Via on top; any Via it had is replaced (we are an end, not a proxy).
+
+    ``sent_by`` is transport and address: ``UDP 127.0.0.2:5060``.
+    """
+    via = ("Via", f"SIP/2.0/{sent_by};branch={branch};rport")
     return replace(request, headers=Headers((via, *request.headers.without("Via").lines)))
 
 

@@ -10,7 +10,8 @@ from gateway.trial.sip_behaviour import InviteFacts
 from gateway.trial.sip_call import ALLOW, CallState, Dialog, Ending, Line, SimulatedCall
 from gateway.trial.sip_digest import Credentials, authorization, read_challenge
 from gateway.trial.sip_message import Headers, Request, Response, cseq_of, uri_in
-from gateway.trial.sip_transport import Address, ClientTransaction
+from gateway.trial.sip_transport import ClientTransaction
+from gateway.trial.sip_wire import Address
 
 LOCAL_TIMEOUT_REASON = "no answer (local)"
 
@@ -28,6 +29,8 @@ class Dial:
     repeat_audio: bool = True
     credentials: Credentials | None = None
     mute: bool = False
+    srtp_key: str = ""
+    """Offer SRTP with this key (SDES), in signalling alone: no audio is sent."""
     hang_up_after_ms: int | None = None
 
     @property
@@ -60,7 +63,7 @@ class OutgoingCall(SimulatedCall):
         facts = InviteFacts(
             dial.number, dial.number, dial.caller, dial.display, call_id, Headers(dial.headers)
         )
-        super().__init__(line, facts, dial.to, mute=dial.mute)
+        super().__init__(line, facts, dial.to, mute=dial.mute, srtp_key=dial.srtp_key)
         self.dial = dial
         self.responses: list[int] = []
         self.last_response: Response | None = None

@@ -4,8 +4,8 @@
     call = phone.call(Dial("+15550001000", switch, caller="+15550002000", audio=tone(440, 1)))
     await call.reaches(CallState.ANSWERED)
 
-It is a carrier, a caller or, after ``register``, a telephone of the switch. For trials only: UDP and
-PCMU on loopback, no proxies between.
+It is a carrier, a caller or, after ``register``, a telephone of the switch; with a ``door`` a carrier that
+wants passwords. For trials only: PCMU on loopback, no proxies between.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 
 from gateway.trial.rtp import Pacer
 from gateway.trial.sip_behaviour import Behaviour, Decide, InviteFacts, answers
 from gateway.trial.sip_call import ALLOW, CallState, Line, SimulatedCall, facts_of
 from gateway.trial.sip_digest import Credentials
+from gateway.trial.sip_door import Door
 from gateway.trial.sip_incoming import IncomingCall
 from gateway.trial.sip_message import Headers, Reply, Request, tag_in, texts
 from gateway.trial.sip_outgoing import Dial, OutgoingCall, authorized
-from gateway.trial.sip_transport import Address, SipTransport, Timers
+from gateway.trial.sip_transport import SipTransport, Timers
+from gateway.trial.sip_wire import Address, Wire
 from gateway.trial.watch import Watch
 
 
@@ -37,10 +40,13 @@ def _always_answer(_: InviteFacts) -> Behaviour:
 class SipPhone:
     """See the module. Fields: ``incoming`` and ``outgoing`` (all calls ever), ``transport.trace``."""
 
-    def __init__(self, decide: Decide, *, name: str = "far", timers: Timers | None = None) -> None:
+    def __init__(
+        self, decide: Decide, *, name: str = "far", timers: Timers | None = None, wire: Wire | None = None
+    ) -> None:
         self.decide = decide
         self.name = name
-        self.transport = SipTransport(self._received, lambda: secrets.token_hex(12), timers or Timers())
+        self.transport = SipTransport(self._received, lambda: secrets.token_hex(12), timers or Timers(), wire)
+        self.door: Door | None = None
         self._pacer = Pacer()
         self._line = Line(
             self.transport,
@@ -64,9 +70,10 @@ class SipPhone:
         decide: Decide = _always_answer,
         name: str = "far",
         timers: Timers | None = None,
+        wire: Wire | None = None,
     ) -> SipPhone:
         """Listens on ``host``; port 0 lets the system choose. Raises ``OSError`` if the address is taken."""
-        phone = cls(decide, name=name, timers=timers)
+        phone = cls(decide, name=name, timers=timers, wire=wire)
         await phone.transport.open(host, port)
         return phone
 
@@ -151,6 +158,8 @@ class SipPhone:
         call = self._by_call_id.get(request.headers.first("Call-ID"))
         if call is not None:
             call.received(request, source)
+        elif self._refused(request, source):
+            pass
         elif request.method == "INVITE" and not tag_in(request.headers.first("To")):
             behaviour = self.decide(facts_of(request))
             fresh = IncomingCall(self._line, request, source, behaviour)
@@ -159,6 +168,14 @@ class SipPhone:
         elif request.method != "ACK":
             self._received_stray(request, source)
         self._watch.changed()
+
+    def _refused(self, request: Request, source: Address) -> bool:
+        if self.door is None or request.method not in ("REGISTER", "INVITE"):
+            return False
+        reply = self.door.judge(request)
+        if reply is not None:
+            self.transport.respond(request, replace(reply, to_tag=self._line.token()), source)
+        return reply is not None
 
     def _received_stray(self, request: Request, source: Address) -> None:
         if request.method in ("INVITE", "BYE", "CANCEL", "UPDATE", "INFO"):
@@ -185,7 +202,7 @@ class SipPhone:
                 ("To", address),
                 ("Call-ID", self._line.token()),
                 ("CSeq", "1 REGISTER"),
-                ("Contact", f"<sip:{who.user}@{self.transport.sent_by}>"),
+                ("Contact", f"<sip:{who.user}@{self.transport.contact_host}>"),
                 ("Expires", str(expires_s)),
                 ("Max-Forwards", "70"),
             )

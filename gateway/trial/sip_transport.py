@@ -1,7 +1,8 @@
-"""One UDP socket's SIP transactions (RFC 3261 section 17): matching, repeating, a record of all messages.
+"""SIP transactions over one wire (RFC 3261 section 17): matching, repeating, a record of all messages.
 
 Requests reach the owner once, however often they are repeated; final answers to INVITE are repeated
-until their ACK; our own requests are repeated until answered and end as a local 408 otherwise.
+until their ACK; our own requests are repeated until answered and end as a local 408 otherwise. Over TCP
+and TLS nothing but a 2xx to INVITE is repeated.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from gateway.trial.sip_message import (
     serialise,
     with_via,
 )
+from gateway.trial.sip_wire import Address, UdpWire, Wire
 from gateway.trial.watch import Watch
 
-Address = tuple[str, int]
 _V = TypeVar("_V")
 _KEPT_TRANSACTIONS = 4000
 _KEPT_MESSAGES = 20_000
@@ -44,7 +45,7 @@ class Timers:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """One datagram as it was on the wire. ``at`` is monotonic seconds."""
+    """One message as it was on the wire. ``at`` is monotonic seconds."""
 
     at: float
     sent: bool
@@ -97,14 +98,19 @@ class ClientTransaction:
                 return response
 
 
-class SipTransport(asyncio.DatagramProtocol):
-    """The socket. ``on_request`` gets each new request, ACK included, with its source address."""
+class SipTransport:
+    """The transactions. ``on_request`` gets each new request, ACK included, with its source address."""
 
     def __init__(
-        self, on_request: Callable[[Request, Address], None], token: Callable[[], str], timers: Timers
+        self,
+        on_request: Callable[[Request, Address], None],
+        token: Callable[[], str],
+        timers: Timers,
+        wire: Wire | None = None,
     ) -> None:
         self._on_request, self._token, self._timers = on_request, token, timers
-        self._socket: asyncio.DatagramTransport | None = None
+        self.wire: Wire = wire or UdpWire()
+        self._open = False
         self._servers: OrderedDict[tuple[str, str], bytes | None] = OrderedDict()
         self._unacknowledged: dict[tuple[str, int], _Resend] = {}
         self._clients: OrderedDict[tuple[str, str], ClientTransaction] = OrderedDict()
@@ -119,14 +125,17 @@ class SipTransport(asyncio.DatagramProtocol):
 
     async def open(self, host: str, port: int) -> None:
         """Binds; port 0 lets the system choose. Raises ``OSError`` if the address is taken."""
-        loop = asyncio.get_running_loop()
-        socket, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
-        self._socket = socket
-        self.address = (host, socket.get_extra_info("sockname")[1])
+        self.address = await self.wire.open(host, port, self.received)
+        self._open = True
 
     @property
     def sent_by(self) -> str:
         return f"{self.address[0]}:{self.address[1]}"
+
+    @property
+    def contact_host(self) -> str:
+        """Address and transport, as they stand in a Contact."""
+        return self.sent_by + ("" if self.wire.kind == "udp" else f";transport={self.wire.kind}")
 
     def close(self) -> None:
         for resend in self._unacknowledged.values():
@@ -134,13 +143,13 @@ class SipTransport(asyncio.DatagramProtocol):
         for client in self._clients.values():
             if client.resend is not None:
                 client.resend.stop()
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._open = False
+        self.wire.close()
 
     # Receiving
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def received(self, data: bytes, addr: Address) -> None:
+        """Takes one message from the wire."""
         if self.deaf or not data.strip():
             return
         self._record(False, addr, data)
@@ -200,10 +209,16 @@ class SipTransport(asyncio.DatagramProtocol):
         self._send(raw, to)
         if request.method == "INVITE" and reply.status >= 200:
             unacknowledged = (request.headers.first("Call-ID"), cseq_of(request)[0])
+            again = self._again(raw, to) if reply.status >= 300 else lambda: self._send(raw, to)
             self._unacknowledged[unacknowledged] = _Resend(
-                lambda: self._send(raw, to), self._timers, lambda: self._drop(unacknowledged)
+                again, self._timers, lambda: self._drop(unacknowledged)
             )
         return response
+
+    def _again(self, raw: bytes, to: Address) -> Callable[[], None]:
+        """Sends once more, where the wire may lose messages."""
+        reliable = self.wire.kind != "udp"
+        return (lambda: None) if reliable else (lambda: self._send(raw, to))
 
     def _drop(self, key: tuple[str, int]) -> None:
         self._unacknowledged.pop(key, None)
@@ -211,14 +226,17 @@ class SipTransport(asyncio.DatagramProtocol):
     def request(self, request: Request, to: Address, branch: str = "") -> ClientTransaction:
         """Sends a request of ours and repeats it until answered. ``branch`` is given only for CANCEL."""
         branch = branch or f"z9hG4bK{self._token()}"
-        client = ClientTransaction(with_via(request, self.sent_by, branch), to)
+        client = ClientTransaction(self._with_via(request, branch), to)
         raw = serialise(client.request)
         _remember(self._clients, (branch, request.method), client)
         self._send(raw, to)
         client.resend = _Resend(
-            lambda: self._send(raw, to), self._timers, lambda: self._timed_out(client, request.method)
+            self._again(raw, to), self._timers, lambda: self._timed_out(client, request.method)
         )
         return client
+
+    def _with_via(self, request: Request, branch: str) -> Request:
+        return with_via(request, f"{self.wire.kind.upper()} {self.sent_by}", branch)
 
     def _timed_out(self, client: ClientTransaction, method: str) -> None:
         headers = Headers((("CSeq", f"0 {method}"),))
@@ -227,14 +245,14 @@ class SipTransport(asyncio.DatagramProtocol):
 
     def acknowledge(self, request: Request, to: Address) -> bytes:
         """Sends the ACK of a 2xx (it has no response) and returns it, to be repeated on demand."""
-        raw = serialise(with_via(request, self.sent_by, f"z9hG4bK{self._token()}"))
+        raw = serialise(self._with_via(request, f"z9hG4bK{self._token()}"))
         self._send(raw, to)
         return raw
 
     def _send(self, raw: bytes, to: Address) -> None:
-        if self._socket is not None:
+        if self._open:
             self._record(True, to, raw)
-            self._socket.sendto(raw, to)
+            self.wire.send(raw, to)
 
     def _record(self, sent: bool, peer: Address, raw: bytes) -> None:
         self.trace.append(Traced(asyncio.get_running_loop().time(), sent, peer, raw))
