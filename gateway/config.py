@@ -72,6 +72,7 @@ class Settings:
     api_host: str
     api_port: int
     public_url: str
+    api_key: Secret | None
     allow_public: bool
     database_url: str = field(repr=False)
     db_synchronous: Literal["NORMAL", "FULL"]
@@ -130,6 +131,7 @@ class Settings:
             api_host=api_host,
             api_port=api_port,
             public_url=env.url("PUBLIC_URL", ("http", "https"), f"http://{_in_url(api_host)}:{api_port}"),
+            api_key=env.secret("API_KEY", 1),
             allow_public=allow_public,
             database_url=_database_url(env, var_dir),
             db_synchronous="FULL" if env.choice("DB_SYNCHRONOUS", ("NORMAL", "FULL")) == "FULL" else "NORMAL",

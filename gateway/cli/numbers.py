@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import aiohttp
 import typer
 
-from gateway.config import Settings, current_settings
-from gateway.stack import base_url
-from telephony.errors import InvalidInput, NotFound, PatchbayError, Unavailable
+from gateway.cli.api import Json, connect
+from gateway.config import current_settings
+from telephony.errors import InvalidInput, NotFound
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_DEADLINE_S: Final = 30
 _PATH: Final = "/api/v1/numbers"
-Json = dict[str, Any]
 
 Phone = Annotated[str | None, typer.Option(help="Ring this registered phone.")]
 Number = Annotated[str | None, typer.Option(help="Ring this number.")]
@@ -108,26 +105,8 @@ def _show(number: Json) -> None:
 
 
 def _ask(method: str, path: str, body: Json | None = None) -> Json:
-    return asyncio.run(_request(current_settings(), method, path, body))
+    async def asked() -> Json:
+        async with connect(current_settings(), None) as api:
+            return await api.ask(method, path, body)
 
-
-async def _request(settings: Settings, method: str, path: str, body: Json | None) -> Json:
-    """One request with the key that `patchbay up` keeps. Refusals become errors of ours."""
-    kept = settings.var_dir / "api-key"
-    if not kept.exists():
-        raise NotFound(f"there is no key in {kept}: start the gateway once with `patchbay up`")
-    headers = {"X-API-Key": kept.read_text().strip()}
-    timeout = aiohttp.ClientTimeout(total=_DEADLINE_S)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=False) as session,
-            session.request(method, base_url(settings) + path, json=body) as response,
-        ):
-            answer: Json = {} if response.status == 204 else await response.json()
-    except (aiohttp.ClientError, TimeoutError) as failure:
-        raise Unavailable(f"the gateway at {base_url(settings)} does not answer: is it up?") from failure
-    if response.status >= 400:
-        error = answer["error"]
-        expected = error["details"].get("expected")
-        raise PatchbayError(error["message"] + (f"; expected {expected}" if expected else ""))
-    return answer
+    return asyncio.run(asked())
