@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from prometheus_client import CollectorRegistry
 
@@ -12,9 +13,12 @@ from gateway.auth import Authenticator
 from gateway.config import Settings
 from gateway.http import ports
 from gateway.http.limits import Rates
+from gateway.http.memory import Remembered
 from gateway.policy.attempt import CallLimits
+from gateway.storage.records import OwnedNumber
 from telephony.clock import Clock
 from telephony.ids import TenantId
+from telephony.numbers import E164
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +46,32 @@ class TenantLimits:
     ) -> None:
         self._default = default
         self._tenants = tenants
-        self._clock = clock
-        self._memory_s = memory_s
-        self._known: dict[TenantId, tuple[float, CallLimits]] = {}
+        self._known: Remembered[TenantId, CallLimits] = Remembered(clock, for_s=memory_s)
 
     async def of(self, tenant: TenantId) -> CallLimits:
-        now = self._clock.mono()
-        until, limits = self._known.get(tenant, (now, self._default))
-        if now < until:
-            return limits
+        return await self._known.of(tenant, lambda: self._read(tenant))
+
+    async def _read(self, tenant: TenantId) -> CallLimits:
         known = await self._tenants.get(tenant)
         own = None if known is None else known.settings.get("limits")
-        limits = self._default.narrowed(own) if isinstance(own, dict) else self._default
-        self._known[tenant] = (now + self._memory_s, limits)
-        return limits
+        return self._default.narrowed(own) if isinstance(own, dict) else self._default
+
+
+class Recent:
+    """What placing calls looks up again and again, remembered for a second.
+
+    A number given up through this process is forgotten at once (``forget_numbers``), through another one
+    after that second; today's minutes may be a second old.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.owned: Remembered[tuple[TenantId, E164], OwnedNumber | None] = Remembered(clock, for_s=1.0)
+        self.default: Remembered[TenantId, OwnedNumber | None] = Remembered(clock, for_s=1.0)
+        self.seconds: Remembered[tuple[TenantId, date], int] = Remembered(clock, for_s=1.0)
+
+    def forget_numbers(self) -> None:
+        self.owned.forget()
+        self.default.forget()
 
 
 async def nobody_asks() -> None:
@@ -87,6 +103,10 @@ class Face:
     probes: Mapping[str, ports.Probe]
     registry: CollectorRegistry
     numbers_changed: Callable[[], Awaitable[None]] = nobody_asks
+    recent: Recent = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recent", Recent(self.clock))
 
 
 def default_limits(settings: Settings, *, calls_per_minute: int = 60) -> CallLimits:

@@ -7,7 +7,7 @@ from gateway.http.answers import Answer
 from gateway.http.errors import shown_value
 from gateway.http.operation import Ask
 from gateway.http.orbit.call_schemas import AfterEvent, CreateCall, ListCalls
-from gateway.http.orbit.placing import check_words, gather, place
+from gateway.http.orbit.placing import check_words, gather, place, with_live
 from gateway.http.orbit.views import call_view, call_views, event_view, page_meta, recording_view
 from gateway.policy.rules import RuleVerdict, verdicts
 from gateway.storage.records import CallFilter
@@ -32,7 +32,7 @@ async def check_call(ask: Ask) -> Answer:
     """Every rule's word on a call, without placing it."""
     wanted: CreateCall = ask.body
     check_words(ask, wanted)
-    judged = verdicts(await gather(ask, wanted, counted=False))
+    judged = verdicts(with_live(ask, await gather(ask, wanted, counted=False)))
     return Answer(
         {
             "allowed": all(verdict.passed for verdict in judged),

@@ -66,7 +66,7 @@ async def add(ask: Ask) -> Answer:
         await _store(ask, owned)
     if plan.is_default:
         await _only_default(ask, owned.id)
-    await ask.face.numbers_changed()
+    await _tell(ask)
     return Answer(_view(ask, owned))
 
 
@@ -105,7 +105,7 @@ async def change(ask: Ask) -> Answer:
     await note(ask, "number.changed", known.id, {"fields": [*sorted(wanted.model_fields_set)]})
     if wanted.is_default:
         await _only_default(ask, known.id)
-    await ask.face.numbers_changed()
+    await _tell(ask)
     return Answer(_view(ask, changed))
 
 
@@ -145,8 +145,14 @@ async def remove(ask: Ask) -> Plain:
     if await ask.face.books.numbers.remove(ask.caller.tenant, known.id, ask.exchange.at) is None:
         raise NotFound(_MISSING)
     await note(ask, "number.removed", known.id, {"number": known.number.masked})
-    await ask.face.numbers_changed()
+    await _tell(ask)
     return Plain(b"", b"")
+
+
+async def _tell(ask: Ask) -> None:
+    """Whoever remembers numbers looks again."""
+    ask.face.recent.forget_numbers()
+    await ask.face.numbers_changed()
 
 
 async def _known(ask: Ask) -> OwnedNumber:

@@ -26,26 +26,32 @@ _PAGE: Final = 100
 
 
 async def gather(ask: Ask, wanted: CreateCall, *, counted: bool) -> Attempt:
-    """Every fact the rules ask for. ``counted``: the request itself went through the rate limit already."""
+    """Every fact the rules ask for but the calls under way, which ``with_live`` adds at the last moment.
+
+    ``counted``: the request itself went through the rate limit already.
+    """
     face, caller = ask.face, ask.caller
     limits = await face.limits.of(caller.tenant)
     ends = (("to", wanted.to), ("connect_to", wanted.connect_to))
     dialled = [(field, end) for field, end in ends if end is not None and not end.startswith(PHONE)]
     targets = [await _target(ask, field, end) for field, end in dialled]
     now = ask.exchange.at
+    today = now.date()
+    seconds = await face.recent.seconds.of(
+        (caller.tenant, today), lambda: face.books.usage.seconds_on(caller.tenant, today)
+    )
     pace = Pace(True, limits.calls_per_minute, 1) if counted else await pace_of(face, limits, caller.key_id)
-    attempt = Attempt(
+    return Attempt(
         test_key=caller.test,
         shown=await _shown(ask, wanted.from_),
         targets=tuple(targets),
         limits=limits,
         live=0,
         live_of_key=0,
-        seconds_today=await face.books.usage.seconds_on(caller.tenant, now.date()),
+        seconds_today=seconds,
         day_left_s=_day_left_s(now),
         pace=pace,
     )
-    return with_live(ask, attempt)
 
 
 def with_live(ask: Ask, attempt: Attempt) -> Attempt:
@@ -59,14 +65,16 @@ def with_live(ask: Ask, attempt: Attempt) -> Attempt:
 
 
 async def place(ask: Ask, wanted: CreateCall) -> Call:
-    """Judge, prepare what will be heard, judge again by the moment's count of calls, order the call.
+    """Gather, prepare what will be heard, judge, order the call.
 
-    Nothing is awaited between the second judgement and the order: two requests cannot take one place.
+    Nothing is awaited between the judgement and the order: two requests cannot take one place. Speech
+    costs, so a text is spoken only for a call that would have passed before.
     """
     attempt = await gather(ask, wanted, counted=True)
-    enforce(attempt)
-    far_end = await _far_end(ask, wanted)
-    webhook_url = _webhook_url(ask, wanted.webhook_url)
+    spoken = None
+    if wanted.announcement is not None:
+        enforce(with_live(ask, attempt))
+        spoken = await announcement(ask, wanted.announcement, "announcement")
     enforce(with_live(ask, attempt))
     cli = attempt.cli
     assert cli is not None
@@ -76,11 +84,11 @@ async def place(ask: Ask, wanted: CreateCall) -> Call:
         api_key_id=ask.caller.key_id,
         to=_first_leg(ask, wanted.to),
         cli=cli,
-        far_end=far_end,
+        far_end=spoken or _far_end(ask, wanted.connect_to),
         record=wanted.record,
         ring_timeout_s=wanted.ring_timeout or settings.ring_timeout_default_s,
         max_duration_s=wanted.max_duration or settings.max_call_s,
-        webhook_url=webhook_url,
+        webhook_url=_webhook_url(ask, wanted.webhook_url),
         metadata=tuple(wanted.metadata.items()),
         call_id=CallId(ask.resource_id),
     )
@@ -119,15 +127,13 @@ def _known_phone(ask: Ask, field: str, far_end: str) -> Phone:
     return Phone(name)
 
 
-async def _far_end(ask: Ask, wanted: CreateCall) -> Endpoint:
-    """What the answered party meets; music where nothing is asked for."""
-    if wanted.connect_to is not None:
-        if wanted.connect_to.startswith(PHONE):
-            return _known_phone(ask, "connect_to", wanted.connect_to)
-        return Trunk(E164(wanted.connect_to), "")
-    if wanted.announcement is not None:
-        return await announcement(ask, wanted.announcement, "announcement")
-    return HoldMusic()
+def _far_end(ask: Ask, connect_to: str | None) -> Endpoint:
+    """Whom the answered party is joined with; music where nobody is named."""
+    if connect_to is None:
+        return HoldMusic()
+    if connect_to.startswith(PHONE):
+        return _known_phone(ask, "connect_to", connect_to)
+    return Trunk(E164(connect_to), "")
 
 
 async def announcement(ask: Ask, wanted: Spoken, field: str) -> Announcement:
@@ -158,12 +164,13 @@ async def _target(ask: Ask, field: str, text: str) -> Target:
 
 
 async def _owned(ask: Ask, number: E164) -> OwnedNumber | None:
-    return await ask.face.books.numbers.find_owned(ask.caller.tenant, number)
+    tenant, numbers = ask.caller.tenant, ask.face.books.numbers
+    return await ask.face.recent.owned.of((tenant, number), lambda: numbers.find_owned(tenant, number))
 
 
 async def _shown(ask: Ask, given: str | None) -> ShownNumber | None:
     if given is None:
-        number = await default_number(ask)
+        number = await ask.face.recent.default.of(ask.caller.tenant, lambda: default_number(ask))
         return None if number is None else _as_shown(describe(number.number.reveal()), number)
     destination = describe(given)
     owned = None if destination.number is None else await _owned(ask, destination.number)

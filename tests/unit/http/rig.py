@@ -274,6 +274,7 @@ class Rig:
             self.face.new_id("num"), tenant, E164(number), self.clock.wall(), **{"route": None, **fields}
         )
         await self.face.books.numbers.add(owned)
+        self.face.recent.forget_numbers()
         return owned
 
     async def key(self, role: str, tenant: TenantId = OURS, **fields: Any) -> str:

@@ -127,6 +127,7 @@ async def test_the_check_sees_the_limits_of_the_moment(rig: Rig):
         await rig.client.post(CALLS, {"to": 1})
     assert set(await _check(rig)) == {"tenant_concurrency", "rate"}
     await rig.face.books.usage.add(OURS, rig.clock.wall().date(), 6000)
+    rig.clock.advance(1)
     assert set(await _check(rig)) == {"tenant_concurrency", "rate", "daily_minutes"}
 
 

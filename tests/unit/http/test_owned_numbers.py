@@ -180,3 +180,20 @@ async def test_changes_are_in_the_audit_log_with_numbers_masked(rig: Rig):
     assert [entry.action for entry in entries] == ["number.added", "number.removed"]
     assert NEW not in repr(entries)
     assert entries[0].actor.startswith("key_")
+
+
+async def test_a_number_given_up_can_no_longer_be_shown(rig: Rig):
+    from_new = {"to": "+14155552671", "from": NEW}
+    number = await _added(rig)
+    assert (await rig.client.post("/v1/voice/calls", from_new)).status == 201
+    await rig.client.ask("DELETE", f"{PATH}/{number['id']}")
+    assert (await rig.client.post("/v1/voice/calls", from_new)).code == "NUMBER_NOT_OWNED"
+
+
+async def test_a_number_given_up_elsewhere_is_noticed_within_a_second(rig: Rig):
+    from_new = {"to": "+14155552671", "from": NEW}
+    number = await _added(rig)
+    assert (await rig.client.post("/v1/voice/calls", from_new)).status == 201
+    await rig.face.books.numbers.remove(OURS, str(number["id"]), rig.clock.wall())
+    rig.clock.advance(1)
+    assert (await rig.client.post("/v1/voice/calls", from_new)).code == "NUMBER_NOT_OWNED"
