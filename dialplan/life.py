@@ -64,6 +64,7 @@ class Life:
         self._on_change = on_change
         self._inbox: asyncio.Queue[_Queued] = asyncio.Queue()
         self._unstored: list[orders.Order] = []
+        self._stored_intent = call.intent
         self._told = call
         self._timer: asyncio.TimerHandle | None = None
         self._waiters: list[_Waiter] = []
@@ -145,7 +146,10 @@ class Life:
         call, out = self.call, self._unstored
         safe = [order for order in out if isinstance(order, orders.Hangup)]
         rest: list[orders.Order] = [order for order in out if not isinstance(order, orders.Hangup)]
-        stored = not rest or await self._try_store(call, rest)
+        intent = call.intent
+        stored = not (rest or intent != self._stored_intent) or await self._try_store(call, rest)
+        if stored:
+            self._stored_intent = intent
         self._unstored = [] if stored else rest
         await self._carry_out([*safe, *rest] if stored else safe)
         if stored:

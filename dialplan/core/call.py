@@ -223,6 +223,12 @@ class Call:
         return self.tapes[-1] if self.tapes and self.tapes[-1].state.running else None
 
     @property
+    def intent(self) -> tuple[bool, bool, str | None]:
+        """What we have decided about its end; only this tells a cancel from a refusal afterwards."""
+        ours = self.ended_by in (Ender.API, Ender.GATEWAY)
+        return self.cancel_asked, self.ring_expired, self.ended_why if ours else None
+
+    @property
     def settled(self) -> bool:
         """Closed, and every recording filed: nothing is left to wait for."""
         return self.closed and all(tape.state is TapeState.FILED for tape in self.tapes)

@@ -320,6 +320,55 @@ async def test_a_callee_that_was_dialled_while_nobody_listened_is_found_by_its_l
 
 
 @in_virtual_time
+async def test_a_callee_nobody_heard_of_was_answered_if_its_inbound_caller_was() -> None:
+    async with open_desk() as desk:
+        call_id = await desk.offered()
+        desk.switch.listening = False
+        desk.switch.restart()
+        desk.endings.add(Ending(A, EPOCH + 2, EPOCH + 9, 16))
+        await desk.pass_time(10)
+        await desk.crash()
+        await desk.director.look(restarted=False)
+        await desk.settle()
+        assert desk.ended(call_id)[0] == "completed"
+        cdr = desk.store.cdrs[call_id]
+        assert (cdr.call.answered_at, cdr.call.ended_at) == (EPOCH + 2, EPOCH + 9)
+
+
+@in_virtual_time
+async def test_our_cancel_is_remembered_by_the_next_gateway() -> None:
+    async with open_desk() as desk:
+        call, channel = await desk.dialled()
+        desk.switch.ring(channel)
+        await desk.settle()
+        desk.switch.listening = False
+        await desk.director.hang_up(call.id, patience_s=0)
+        await desk.settle()
+        assert desk.switch.channels == {}
+        desk.endings.add(Ending(channel, None, EPOCH + 1, 16))
+        await desk.crash()
+        await desk.director.look(restarted=False)
+        await desk.settle()
+        assert desk.ended(call.id) == ("cancelled", "cancelled/cancelled_by_api")
+
+
+@in_virtual_time
+async def test_our_ring_limit_is_remembered_by_the_next_gateway() -> None:
+    async with open_desk() as desk:
+        call, channel = await desk.dialled(ring_timeout_s=5)
+        desk.switch.ring(channel)
+        await desk.settle()
+        desk.switch.listening = False
+        await desk.pass_time(5)
+        assert desk.switch.channels == {}
+        desk.endings.add(Ending(channel, None, EPOCH + 5, 16))
+        await desk.crash()
+        await desk.director.look(restarted=False)
+        await desk.settle()
+        assert desk.ended(call.id) == ("no_answer", "far_end/ring_timeout")
+
+
+@in_virtual_time
 async def test_a_recording_that_was_not_filed_is_filed_after_the_return() -> None:
     async with open_desk(record=True) as desk:
         call_id = await desk.inbound_talking()
