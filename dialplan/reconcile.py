@@ -56,6 +56,7 @@ async def look(
     why = "switch_restarted" if restarted else "gateway_was_away"
     claimed: set[ChannelId] = set()
     for life in lives:
+        _judge_unheard_callee(life, known, why)
         for leg in (life.call.caller, life.call.callee):
             _judge_leg(life, leg, rows, known, why)
         claimed |= _adopt_callee(life, rows, bind)
@@ -87,6 +88,17 @@ def _judge_leg(
     if ending.answered_at is not None:
         life.post(facts.Answered(leg.role), at=ending.answered_at)
     life.post(facts.HungUp(leg.role, ending.cause), at=ending.ended_at)
+
+
+def _judge_unheard_callee(life: Life, known: dict[ChannelId, Ending], why: str) -> None:
+    """Nobody heard of the callee, but an inbound caller is only answered when its callee is."""
+    call = life.call
+    if call.outbound or call.virtual_callee or call.callee.channel is not None or call.caller.channel is None:
+        return
+    ending = known.get(call.caller.channel)
+    if ending is not None and ending.answered_at is not None:
+        fact = facts.Vanished(Role.CALLEE, why, ending.cause, answered=True)
+        life.post(fact, at=ending.answered_at)
 
 
 def _adopt_callee(

@@ -163,7 +163,9 @@ def _over(call: Call, fact: facts.EndRequested | facts.HungUp | facts.Vanished, 
                 return call
             if answered:
                 leg = _answer(leg, now)
-            call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, cause=cause, lost=why))
+            if cause is not None:
+                return call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, cause=cause))
+            call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, lost=why))
             return end(call, Ender.SWITCH, why, now)
 
 

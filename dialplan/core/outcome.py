@@ -78,6 +78,9 @@ def _unanswered(call: Call) -> Verdict:
         return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, why))
     subject = call.subject
     if subject.role is Role.CALLEE:
+        if subject.channel is None:
+            # Nobody heard of a callee; the switch passes the cause of a dial that failed on to the caller.
+            subject = replace(subject, cause=call.caller.cause)
         known = subject.cause not in (None, Cause.UNKNOWN, Cause.NORMAL_CLEARING) or subject.sip is not None
         caller_first = (call.caller.ended_at or 0.0) <= (subject.ended_at or 0.0)
         if call.ended_by is Ender.CALLER or (caller_first and not known):

@@ -210,6 +210,30 @@ def test_the_caller_is_gone_before_anybody_was_dialled(fact: facts.Fact) -> None
     assert verdict(call) == expected
 
 
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (17, "busy far_end/busy"),
+        (34, "failed upstream_error/congestion"),
+        (20, "failed indeterminate/unclassified"),
+    ],
+)
+def test_a_dial_that_nobody_heard_of_is_judged_by_what_the_caller_was_told(cause: int, expected: str) -> None:
+    call, _ = run(inbound(), facts.HungUp(CALLER, cause))
+    assert verdict(call) == expected
+    gave_up, _ = run(inbound(), facts.EndRequested(CALLER), facts.HungUp(CALLER, cause))
+    assert verdict(gave_up) == "cancelled cancelled/cancelled_by_caller"
+
+
+def test_a_vanished_leg_whose_cause_is_known_is_judged_by_it() -> None:
+    gone = facts.Vanished(CALLEE, "gateway_was_away", 16, answered=True)
+    call, _ = run(inbound(), gone, facts.HungUp(CALLER, 16))
+    assert verdict(call) == "completed success/hangup_by_callee"
+    gone = facts.Vanished(CALLEE, "gateway_was_away", 17)
+    call, _ = run(inbound(), facts.Dialed(CALLEE, B), gone, facts.HungUp(CALLER, 17))
+    assert verdict(call) == "busy far_end/busy"
+
+
 @pytest.mark.parametrize("answered", [False, True])
 def test_a_restarted_switch(answered: bool) -> None:
     gone = facts.Vanished(CALLER, "switch_restarted"), facts.Vanished(CALLEE, "switch_restarted")
