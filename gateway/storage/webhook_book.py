@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
 
+from gateway.storage.cursors import Cursors
+from gateway.storage.paging import Wanted, page_reader, scope_of
+from gateway.storage.records import Page
 from gateway.storage.tables_webhooks import WEBHOOK_DELIVERIES as D
 from gateway.storage.tables_webhooks import WEBHOOK_ENDPOINTS as E
 from gateway.storage.tables_webhooks import WEBHOOK_TENANT_SECRETS as S
-from gateway.webhooks.ports import Endpoint, TenantSecret
+from gateway.webhooks.ports import Endpoint, Place, TenantSecret
 
 REMEMBER_S: Final = 2.0
 _MOST_TENANTS: Final = 10_000
@@ -29,7 +32,10 @@ class Subscriber(NamedTuple):
 
 
 class SqlEndpointBook:
-    """Fits ``EndpointBook[Connection]``. ``mono`` tells seconds, ``new_secret`` makes a signing secret."""
+    """Fits ``EndpointBook[Connection, Cursors, Page[Endpoint]]``.
+
+    ``mono`` tells seconds, ``new_secret`` makes a signing secret.
+    """
 
     def __init__(self, mono: Callable[[], float], new_secret: Callable[[], str]) -> None:
         self._mono = mono
@@ -61,19 +67,19 @@ class SqlEndpointBook:
         self, conn: Connection, tenant_id: str, endpoint_id: str, *, lock: bool = False
     ) -> Endpoint | None:
         wanted = _endpoints().where(E.c.tenant_id == tenant_id, E.c.id == endpoint_id)
-        row = conn.execute(wanted.with_for_update() if lock else wanted).first()
+        row = conn.execute(wanted.with_for_update() if lock else wanted).mappings().first()
         return None if row is None else _endpoint(row)
 
-    def page(
-        self, conn: Connection, tenant_id: str, after: str | None, limit: int
-    ) -> tuple[Sequence[Endpoint], int]:
-        total = conn.execute(
+    def count(self, conn: Connection, tenant_id: str) -> int:
+        return conn.execute(
             select(func.count()).select_from(E).where(E.c.tenant_id == tenant_id)
         ).scalar_one()
-        wanted = _endpoints().where(E.c.tenant_id == tenant_id).order_by(E.c.id.desc()).limit(limit)
-        if after is not None:
-            wanted = wanted.where(E.c.id < after)
-        return [_endpoint(row) for row in conn.execute(wanted)], total
+
+    def page(self, conn: Connection, tenant_id: str, cursors: Cursors, place: Place) -> Page[Endpoint]:
+        """Raises MalformedRequest (INVALID_CURSOR)."""
+        scope = scope_of("webhooks", tenant_id)
+        wanted = Wanted(scope, [E.c.tenant_id == tenant_id], place.limit, place.cursor)
+        return page_reader(E, wanted, cursors, _endpoint)(conn)
 
     def put(self, conn: Connection, endpoint: Endpoint) -> None:
         values = {
@@ -117,7 +123,8 @@ class SqlEndpointBook:
             return ()
         fresh = (E.c.id.in_(failing), E.c.failing_since.is_(None))
         conn.execute(update(E).where(*fresh).values(failing_since=now))
-        return [_endpoint(row) for row in conn.execute(_endpoints().where(E.c.id.in_(failing), E.c.active))]
+        active = _endpoints().where(E.c.id.in_(failing), E.c.active)
+        return [_endpoint(row) for row in conn.execute(active).mappings()]
 
     def secret_of(self, conn: Connection, tenant_id: str, now: float) -> TenantSecret:
         row = conn.execute(select(S).where(S.c.tenant_id == tenant_id)).first()
@@ -148,19 +155,19 @@ def _endpoints() -> Select[Any]:
     return select(E)
 
 
-def _endpoint(row: Row[Any]) -> Endpoint:
+def _endpoint(row: RowMapping) -> Endpoint:
     return Endpoint(
-        id=row.id,
-        tenant_id=row.tenant_id,
-        url=row.url,
-        events=tuple(row.events),
-        description=row.description,
-        active=row.active,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        secret=row.secret,
-        previous_secret=row.previous_secret,
-        previous_until=row.previous_until,
-        failing_since=row.failing_since,
-        disabled_reason=row.disabled_reason,
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        url=row["url"],
+        events=tuple(row["events"]),
+        description=row["description"],
+        active=row["active"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        secret=row["secret"],
+        previous_secret=row["previous_secret"],
+        previous_until=row["previous_until"],
+        failing_since=row["failing_since"],
+        disabled_reason=row["disabled_reason"],
     )

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, update
 
+from gateway.storage.cursors import Cursors, Position
+from gateway.storage.paging import scope_of
+from gateway.storage.records import Page
 from gateway.storage.tables_webhooks import WEBHOOK_DELIVERIES as D
 from gateway.storage.tables_webhooks import WEBHOOK_ENDPOINTS as E
 from gateway.storage.tables_webhooks import WEBHOOK_EVENTS as V
-from gateway.webhooks.ports import DeliveryFilter, DeliveryView
+from gateway.webhooks.ports import DeliveryFilter, DeliveryView, Place
 
 
 class SqlDeliveryLog:
-    """Fits ``DeliveryLog[Connection]``."""
+    """Fits ``DeliveryLog[Connection, Cursors, Page[DeliveryView]]``."""
 
     def page(
-        self, conn: Connection, tenant_id: str, wanted: DeliveryFilter, after: str | None, limit: int
-    ) -> tuple[Sequence[DeliveryView], int]:
+        self, conn: Connection, tenant_id: str, wanted: DeliveryFilter, cursors: Cursors, place: Place
+    ) -> Page[DeliveryView]:
+        """By id, which sorts by time: the index of an endpoint's deliveries serves it as it is.
+
+        Raises MalformedRequest (INVALID_CURSOR).
+        """
+        parts = (wanted.endpoint_id, wanted.status, wanted.event_id, wanted.subject)
+        scope = scope_of("webhook_deliveries", tenant_id, *parts)
         rules = _rules(tenant_id, wanted)
         total = conn.execute(select(func.count()).select_from(D).where(*rules)).scalar_one()
-        rows = _views().where(*rules).order_by(D.c.id.desc()).limit(limit)
-        if after is not None:
-            rows = rows.where(D.c.id < after)
-        return [_view(row) for row in conn.execute(rows)], total
+        rows = _views().where(*rules).order_by(D.c.id.desc()).limit(place.limit + 1)
+        if place.cursor is not None:
+            rows = rows.where(D.c.id < cursors.open(place.cursor, scope).id)
+        found = [_view(row) for row in conn.execute(rows)]
+        shown = tuple(found[: place.limit])
+        more = len(found) > place.limit
+        return Page(shown, cursors.seal(Position(0, shown[-1].id), scope) if more else None, total)
 
     def get(self, conn: Connection, tenant_id: str, delivery_id: str) -> DeliveryView | None:
         row = conn.execute(_views().where(D.c.tenant_id == tenant_id, D.c.id == delivery_id)).first()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from gateway.webhooks.core.backoff import is_beyond_hope
 from gateway.webhooks.core.delivery import Delivery, Settlement
@@ -16,10 +16,12 @@ from gateway.webhooks.ports import (
     DeliveryFilter,
     DeliveryView,
     Endpoint,
+    Place,
     SwitchedOff,
     TenantSecret,
 )
 from telephony.clock import Clock
+from telephony.errors import MalformedRequest
 
 T = TypeVar("T")
 
@@ -50,6 +52,19 @@ class _Row:
     claimed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryPage(Generic[T]):
+    """One page of a list; ``cursor`` leads to the next one."""
+
+    items: tuple[T, ...]
+    cursor: str | None
+    total: int
+
+    @property
+    def has_more(self) -> bool:
+        return self.cursor is not None
+
+
 @dataclass(slots=True)
 class MemoryStore:
     """What is stored; ``write`` undoes everything when the work raises."""
@@ -78,7 +93,7 @@ class MemoryStore:
 
 
 class MemoryEndpointBook:
-    """Fits ``EndpointBook[MemoryStore]``."""
+    """Fits ``EndpointBook`` on a ``MemoryStore``."""
 
     def __init__(self, new_secret: Callable[[], str]) -> None:
         self._new_secret = new_secret
@@ -89,12 +104,12 @@ class MemoryEndpointBook:
         found = conn.endpoints.get(endpoint_id)
         return found if found is not None and found.tenant_id == tenant_id else None
 
-    def page(
-        self, conn: MemoryStore, tenant_id: str, after: str | None, limit: int
-    ) -> tuple[Sequence[Endpoint], int]:
+    def count(self, conn: MemoryStore, tenant_id: str) -> int:
+        return sum(one.tenant_id == tenant_id for one in conn.endpoints.values())
+
+    def page(self, conn: MemoryStore, tenant_id: str, cursors: object, place: Place) -> MemoryPage[Endpoint]:
         mine = [one for one in conn.endpoints.values() if one.tenant_id == tenant_id]
-        mine.sort(key=lambda one: one.id, reverse=True)
-        return [one for one in mine if after is None or one.id < after][:limit], len(mine)
+        return _paged(mine, lambda one: one.id, tenant_id, place)
 
     def put(self, conn: MemoryStore, endpoint: Endpoint) -> None:
         conn.endpoints[endpoint.id] = endpoint
@@ -298,15 +313,14 @@ class MemoryOutbox:
 
 
 class MemoryDeliveryLog:
-    """Fits ``DeliveryLog[MemoryStore]``."""
+    """Fits ``DeliveryLog`` on a ``MemoryStore``."""
 
     def page(
-        self, conn: MemoryStore, tenant_id: str, wanted: DeliveryFilter, after: str | None, limit: int
-    ) -> tuple[Sequence[DeliveryView], int]:
+        self, conn: MemoryStore, tenant_id: str, wanted: DeliveryFilter, cursors: object, place: Place
+    ) -> MemoryPage[DeliveryView]:
         mine = [self._shown(conn, row) for row in conn.rows.values() if row.view.tenant_id == tenant_id]
         mine = [view for view in mine if _fits(view, wanted)]
-        mine.sort(key=lambda view: view.id, reverse=True)
-        return [view for view in mine if after is None or view.id < after][:limit], len(mine)
+        return _paged(mine, lambda view: view.id, f"{tenant_id} {wanted}", place)
 
     def get(self, conn: MemoryStore, tenant_id: str, delivery_id: str) -> DeliveryView | None:
         row = conn.rows.get(delivery_id)
@@ -338,6 +352,19 @@ class MemoryDeliveryLog:
         for row in found:
             conn.rows[row.view.id] = _afresh(row, now)
         return len(found)
+
+
+def _paged(mine: list[T], id_of: Callable[[T], str], scope: str, place: Place) -> MemoryPage[T]:
+    """Cursors here are plain: the list's name and the last id."""
+    mine.sort(key=id_of, reverse=True)
+    total = len(mine)
+    if place.cursor is not None:
+        name, _, after = place.cursor.rpartition("|")
+        if name != scope:
+            raise MalformedRequest("the cursor is of another list", field="cursor", code="INVALID_CURSOR")
+        mine = [one for one in mine if id_of(one) < after]
+    shown = tuple(mine[: place.limit])
+    return MemoryPage(shown, f"{scope}|{id_of(shown[-1])}" if len(mine) > len(shown) else None, total)
 
 
 def _afresh(row: _Row, now: float) -> _Row:

@@ -18,6 +18,10 @@ from gateway.webhooks.core.events import WebhookEvent
 C = TypeVar("C", contravariant=True)
 T = TypeVar("T")
 K = TypeVar("K", covariant=True)
+P = TypeVar("P", covariant=True)
+"""A page of a list, as the storage makes it: how lists are cut is its own affair."""
+Q = TypeVar("Q", contravariant=True)
+"""What opens and seals the cursors of those lists."""
 
 Status = Literal["pending", "delivered", "dead"]
 STATUSES: tuple[Status, ...] = ("pending", "delivered", "dead")
@@ -88,6 +92,14 @@ class DeliveryFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a list a page begins (behind ``cursor``, or at its start), and how long it is at most."""
+
+    limit: int
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSecret:
     """The secret that signs deliveries to per-call URLs. ``shown``: its owner has seen it."""
 
@@ -141,20 +153,28 @@ class Outbox(Protocol):
     async def purge(self, before: float, limit: int) -> int: ...
 
 
-class EndpointBook(Protocol[C]):
-    """Registered endpoints and tenants' default secrets; every verb knows the tenant it works for.
+class TenantSecrets(Protocol[C]):
+    """The secrets that sign deliveries to per-call URLs. ``secret_of`` makes one when there is none yet."""
+
+    def secret_of(self, conn: C, tenant_id: str, now: float) -> TenantSecret: ...
+
+    def put_secret(self, conn: C, tenant_id: str, secret: TenantSecret, now: float) -> None: ...
+
+
+class EndpointBook(TenantSecrets[C], Protocol[C, Q, P]):
+    """Registered endpoints, and tenants' secrets; every verb knows the tenant it works for.
 
     ``get`` gives None for an endpoint that is not this tenant's; ``lock`` keeps others from changing it
-    until the transaction ends. ``page`` is ordered by id, newest first, after the id ``after``. ``put``
-    inserts or replaces. ``silence`` ends what waits for an endpoint as dead, ``remove`` also removes it.
-    ``secret_of`` makes the tenant's default secret when there is none yet.
+    until the transaction ends. ``page`` is newest first, from a place whose cursor ``cursors`` opens and
+    seals; MalformedRequest for a cursor of another list. ``put`` inserts or replaces. ``silence`` ends
+    what waits for an endpoint as dead, ``remove`` also removes it.
     """
 
     def get(self, conn: C, tenant_id: str, endpoint_id: str, *, lock: bool = False) -> Endpoint | None: ...
 
-    def page(
-        self, conn: C, tenant_id: str, after: str | None, limit: int
-    ) -> tuple[Sequence[Endpoint], int]: ...
+    def count(self, conn: C, tenant_id: str) -> int: ...
+
+    def page(self, conn: C, tenant_id: str, cursors: Q, place: Place) -> P: ...
 
     def put(self, conn: C, endpoint: Endpoint) -> None: ...
 
@@ -162,21 +182,15 @@ class EndpointBook(Protocol[C]):
 
     def remove(self, conn: C, tenant_id: str, endpoint_id: str, now: float) -> bool: ...
 
-    def secret_of(self, conn: C, tenant_id: str, now: float) -> TenantSecret: ...
-
-    def put_secret(self, conn: C, tenant_id: str, secret: TenantSecret, now: float) -> None: ...
-
     def forget(self, tenant_ids: Collection[str]) -> None:
         """Drop what is remembered of these tenants; called after a change was committed."""
         ...
 
 
-class DeliveryLog(Protocol[C]):
-    """Deliveries as their owner sees them. ``replay`` makes them due now, as new, and gives their lanes."""
+class DeliveryLog(Protocol[C, Q, P]):
+    """Deliveries as their owner sees them, newest first. ``replay`` makes them due now, as new."""
 
-    def page(
-        self, conn: C, tenant_id: str, wanted: DeliveryFilter, after: str | None, limit: int
-    ) -> tuple[Sequence[DeliveryView], int]: ...
+    def page(self, conn: C, tenant_id: str, wanted: DeliveryFilter, cursors: Q, place: Place) -> P: ...
 
     def get(self, conn: C, tenant_id: str, delivery_id: str) -> DeliveryView | None: ...
 

@@ -6,23 +6,20 @@ or start (a remembered list, a first attempt) happens after its commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Generic, NoReturn, Protocol, TypeVar
 
-from gateway.storage.cursors import Cursors, Position
-from gateway.storage.paging import scope_of
-from gateway.storage.records import Page
 from gateway.webhooks.core.events import TEST_EVENT, WebhookEvent, checked_subscriptions
 from gateway.webhooks.core.signing import secret_key
 from gateway.webhooks.core.ssrf import Policy, check_url
 from gateway.webhooks.ports import (
     DeliveryFilter,
     DeliveryLog,
-    DeliveryView,
     Endpoint,
     EndpointBook,
     EventSink,
+    Place,
     TenantSecret,
     Transactions,
 )
@@ -31,7 +28,9 @@ from telephony.errors import Conflict, NotFound
 
 K = TypeVar("K")
 T = TypeVar("T")
-_Row = TypeVar("_Row", Endpoint, DeliveryView)
+Q = TypeVar("Q")
+Endpoints = TypeVar("Endpoints")
+Deliveries = TypeVar("Deliveries")
 
 OVERLAP_S: Final = 86_400.0
 """How long an old secret signs beside the new one."""
@@ -72,12 +71,12 @@ class WantedChange(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stores(Generic[K]):
+class Stores(Generic[K, Q, Endpoints, Deliveries]):
     """Where webhooks are kept; ``db`` runs works on the connection that the others take."""
 
     db: Transactions[K]
-    book: EndpointBook[K]
-    log: DeliveryLog[K]
+    book: EndpointBook[K, Q, Endpoints]
+    log: DeliveryLog[K, Q, Deliveries]
     sink: EventSink[K]
 
 
@@ -90,15 +89,15 @@ class Makers:
     new_secret: Callable[[], str]
 
 
-class EndpointService(Generic[K]):
+class EndpointService(Generic[K, Q, Endpoints, Deliveries]):
     """Fits ``gateway.http.ports.Webhooks``. ``notify`` tells the deliverer which lanes have work."""
 
     def __init__(
         self,
-        stores: Stores[K],
+        stores: Stores[K, Q, Endpoints, Deliveries],
         makers: Makers,
         policy: Policy,
-        cursors: Cursors,
+        cursors: Q,
         notify: Callable[[Iterable[str]], None],
     ) -> None:
         self._db, self._book, self._log, self._sink = stores.db, stores.book, stores.log, stores.sink
@@ -129,8 +128,7 @@ class EndpointService(Generic[K]):
         )
 
         def work(conn: K) -> Endpoint:
-            _, total = self._book.page(conn, tenant, None, 1)
-            if total >= MOST_ENDPOINTS:
+            if self._book.count(conn, tenant) >= MOST_ENDPOINTS:
                 raise Conflict(f"a tenant has at most {MOST_ENDPOINTS} endpoints; remove one first")
             self._book.put(conn, endpoint)
             return endpoint
@@ -140,12 +138,10 @@ class EndpointService(Generic[K]):
     async def get(self, tenant: str, endpoint_id: str) -> Endpoint:
         return await self._db.read(lambda conn: self._mine(conn, tenant, endpoint_id))
 
-    async def page(self, tenant: str, *, limit: int, cursor: str | None = None) -> Page[Endpoint]:
+    async def page(self, tenant: str, *, limit: int, cursor: str | None = None) -> Endpoints:
         """Newest first. MalformedRequest (INVALID_CURSOR) for a cursor of another list."""
-        scope = scope_of("webhooks", tenant)
-        after = self._after(cursor, scope)
-        found, total = await self._db.read(lambda conn: self._book.page(conn, tenant, after, limit + 1))
-        return self._paged(found, total, limit, scope)
+        place = Place(limit, cursor)
+        return await self._db.read(lambda conn: self._book.page(conn, tenant, self._cursors, place))
 
     async def change(self, tenant: str, endpoint_id: str, change: WantedChange) -> Endpoint:
         """Change what is given. Switching an endpoint on forgives its past; off ends what waits for it."""
@@ -214,15 +210,10 @@ class EndpointService(Generic[K]):
 
     async def deliveries(
         self, tenant: str, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None
-    ) -> Page[DeliveryView]:
+    ) -> Deliveries:
         """Newest first. MalformedRequest (INVALID_CURSOR) for a cursor of another list or filter."""
-        parts = (wanted.endpoint_id, wanted.status, wanted.event_id, wanted.subject)
-        scope = scope_of("webhook_deliveries", tenant, *parts)
-        after = self._after(cursor, scope)
-        found, total = await self._db.read(
-            lambda conn: self._log.page(conn, tenant, wanted, after, limit + 1)
-        )
-        return self._paged(found, total, limit, scope)
+        place = Place(limit, cursor)
+        return await self._db.read(lambda conn: self._log.page(conn, tenant, wanted, self._cursors, place))
 
     async def replay(self, tenant: str, delivery_id: str) -> None:
         """Send a delivery again now, as new, with the same event id. Conflict if that makes no sense."""
@@ -297,15 +288,6 @@ class EndpointService(Generic[K]):
             raise Conflict("the endpoint of this delivery was deleted")
         if not endpoint.active:
             raise Conflict("the endpoint is switched off: switch it on first")
-
-    def _after(self, cursor: str | None, scope: str) -> str | None:
-        return None if cursor is None else self._cursors.open(cursor, scope).id
-
-    def _paged(self, found: Sequence[_Row], total: int, limit: int, scope: str) -> Page[_Row]:
-        """``found`` has one more than ``limit`` if the list goes on. Ids sort by time, so they are enough."""
-        shown = tuple(found[:limit])
-        more = len(found) > limit
-        return Page(shown, self._cursors.seal(Position(0, shown[-1].id), scope) if more else None, total)
 
 
 def _no_endpoint() -> NoReturn:

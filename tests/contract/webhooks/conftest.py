@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
 from gateway.storage.models import METADATA
 from gateway.storage.outbox import SqlOutbox
@@ -36,10 +37,11 @@ from gateway.webhooks.fakes import (
     MemoryOutbox,
     MemoryStore,
 )
-from gateway.webhooks.ports import Endpoint
+from gateway.webhooks.ports import DeliveryFilter, Endpoint, Place
 from tests.contract.storage import postgres_server
 
 TABLES = [WEBHOOK_ENDPOINTS, WEBHOOK_TENANT_SECRETS, WEBHOOK_EVENTS, WEBHOOK_DELIVERIES]
+CURSORS = Cursors(b"k" * 32)
 START = datetime(2026, 3, 8, 12, tzinfo=UTC)
 
 
@@ -66,6 +68,7 @@ class Doors:
     log: Any
     clock: ManualClock
     ids: Ids
+    cursors: Cursors = CURSORS
 
     @property
     def now(self) -> float:
@@ -107,6 +110,18 @@ class Doors:
             lambda conn: self.outbox.fan_out(conn, tenant, event, url)
         )
         return lanes
+
+    async def deliveries(
+        self, wanted: DeliveryFilter, tenant: str = "ten_a", limit: int = 100, cursor: str | None = None
+    ) -> Any:
+        """One page of deliveries."""
+        place = Place(limit, cursor)
+        return await self.db.read(lambda conn: self.log.page(conn, tenant, wanted, self.cursors, place))
+
+    async def endpoints(self, tenant: str = "ten_a", limit: int = 100, cursor: str | None = None) -> Any:
+        """One page of endpoints."""
+        place = Place(limit, cursor)
+        return await self.db.read(lambda conn: self.book.page(conn, tenant, self.cursors, place))
 
     @staticmethod
     async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:

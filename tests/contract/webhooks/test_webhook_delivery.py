@@ -63,8 +63,7 @@ async def until(doors: Doors, subject: str, **expected: Any) -> Any:
     """Wait until the subject's youngest delivery looks as expected; gives it."""
 
     async def look() -> Any:
-        wanted = DeliveryFilter(subject=subject)
-        (view, *_), _ = await doors.db.read(lambda c: doors.log.page(c, "ten_a", wanted, None, 1))
+        (view,) = (await doors.deliveries(DeliveryFilter(subject=subject), limit=1)).items
         return view if all(getattr(view, name) == value for name, value in expected.items()) else None
 
     return await doors.eventually(look)
@@ -278,9 +277,7 @@ async def test_an_overloaded_receivers_circuit_opens_and_then_one_attempt_probes
         deliverer.notify([lane])
 
         async def at_rest() -> bool:
-            pending, _ = await doors.db.read(
-                lambda c: doors.log.page(c, "ten_a", DeliveryFilter(status="pending"), None, 100)
-            )
+            pending = (await doors.deliveries(DeliveryFilter(status="pending"))).items
             tried = sum(view.attempts for view in pending)
             return deliverer.counts.in_flight == 0 and tried == len(receiver.requests) >= FAILURES_TO_OPEN
 
@@ -452,8 +449,7 @@ async def test_old_finished_events_are_purged(doors: Doors, receivers: Make) -> 
         deliverer.notify()
 
         async def none_left() -> bool:
-            page = await doors.db.read(lambda c: doors.log.page(c, "ten_a", DeliveryFilter(), None, 1))
-            return page == ([], 0)
+            return (await doors.deliveries(DeliveryFilter())).total == 0
 
         await doors.eventually(none_left)
 

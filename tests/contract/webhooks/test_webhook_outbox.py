@@ -227,8 +227,9 @@ async def test_removing_an_endpoint_ends_its_deliveries(doors: Doors) -> None:
     assert not await doors.db.write(lambda conn: doors.book.remove(conn, "ten_b", endpoint.id, doors.now))
     assert await doors.db.write(lambda conn: doors.book.remove(conn, "ten_a", endpoint.id, doors.now))
     assert await doors.claim(endpoint.id) == []
-    views, total = await doors.db.read(lambda conn: doors.log.page(conn, "ten_a", DeliveryFilter(), None, 10))
-    assert (total, views[0].status, views[0].last_note) == (1, "dead", "the endpoint was deleted")
+    page = await doors.deliveries(DeliveryFilter())
+    assert page.total == 1
+    assert (page.items[0].status, page.items[0].last_note) == ("dead", "the endpoint was deleted")
     assert await doors.tell() == ()
 
 
@@ -309,8 +310,8 @@ async def test_purge_drops_old_finished_events_only(doors: Doors) -> None:
     doors.clock.advance(100)
     await doors.tell(subject="call_new")
     assert await doors.outbox.purge(doors.now - 50, 100) == 1
-    views, _ = await doors.db.read(lambda conn: doors.log.page(conn, "ten_a", DeliveryFilter(), None, 10))
-    assert [v.subject for v in views] == ["call_new", "call_waits"]
+    page = await doors.deliveries(DeliveryFilter())
+    assert [v.subject for v in page.items] == ["call_new", "call_waits"]
     assert len(await doors.claim(lane)) == 2
 
 
@@ -370,24 +371,17 @@ async def test_deliveries_are_paged_newest_first_within_the_tenant(doors: Doors)
         await doors.tell(subject=f"call_{number}")
         await doors.tell(tenant="ten_b", subject=f"foreign_{number}")
 
-    async def page(after: str | None) -> tuple[Any, int]:
-        wanted = DeliveryFilter(endpoint_id=endpoint.id)
-        found: tuple[Any, int] = await doors.db.read(
-            lambda conn: doors.log.page(conn, "ten_a", wanted, after, 2)
-        )
-        return found
-
-    seen, after = [], None
+    wanted, seen, cursor = DeliveryFilter(endpoint_id=endpoint.id), [], None
     while True:
-        views, total = await page(after)
-        assert total == 5
-        if not views:
+        page = await doors.deliveries(wanted, limit=2, cursor=cursor)
+        assert page.total == 5
+        seen += [view.subject for view in page.items]
+        assert {view.url for view in page.items} == {endpoint.url}
+        assert {view.event_type for view in page.items} == {"call.answered"}
+        cursor = page.cursor
+        if not page.has_more:
             break
-        seen += [view.subject for view in views]
-        after = views[-1].id
     assert seen == [f"call_{number}" for number in (4, 3, 2, 1, 0)]
-    assert {view.url for view in (await page(None))[0]} == {endpoint.url}
-    assert {view.event_type for view in (await page(None))[0]} == {"call.answered"}
 
 
 async def test_deliveries_are_filtered(doors: Doors) -> None:
@@ -398,9 +392,9 @@ async def test_deliveries_are_filtered(doors: Doors) -> None:
     await doors.outbox.settle([settled(claimed[0], "dead", doors.now)])
 
     async def count(wanted: DeliveryFilter) -> int:
-        found, total = await doors.db.read(lambda c: doors.log.page(c, "ten_a", wanted, None, 10))
-        assert len(found) == total
-        return int(total)
+        page = await doors.deliveries(wanted)
+        assert len(page.items) == page.total
+        return int(page.total)
 
     assert await count(DeliveryFilter()) == 2
     assert await count(DeliveryFilter(status="dead")) == 1
@@ -412,10 +406,11 @@ async def test_deliveries_are_filtered(doors: Doors) -> None:
 async def test_endpoints_are_paged_and_belong_to_one_tenant(doors: Doors) -> None:
     mine = [await doors.endpoint() for _ in range(3)]
     foreign = await doors.endpoint(tenant="ten_b")
-    page, total = await doors.db.read(lambda conn: doors.book.page(conn, "ten_a", None, 2))
-    assert ([one.id for one in page], total) == ([mine[2].id, mine[1].id], 3)
-    rest, _ = await doors.db.read(lambda conn: doors.book.page(conn, "ten_a", page[-1].id, 2))
-    assert rest == [mine[0]]
+    page = await doors.endpoints(limit=2)
+    assert ([one.id for one in page.items], page.total) == ([mine[2].id, mine[1].id], 3)
+    rest = await doors.endpoints(limit=2, cursor=page.cursor)
+    assert (rest.items, rest.cursor) == ((mine[0],), None)
+    assert await doors.db.read(lambda conn: doors.book.count(conn, "ten_a")) == 3
     assert await doors.db.read(lambda conn: doors.book.get(conn, "ten_a", foreign.id)) is None
     assert await doors.db.read(lambda conn: doors.book.get(conn, "ten_b", foreign.id)) == foreign
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.storage.cursors import Cursors
 from gateway.webhooks.core.delivery import Settlement
 from gateway.webhooks.core.signing import secret_key
 from gateway.webhooks.core.ssrf import Policy
@@ -49,7 +48,7 @@ class Change:
 class Desk:
     """The service, and which lanes it woke."""
 
-    service: EndpointService[Any]
+    service: EndpointService[Any, Any, Any, Any]
     doors: Doors
     woken: list[str] = field(default_factory=list)
 
@@ -76,7 +75,7 @@ def desk_of(doors: Doors, policy: Policy) -> Desk:
         Stores(doors.db, doors.book, doors.log, doors.outbox),
         Makers(doors.clock, doors.ids, doors.ids.secret),
         policy,
-        Cursors(b"k" * 32),
+        doors.cursors,
         notify,
     )
     return Desk(service, doors, woken)
