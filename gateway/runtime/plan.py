@@ -24,6 +24,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _WORD = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,/?@:#%^-]{1,128}")
 _PATH = re.compile(r"/[A-Za-z0-9 _.+@/-]{1,250}")
+_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _TENANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -49,7 +50,9 @@ class Trunk:
     srtp: Srtp = "off"
     codecs: tuple[str, ...] = ("ulaw", "alaw")
     max_channels: int = 0
-    """Most calls at once over this trunk; 0 means no limit of its own."""
+    """Most legs at once over this trunk; 0 means no limit of its own."""
+    prefixes: tuple[str, ...] = ()
+    """What numbers that go out over this trunk begin with, ``+`` and digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class SipPlan:
     tls_port: int = 0
     tls_cert: str = ""
     tls_key: str = ""
+    tls_ca: str = ""
+    """Whose certificates we believe when we connect to a trunk; empty means the machine's list."""
     external_address: str = ""
     """Our address as the outside sees it, where the machine is behind NAT; empty where it is not."""
     local_nets: tuple[str, ...] = ()
@@ -135,6 +140,7 @@ def _trunk(t: _Table) -> Trunk:
         srtp=cast(Srtp, t.choice("srtp", ("off", "preferred", "required"))),
         codecs=t.codecs(),
         max_channels=t.integer("max_channels", 0, 0, 100_000),
+        prefixes=t.prefixes(),
     )
     t.choice("context", ("from-trunk",))
     t.done()
@@ -173,6 +179,7 @@ def _sip(t: _Table | None) -> SipPlan:
         tls_port=t.integer("tls_port", 0, 1, 65_535),
         tls_cert=t.text("tls_cert", _PATH, "the absolute path of a PEM file"),
         tls_key=t.text("tls_key", _PATH, "the absolute path of a PEM file"),
+        tls_ca=t.text("tls_ca", _PATH, "the absolute path of a PEM file"),
         external_address=t.text("external_address", _HOST, "a host name or IP address"),
         local_nets=t.networks("local_nets"),
         phones_from=t.networks("phones_from"),
@@ -208,11 +215,16 @@ def _check_together(plan: SwitchPlan) -> None:
             raise _refusal(f"{where}.name", "a name not used by another trunk or phone", name)
         seen.add(name)
     addresses: dict[str, str] = {}
+    prefixes: dict[str, str] = {}
     for i, trunk in enumerate(plan.trunks):
         for address in trunk.identify:
             if addresses.setdefault(address, trunk.name) != trunk.name:
                 other = addresses[address]
                 raise _refusal(f"trunk[{i}].identify", f"an address not used by trunk {other}", address)
+        for prefix in trunk.prefixes:
+            if prefixes.setdefault(prefix, trunk.name) != trunk.name:
+                other = prefixes[prefix]
+                raise _refusal(f"trunk[{i}].prefixes", f"a prefix not used by trunk {other}", prefix)
         if trunk.transport == "tls" and not plan.sip.tls_port:
             raise _refusal(f"trunk[{i}].transport", "udp or tcp, or sip.tls_port given", "tls")
         if trunk.transport == "tcp" and not plan.sip.tcp:
@@ -278,6 +290,13 @@ class _Table:
                 raise self.refuse(key, "IP addresses or networks", address) from None
             if width == 0:
                 raise self.refuse(key, "addresses of the carrier, not of everybody", address)
+        return found
+
+    def prefixes(self) -> tuple[str, ...]:
+        found = self.texts("prefixes") or ()
+        for prefix in found:
+            if _PREFIX.fullmatch(prefix) is None:
+                raise self.refuse("prefixes", "+ and the first digits of numbers", prefix)
         return found
 
     def codecs(self) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ def _values(config: SwitchConfig) -> Mapping[str, object]:
         "rtp_port_min": plan.rtp.port_min or ports.rtp_first,
         "rtp_port_max": plan.rtp.port_max or ports.rtp_last,
         "http_port": ports.http,
-        "ca_file": next((path for path in _CA_FILES if Path(path).is_file()), ""),
+        "ca_file": plan.sip.tls_ca or next((path for path in _CA_FILES if Path(path).is_file()), ""),
         "sources": allowed_sources(plan),
         "trunks": plan.trunks,
         "phones": plan.phones,

@@ -32,10 +32,13 @@ class Dial:
     srtp_key: str = ""
     """Offer SRTP with this key (SDES), in signalling alone: no audio is sent."""
     hang_up_after_ms: int | None = None
+    uri_parameters: str = ""
+    """Added to the request URI, e.g. the ``line=…`` of a registered contact."""
 
     @property
     def uri(self) -> str:
-        return f"sip:{self.number}@{self.to[0]}:{self.to[1]}"
+        more = f";{self.uri_parameters}" if self.uri_parameters else ""
+        return f"sip:{self.number}@{self.to[0]}:{self.to[1]}{more}"
 
 
 def authorized(request: Request, refusal: Response, who: Credentials, cnonce: str) -> Request | None:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from gateway.trial.watch import Watch
+
 Address = tuple[str, int]
 Received = Callable[[bytes, Address], None]
 Kind = Literal["udp", "tcp", "tls"]
@@ -121,6 +123,8 @@ class StreamWire:
         self._tasks: set[asyncio.Task[None]] = set()
         self.failures: list[Exception] = []
         """Connections that could not be opened, e.g. a certificate that is not believed."""
+        self.watch = Watch()
+        """Changes with every failure."""
 
     async def open(self, host: str, port: int, received: Received) -> Address:
         self._host, self._received = host, received
@@ -146,6 +150,10 @@ class StreamWire:
         for task in self._tasks:
             task.cancel()
 
+    def _failed(self, error: Exception) -> None:
+        self.failures.append(error)
+        self.watch.changed()
+
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -159,8 +167,8 @@ class StreamWire:
                 server_hostname=to[0] if self._connecting else None,
             )
         except OSError as error:
-            self.failures.append(error)
             self._waiting.pop(to, None)
+            self._failed(error)
             return
         writer.writelines(self._waiting.pop(to, []))
         await self._converse(reader, writer, to)
@@ -183,7 +191,7 @@ class StreamWire:
                 for message in whole:
                     self._received(message, peer)
         except (OSError, ValueError) as error:
-            self.failures.append(error)
+            self._failed(error)
         finally:
             self._writers.pop(peer, None)
             writer.transport.abort()

@@ -16,6 +16,7 @@ udp_port = 5080
 tls_port = 5061
 tls_cert = "/etc/patchbay/cert.pem"
 tls_key = "/etc/patchbay/key.pem"
+tls_ca = "/etc/patchbay/carriers.pem"
 phones_from = ["10.0.0.0/8"]
 
 [rtp]
@@ -31,6 +32,7 @@ identify = ["192.0.2.10", "192.0.2.0/28"]
 srtp = "required"
 codecs = ["alaw", "ulaw"]
 max_channels = 30
+prefixes = ["+44", "+4420"]
 auth = { user = "house", password = "a-word" }
 
 [[trunk]]
@@ -55,6 +57,8 @@ def test_a_whole_plan_is_read() -> None:
         "required",
     )
     assert carrier.codecs == ("alaw", "ulaw")
+    assert carrier.prefixes == ("+44", "+4420")
+    assert plan.sip.tls_ca == "/etc/patchbay/carriers.pem"
     assert carrier.auth == Credentials("house", Secret("a-word"))
     assert backup.register is not None
     assert backup.identify == ()
@@ -92,6 +96,16 @@ PHONE = '[[phone]]\nname="alice"\npassword="a-long-password"\n'
         (TRUNK + "context = 'from-phone'", "trunk[0].context"),
         (TRUNK + "auth = { user = 'x' }", "trunk[0].auth.password"),
         (TRUNK + "auth = 'x'", "trunk[0].auth"),
+        (TRUNK + "prefixes = ['44']", "trunk[0].prefixes"),
+        (TRUNK + "prefixes = ['+']", "trunk[0].prefixes"),
+        (TRUNK + "prefixes = '+44'", "trunk[0].prefixes"),
+        (
+            TRUNK
+            + "prefixes = ['+44']\n"
+            + TRUNK.replace("carrier", "second").replace("2.1", "2.2")
+            + "prefixes = ['+1', '+44']",
+            "trunk[1].prefixes",
+        ),
         (TRUNK + TRUNK, "trunk[1].name"),
         (TRUNK + TRUNK.replace("carrier", "second"), "trunk[1].identify"),
         (TRUNK.replace('"192.0.2.1"]', '"0.0.0.0/0"]'), "trunk[0].identify"),
@@ -103,6 +117,7 @@ PHONE = '[[phone]]\nname="alice"\npassword="a-long-password"\n'
         (TRUNK + PHONE.replace("alice", "carrier"), "phone[0].name"),
         ("[sip]\ntls_port = 5061", "sip.tls_cert"),
         ("[sip]\ntls_cert = 'cert.pem'", "sip.tls_cert"),
+        ("[sip]\ntls_ca = 'ca.pem'", "sip.tls_ca"),
         ("[rtp]\nport_min = 10000", "rtp.port_max"),
         ("[rtp]\nport_min = 10000\nport_max = 10001", "rtp.port_max"),
         ("[trunk]\nname = 'x'", "trunk"),

@@ -132,6 +132,13 @@ def test_where_a_trunk_is_called(tmp_path: Path, trunk: Trunk, contact: str) -> 
     assert section(text, "t", "aor")["contact"] == contact
 
 
+def test_a_tls_trunk_must_prove_itself_to_the_authority_that_the_plan_names(tmp_path: Path) -> None:
+    sip = SipPlan(tls_port=5061, tls_cert="/c.pem", tls_key="/k.pem", tls_ca="/carriers.pem")
+    trunk = Trunk("t", "192.0.2.1", transport="tls", identify=("192.0.2.1",))
+    keys = section(render(config(tmp_path, SwitchPlan((trunk,), sip=sip)))["pjsip.conf"], "transport-tls")
+    assert (keys["verify_server"], keys["ca_list_file"]) == ("yes", "/carriers.pem")
+
+
 @pytest.mark.parametrize(("srtp", "optimistic"), [("off", None), ("preferred", "yes"), ("required", "no")])
 def test_srtp_is_as_the_plan_says(tmp_path: Path, srtp: str, optimistic: str | None) -> None:
     trunk = Trunk("t", "192.0.2.1", identify=("192.0.2.1",), srtp=srtp)  # type: ignore[arg-type]
