@@ -28,8 +28,8 @@ from dialplan.core.routing import Offered, RouteFacts
 from dialplan.fakes import FakeEndings, MemoryCallStore
 from dialplan.ports import PlaceCall
 from gateway.archive import RecordingArchive
-from gateway.config import Settings
-from gateway.runtime.plan import RtpPlan, SwitchPlan, Trunk
+from gateway.config import Secret, Settings
+from gateway.runtime.plan import Phone, RtpPlan, SwitchPlan, Trunk
 from gateway.runtime.programs import find_tools
 from gateway.runtime.switch import EmbeddedSwitch, SwitchSpec, free_switch_ports
 from gateway.trial.audio import pcm_of
@@ -116,6 +116,7 @@ class Recorder:
         port = self.phone.address[1]
         plan = SwitchPlan(
             trunks=(Trunk("carrier", "127.0.0.2", port, identify=("127.0.0.2",)),),
+            phones=(Phone("alice", Secret("nobody-registers-here")),),
             rtp=RtpPlan(timeout_s=60),
         )
         self.switch = EmbeddedSwitch(

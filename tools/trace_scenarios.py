@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialplan.core.call import Announcement, Connect, Endpoint, HoldMusic, Trunk
+from dialplan.core.call import Announcement, Connect, Endpoint, HoldMusic, Phone, Trunk
 from gateway.trial.sip_behaviour import Behaviour, Decide, answers, by_ending, rejects, rings
 from telephony.numbers import E164
 
@@ -125,6 +125,13 @@ SCENARIOS = (
         "An inbound caller is routed to somebody who is busy.",
         far("0110"),
         "busy far_end/busy",
+        "callee",
+    ),
+    Scenario(
+        "phone-not-registered",
+        "An inbound caller is routed to a phone that is not there.",
+        Phone("alice"),
+        "no_answer far_end/unavailable",
         "callee",
     ),
     Scenario(

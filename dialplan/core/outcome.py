@@ -19,6 +19,10 @@ _GATEWAY_RESULTS = {
 }
 
 
+_NO_WAY_TO_IT = {3, 20}
+"""Q.850 "no route to destination" and "subscriber absent": a phone that is not registered."""
+
+
 def judge(call: Call, now: float) -> Call:
     """The call, closed: final status, termination and who ended it."""
     ender = _ender(call)
@@ -81,6 +85,8 @@ def _unanswered(call: Call) -> Verdict:
         if subject.channel is None:
             # Nobody heard of a callee; the switch passes the cause of a dial that failed on to the caller.
             subject = replace(subject, cause=call.caller.cause)
+            if subject.cause in _NO_WAY_TO_IT and call.ended_by is not Ender.CALLER:
+                return Verdict(CallStatus.NO_ANSWER, Termination(Result.FAR_END, "unavailable"))
         known = subject.cause not in (None, Cause.UNKNOWN, Cause.NORMAL_CLEARING) or subject.sip is not None
         caller_first = (call.caller.ended_at or 0.0) <= (subject.ended_at or 0.0)
         if call.ended_by is Ender.CALLER or (caller_first and not known):

@@ -215,7 +215,9 @@ def test_the_caller_is_gone_before_anybody_was_dialled(fact: facts.Fact) -> None
     [
         (17, "busy far_end/busy"),
         (34, "failed upstream_error/congestion"),
-        (20, "failed indeterminate/unclassified"),
+        (3, "no_answer far_end/unavailable"),
+        (20, "no_answer far_end/unavailable"),
+        (99, "failed indeterminate/unclassified"),
     ],
 )
 def test_a_dial_that_nobody_heard_of_is_judged_by_what_the_caller_was_told(cause: int, expected: str) -> None:

@@ -239,7 +239,8 @@ def check_end(trace: Trace, happened: Sequence[Item]) -> None:
 @EACH
 def test_in_every_order_of_arrival_the_call_ends_the_same_way_once(trace: Trace) -> None:
     every = orders(items(trace))
-    assert len({tuple(map(id, (item.what for item in order))) for order in every}) == len(every) > 1
+    assert len({tuple(map(id, (item.what for item in order))) for order in every}) == len(every)
+    assert len(every) > 1 or len(trace.facts) == 1
     for happened in every:
         check_end(trace, happened)
 
@@ -251,7 +252,7 @@ def test_whatever_is_said_twice_in_whatever_order_it_is_the_same_call(trace: Tra
         for happened in with_one_repeated(order):
             check_end(trace, happened)
             tried += 1
-    assert tried > 19
+    assert tried >= sum(range(len(trace.facts) + 1))
 
 
 def test_there_are_orders_enough_to_speak_of_every_order() -> None:
