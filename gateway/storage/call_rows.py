@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import RowMapping
 
 from dialplan.core.call import Call, Direction, Ender
-from dialplan.core.record import CallEvent, CallRecord, Cdr, record, shown
+from dialplan.core.record import CallEvent, CallRecord, Cdr, shown
 from dialplan.core.snapshot import encode
+from gateway.storage.columns import seconds_to_micros
+from gateway.storage.jsontext import to_json
 from gateway.storage.records import TimelineEntry
 from telephony.causes import CallStatus, Result, Termination
 from telephony.ids import CallId, TenantId
 
-_CHANGING: Final = (
-    "status",
-    "answered_at",
-    "ended_at",
-    "duration_seconds",
-    "hangup_cause",
-    "sip_code",
-    "termination_result",
-    "termination_reason",
-    "ended_by",
-    "sequence",
-    "snapshot",
-)
-"""What may change after the call's first append; the rest are its terms."""
+Row = dict[str, Any]
+"""Values by column, in the form that ``gateway.storage.hot`` gives to a driver."""
 
 
-def new_row(call: Call) -> dict[str, Any]:
-    """The whole row of a call. A settled call needs no snapshot: nothing is left to wait for."""
-    known = record(call)
-    ended = known.termination
+def terms_row(known: CallRecord) -> Row:
+    """The columns that never change after the call's first append."""
     return {
         "id": known.id,
         "tenant_id": known.tenant,
         "direction": known.direction.value,
-        "status": known.status.value,
         "to_number": known.to_number,
         "from_number": known.from_number,
         "agent_id": known.agent_id,
         "record": known.record,
-        "metadata": known.metadata,
+        "metadata": to_json(known.metadata),
         "webhook_url": known.webhook_url,
         "api_key_id": known.api_key_id,
-        "created_at": known.created_at,
-        "answered_at": known.answered_at,
-        "ended_at": known.ended_at,
+        "created_at": seconds_to_micros(known.created_at),
+    }
+
+
+def state_row(call: Call, known: CallRecord) -> Row:
+    """Every other column. A settled call needs no snapshot: nothing is left to wait for."""
+    ended = known.termination
+    return {
+        "id": known.id,
+        "status": known.status.value,
+        "answered_at": _micros(known.answered_at),
+        "ended_at": _micros(known.ended_at),
         "duration_seconds": known.duration_s,
         "hangup_cause": known.hangup_cause,
         "sip_code": known.sip_code,
@@ -56,13 +51,12 @@ def new_row(call: Call) -> dict[str, Any]:
         "termination_reason": None if ended is None else ended.reason,
         "ended_by": None if known.ended_by is None else known.ended_by.value,
         "sequence": known.sequence,
-        "snapshot": None if call.settled else encode(call),
+        "snapshot": None if call.settled else to_json(encode(call)),
     }
 
 
-def changing_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a row that later appends bring up to date."""
-    return {name: row[name] for name in _CHANGING}
+def _micros(at: float | None) -> int | None:
+    return None if at is None else seconds_to_micros(at)
 
 
 def to_record(row: RowMapping) -> CallRecord:
@@ -94,15 +88,15 @@ def to_record(row: RowMapping) -> CallRecord:
     )
 
 
-def event_row(event: CallEvent) -> dict[str, Any]:
+def event_row(event: CallEvent) -> Row:
     """The row of one timeline entry."""
     return {
         "call_id": event.call_id,
         "sequence": event.sequence,
         "tenant_id": event.tenant,
         "type": event.type,
-        "at": event.at,
-        "payload": {"status": event.call.status.value, "detail": event.detail},
+        "at": seconds_to_micros(event.at),
+        "payload": to_json({"status": event.call.status.value, "detail": event.detail}),
     }
 
 
@@ -113,19 +107,20 @@ def to_timeline_entry(row: RowMapping) -> TimelineEntry:
     return TimelineEntry(row["sequence"], row["type"], row["at"], payload["status"], detail)
 
 
-def cdr_row(cdr: Cdr) -> dict[str, Any]:
+def cdr_row(cdr: Cdr) -> Row:
     """The row of a CDR: the call as the API shows it, and what only the facts told."""
     known = cdr.call
+    body = {
+        "call": shown(known),
+        "ring_seconds": cdr.ring_s,
+        "talk_seconds": cdr.talk_s,
+        "caller_cause": cdr.caller_cause,
+        "callee_cause": cdr.callee_cause,
+        "late_facts": cdr.late_facts,
+    }
     return {
         "call_id": known.id,
         "tenant_id": known.tenant,
-        "ended_at": known.ended_at,
-        "body": {
-            "call": shown(known),
-            "ring_seconds": cdr.ring_s,
-            "talk_seconds": cdr.talk_s,
-            "caller_cause": cdr.caller_cause,
-            "callee_cause": cdr.callee_cause,
-            "late_facts": cdr.late_facts,
-        },
+        "ended_at": _micros(known.ended_at),
+        "body": to_json(body),
     }

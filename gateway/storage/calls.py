@@ -11,26 +11,27 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from dialplan.core.call import Call, Direction
-from dialplan.core.record import CallEvent, CallRecord, Cdr
+from dialplan.core.record import CallEvent, CallRecord, Cdr, record
 from dialplan.core.snapshot import decode
 from gateway.storage.call_rows import (
     cdr_row,
-    changing_columns,
     event_row,
-    new_row,
+    state_row,
+    terms_row,
     to_record,
     to_timeline_entry,
 )
+from gateway.storage.call_statements import ADD, ADD_CDR, ADD_EVENT, CHANGE, KNOWN
 from gateway.storage.columns import seconds_to_micros
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
 from gateway.storage.paging import Wanted, page_reader, scope_of
 from gateway.storage.recordings import fold_recordings
 from gateway.storage.records import CallFilter, Page, TimelineEntry
-from gateway.storage.statements import first, insert_new
+from gateway.storage.statements import first
 from gateway.storage.tables import CALL_EVENTS, CALLS, CDRS
 from gateway.storage.usage import add_in
 from telephony.ids import CallId, TenantId
@@ -58,10 +59,6 @@ class Nobody:
         """Nobody was told."""
 
 
-_KNOWN: Final = select(CALLS.c.sequence).where(CALLS.c.id == bindparam("call")).with_for_update()
-_INSERT: Final = insert(CALLS)
-_INSERT_EVENTS: Final = insert(CALL_EVENTS)
-_CHANGE: Final = update(CALLS).where(CALLS.c.id == bindparam("call"))
 _GET: Final = select(CALLS).where(CALLS.c.id == bindparam("call"), CALLS.c.tenant_id == bindparam("tenant"))
 _OPEN: Final = select(CALLS.c.snapshot).where(CALLS.c.snapshot.is_not(None)).order_by(CALLS.c.id)
 
@@ -76,20 +73,21 @@ class CallRepository:
 
     async def append(self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None) -> None:
         """See ``dialplan.ports.CallStore``. Raises StorageUnavailable; nothing is half-written."""
-        row = new_row(call)
+        known_as = record(call)
+        state = state_row(call, known_as)
 
         def work(conn: Connection) -> Sequence[str]:
-            known = conn.execute(_KNOWN, {"call": call.id}).scalar()
+            known = KNOWN.scalar(conn, state)
             if known is None:
-                conn.execute(_INSERT, row)
+                ADD.run(conn, terms_row(known_as) | state)
             elif known > call.sequence:
                 return ()
             else:
-                conn.execute(_CHANGE, {"call": call.id, **changing_columns(row)})
+                CHANGE.run(conn, state)
             fresh = [event for event in events if event.sequence > (known or 0)]
             announced: Sequence[str] = ()
             if fresh:
-                conn.execute(_INSERT_EVENTS, [event_row(event) for event in fresh])
+                ADD_EVENT.run_each(conn, [event_row(event) for event in fresh])
                 fold_recordings(conn, call, fresh)
                 announced = self._announcer.announce(conn, fresh)
             if cdr is not None:
@@ -136,7 +134,7 @@ class CallRepository:
 
 def _close(conn: Connection, cdr: Cdr) -> None:
     """The first CDR of a call counts, and only with it the usage."""
-    if not insert_new(conn, CDRS, cdr_row(cdr)):
+    if not ADD_CDR.run(conn, cdr_row(cdr)):
         return
     known = cdr.call
     if known.direction is Direction.OUTBOUND and known.duration_s and known.ended_at is not None:

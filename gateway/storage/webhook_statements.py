@@ -1,57 +1,10 @@
-"""The statements that every event of every call runs, in each driver's own words.
-
-They are spelled out once and sent past SQLAlchemy's compiler and result machinery, which would cost several
-times what the database itself takes. Moments go in and come out as microseconds since 1970.
-"""
+"""The statements that keep the outbox, run for every event of every call. Moments are microseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from sqlalchemy import Connection, Row, make_url, text
-from sqlalchemy.sql.compiler import SQLCompiler
-
-
-class _Spelled(NamedTuple):
-    sql: str
-    names: tuple[str, ...]
-
-    def row(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple([values[name] for name in self.names])
-
-
-class Hot:
-    """One statement. ``:name`` marks a value; ``postgres`` is added for PostgreSQL alone."""
-
-    def __init__(self, sql: str, *, postgres: str = "") -> None:
-        self._spelled = {
-            "sqlite": _spell(sql, "sqlite://"),
-            "postgresql": _spell(sql + postgres, "postgresql+asyncpg://"),
-        }
-
-    def run(self, conn: Connection, values: Mapping[str, Any]) -> int:
-        """Run it once; the number of rows it changed."""
-        spelled = self._spelled[conn.dialect.name]
-        return conn.exec_driver_sql(spelled.sql, spelled.row(values)).rowcount
-
-    def run_each(self, conn: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run it for each row of values."""
-        spelled = self._spelled[conn.dialect.name]
-        each = [spelled.row(row) for row in rows]
-        if each:
-            conn.exec_driver_sql(spelled.sql, each if len(each) > 1 else each[0])
-
-    def rows(self, conn: Connection, values: Mapping[str, Any]) -> list[Row[Any]]:
-        spelled = self._spelled[conn.dialect.name]
-        return list(conn.exec_driver_sql(spelled.sql, spelled.row(values)))
-
-
-def _spell(sql: str, url: str) -> _Spelled:
-    compiled = text(sql).compile(dialect=make_url(url).get_dialect()())
-    assert isinstance(compiled, SQLCompiler)
-    return _Spelled(str(compiled), tuple(compiled.positiontup or ()))
-
+from gateway.storage.hot import Hot
 
 KEEP_EVENT: Final = Hot(
     "INSERT INTO webhook_events (id, tenant_id, type, subject, sequence, created_at, body)"
