@@ -22,6 +22,18 @@ AWAY = "patchbay-away"
 _AWAY_TEXT = "We are sorry. Your call cannot be connected at the moment. Please try again in a few minutes."
 
 
+def kept_prompt(folder: Path, tenant: str, name: str) -> Path | None:
+    """The file of a tenant's prompt below the sounds folder; None where the name cannot be one.
+
+    >>> kept_prompt(Path("sounds"), "ten_default", "welcome")
+    PosixPath('sounds/prompts/ten_default/welcome.wav')
+    >>> kept_prompt(Path("sounds"), "ten_default", "../welcome")
+    """
+    if _NAME.fullmatch(name) is None:
+        return None
+    return folder / "prompts" / tenant / f"{name}.wav"
+
+
 class SpokenPrompts:
     """``folder`` is the sounds folder; spoken text is below ``tts``, kept prompts are below ``prompts``."""
 
@@ -36,10 +48,8 @@ class SpokenPrompts:
 
     async def stored(self, tenant: TenantId, name: str) -> str | None:
         """The name of a tenant's kept prompt (``prompts/<tenant>/<name>.wav``), or None."""
-        if _NAME.fullmatch(name) is None:
-            return None
-        path = self._folder / "prompts" / tenant / f"{name}.wav"
-        there = await asyncio.to_thread(path.is_file)
+        path = kept_prompt(self._folder, tenant, name)
+        there = path is not None and await asyncio.to_thread(path.is_file)
         return f"prompts/{tenant}/{name}" if there else None
 
     async def prepare_away(self) -> None:

@@ -22,6 +22,7 @@ SUBCOMMANDS: Mapping[str, str] = {
     "runtime": "fetch and show the server programs",
     "call": "place, watch and end calls",
     "numbers": "the numbers a tenant owns",
+    "prompts": "sounds of your own that calls can play",
     "keys": "API keys",
     "tail": "follow what happens",
 }
