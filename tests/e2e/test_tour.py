@@ -1,0 +1,238 @@
+"""The README's tour, run as it is written; and the main path of a user, told alike by every party."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.trial.audio import active_seconds, read_wav
+from gateway.trial.listener import WebhookListener
+from gateway.trial.sip_call import CallState
+from gateway.trial.sip_phone import SipPhone
+from tests.e2e.visitor import log_lines, recording_of, registered
+from tests.rig.product import OWN, Json, Product
+
+pytestmark = pytest.mark.e2e
+
+README = Path(__file__).parents[2] / "README.md"
+STATUS = re.compile(r"\n(\d{3})\Z")
+Reply = tuple[int, str]
+Curl = Callable[[str, Mapping[str, str], Path], Awaitable[Reply]]
+
+
+def tour() -> list[str]:
+    """The commands of the tour's fenced block, continuation lines joined, comments left out."""
+    section = README.read_text().split("## Five minutes with curl", 1)[1].split("\n## ", 1)[0]
+    block = next(part for part in section.split("```")[1::2] if "curl " in part)
+    commands: list[str] = []
+    for line in block.replace("\\\n", " ").strip().splitlines():
+        if commands and commands[-1].count("'") % 2:
+            commands[-1] += "\n" + line
+        elif line.strip() and not line.startswith("#"):
+            commands.append(line)
+    return commands
+
+
+async def real_curl(command: str, environment: Mapping[str, str], folder: Path) -> Reply:
+    """The command in a shell, unchanged; a .curlrc adds the status to what it prints."""
+    (folder / ".curlrc").write_text('write-out = "\\n%{http_code}"\n')
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-euc", command),
+        cwd=folder,
+        env={**environment, "CURL_HOME": str(folder), "PATH": os.environ["PATH"]},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0, command
+    text = printed.decode()
+    found = STATUS.search(text)
+    assert found is not None, text
+    return int(found.group(1)), text[: found.start()]
+
+
+async def like_curl(command: str, environment: Mapping[str, str], folder: Path) -> Reply:
+    """What curl would do, for machines without it: the options that the tour uses, and no others."""
+    filled = re.sub(r"\$(\w+)", lambda name: environment[name.group(1)], command)
+    words = iter(shlex.split(filled, comments=True)[1:])
+    headers, method, body, target, url = dict[str, str](), "", None, None, ""
+    for word in words:
+        match word:
+            case "-s":
+                continue
+            case "-X":
+                method = next(words)
+            case "-H":
+                name, _, value = next(words).partition(": ")
+                headers[name] = value
+            case "-d":
+                body = next(words)
+            case "-o":
+                target = folder / next(words)
+            case _:
+                assert not word.startswith("-"), f"the tour uses an option unknown here: {word}"
+                url = word
+    async with aiohttp.ClientSession() as http:
+        asked = http.request(method or ("POST" if body else "GET"), url, data=body, headers=headers)
+        async with asked as response:
+            content = await response.read()
+    if target is not None:
+        target.write_bytes(content)
+        return response.status, ""
+    return response.status, content.decode()
+
+
+class Visitor:
+    """Follows the tour with a phone in hand; fills in what the tour leaves to the reader."""
+
+    def __init__(self, house: Product, alice: SipPhone, curl: Curl, folder: Path) -> None:
+        self.house, self.alice, self.folder, self._curl = house, alice, folder, curl
+        self.answers: list[tuple[str, Any]] = []
+        self.environment: dict[str, str] = {}
+
+    async def does(self, command: str) -> None:
+        if command.startswith("export "):
+            name = command.removeprefix("export ").partition("=")[0]
+            self.environment[name] = self._known(name)
+            return
+        assert command.startswith("curl "), f"not a command of the tour: {command}"
+        if command.endswith("recording_url"):
+            await recording_of(self.house, self.environment["CALL"], self.folder)
+        status, body = await self._curl(command, self.environment, self.folder)
+        assert status in (200, 201), (command, status, body)
+        self.answers.append((command, json.loads(body)["data"] if body else None))
+        if "announcement" in command:
+            phone = await self.alice.receives(within_s=10.0)
+            await phone.hears(lambda pcm: active_seconds(pcm) > 1.0, 10.0, "the announcement")
+
+    def _known(self, name: str) -> str:
+        match name:
+            case "KEY":
+                return self.house.key
+            case "API":
+                return f"{self.house.api.root}/api/v1"
+            case "CALL":
+                return str(self.answers[-1][1]["id"])
+            case "RECORDING_URL":
+                return str(self.answers[-1][1]["recording_url"])
+        raise AssertionError(f"the tour exports {name}, which no reader could know")
+
+
+@pytest.mark.parametrize("curl", [real_curl, like_curl])
+async def test_the_tour_works_as_it_is_written(house: Product, curl: Curl, tmp_path: Path) -> None:
+    if curl is real_curl and shutil.which("curl") is None:
+        pytest.skip("curl is not on this machine")
+    await give_up_the_number(house)
+    async with registered(house, "alice") as alice:
+        visitor = Visitor(house, alice, curl, tmp_path)
+        for command in tour():
+            await visitor.does(command)
+        await alice.quiet()
+    told = {command: answer for command, answer in visitor.answers if answer is not None}
+    verdict = next(answer for command, answer in told.items() if "calls:check" in command)
+    assert verdict["allowed"] is True, verdict
+    ended = next(answer for command, answer in told.items() if "/hangup" in command)
+    assert (ended["status"], ended["termination"]["reason"]) == ("completed", "hangup_by_api")
+    assert ended["id"] in [
+        call["id"] for command, answer in told.items() if "?limit" in command for call in answer
+    ]
+    wave = read_wav(tmp_path / "call.wav")
+    assert wave.channels == 2
+    assert active_seconds(wave.channel(0)) + active_seconds(wave.channel(1)) > 0.5
+
+
+async def give_up_the_number(house: Product) -> None:
+    """The tour begins with a number that the reader does not own yet."""
+    for number in await house.api.ok("GET", "/api/v1/numbers"):
+        url = f"{house.api.root}/api/v1/numbers/{number['id']}"
+        async with (
+            aiohttp.ClientSession(headers={"X-API-Key": house.key}) as http,
+            http.delete(url) as response,
+        ):
+            assert response.status == 204
+
+
+async def test_every_party_tells_the_same_story(
+    house: Product, listener: WebhookListener, tmp_path: Path
+) -> None:
+    async with registered(house, "alice") as alice:
+        call_id = await house.api.place(
+            "phone:alice",
+            record=True,
+            webhook_url=listener.url(),
+            metadata={"order": "17"},
+            announcement="Good morning. Your parcel is on its way and will arrive today before noon.",
+        )
+        phone = await alice.receives(within_s=10.0)
+        assert phone.facts.from_user == OWN
+        await phone.hears(lambda pcm: active_seconds(pcm) > 1.0, 10.0, "the announcement")
+        ended = await house.api.ok("POST", f"/v1/voice/calls/{call_id}/hangup")
+        await phone.reaches(CallState.ENDED)
+    wave = await recording_of(house, call_id, tmp_path)
+    assert wave.channels == 2
+    assert abs(wave.duration_ms / 1000 - ended["duration_seconds"]) < 1.5
+
+    call, events = await house.api.call(call_id), await house.api.events(call_id)
+    story = ("completed", {"result": "success", "reason": "hangup_by_api"}, "api")
+    assert (call["status"], call["termination"], call["ended_by"]) == story
+    assert call["metadata"] == {"order": "17"}
+    assert [event["type"] for event in events] == [
+        "call.initiated",
+        "call.ringing",
+        "call.answered",
+        "recording.started",
+        "call.completed",
+        "recording.ready",
+    ]
+    await webhooks_agree(listener, call, events)
+    assert cdr_of(house, call_id) == (call["status"], call["termination"], call["duration_seconds"])
+    [line] = [
+        line
+        for line in log_lines(house)
+        if line.get("call_id") == call_id and line["event"] == "call.completed"
+    ]
+    assert line["termination"] == "success/hangup_by_api"
+    assert OWN not in (house.var / "log" / "gateway.log").read_text()
+
+
+async def webhooks_agree(listener: WebhookListener, call: Json, events: list[Json]) -> None:
+    """One signed delivery for each event, in the same words."""
+    await listener.waits_for(
+        lambda d: d.event["type"] == "recording.ready" and d.event["data"]["id"] == call["id"], 10.0
+    )
+    about = {d.webhook_id: d for d in listener.deliveries if d.event["data"]["id"] == call["id"]}
+    sent = sorted(about.values(), key=lambda d: int(d.event["sequence"]))
+    assert [fault for delivery in sent for fault in delivery.faults] == []
+    assert [(d.event["sequence"], d.event["type"]) for d in sent] == [
+        (e["sequence"], e["type"]) for e in events
+    ]
+    final = next(d.event["data"] for d in sent if d.event["type"] == "call.completed")
+    for name in (
+        "status",
+        "termination",
+        "ended_by",
+        "ended_at",
+        "duration_seconds",
+        "to",
+        "from",
+        "metadata",
+    ):
+        assert final[name] == call[name], name
+
+
+def cdr_of(house: Product, call_id: str) -> tuple[str, Json, int]:
+    """Status, termination and length, as the one call detail record has them."""
+    with sqlite3.connect(house.var / "patchbay.db") as database:
+        [(body,)] = database.execute("SELECT body FROM cdrs WHERE call_id = ?", (call_id,)).fetchall()
+    known = json.loads(body)["call"]
+    return known["status"], known["termination"], known["duration_seconds"]
