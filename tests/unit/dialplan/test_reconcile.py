@@ -1,0 +1,253 @@
+"""The look at the switch: what each open call is told in each situation, and whose channels are nobody's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import pytest
+
+from dialplan import reconcile
+from dialplan.core import facts
+from dialplan.core.call import Call, Ender, Role
+from dialplan.fakes import FakeEndings, FakeSwitch, ManualClock
+from dialplan.life import Life
+from dialplan.ports import Ending
+from telephony.ids import ChannelId
+from tests.unit.dialplan.made_calls import (
+    CALLEE,
+    CALLER,
+    HOLD,
+    NOW,
+    A,
+    B,
+    inbound,
+    outbound,
+    run,
+    talking,
+)
+
+pytestmark = pytest.mark.unit
+
+C = ChannelId("c-1")
+Told = tuple[facts.Fact, float | None]
+
+
+@dataclass
+class Inbox:
+    """A call's place: takes facts and folds none of them."""
+
+    call: Call
+    told: list[Told] = field(default_factory=list)
+
+    def post(self, fact: facts.Fact, *, at: float | None = None) -> None:
+        self.told.append((fact, at))
+
+
+@dataclass
+class World:
+    """The switch as it is found. ``bound``: channels that the look gave to a call."""
+
+    switch: FakeSwitch = field(default_factory=FakeSwitch)
+    endings: FakeEndings = field(default_factory=FakeEndings)
+    clock: ManualClock = field(default_factory=ManualClock)
+    bound: list[ChannelId] = field(default_factory=list)
+
+    def now(self) -> float:
+        return self.clock.now()
+
+    async def look(self, *calls: Call, restarted: bool = False) -> tuple[list[list[Told]], list[ChannelId]]:
+        """What each call was told, and the channels that nobody knows."""
+        inboxes = [Inbox(call) for call in calls]
+        lives = cast("Sequence[Life]", inboxes)
+        unknown = await reconcile.look(
+            self, lives, lambda channel, life: self.bound.append(channel), restarted=restarted
+        )
+        return [inbox.told for inbox in inboxes], unknown
+
+
+def world(*rows: tuple[ChannelId, bool, ChannelId | None], endings: Sequence[Ending] = ()) -> World:
+    """Rows: channel, up or not, the channel that dialled it."""
+    made = World(endings=FakeEndings(*endings))
+    made.clock.advance(100)
+    for channel, up, by in rows:
+        made.switch.exist(channel, up=up, by=by)
+    return made
+
+
+DIALLED = run(outbound(), facts.Dialed(CALLER))[0]
+WAITING = run(inbound(), facts.Dialed(CALLEE, B))[0]
+TALKING = talking()
+ENDING = run(talking(), facts.EndRequested(CALLEE), facts.HungUp(CALLEE, 16))[0]
+CLOSED = run(talking(), facts.HungUp(CALLER, 16), facts.HungUp(CALLEE, 16))[0]
+GONE = "gateway_was_away"
+
+
+def seen(role: Role, up: bool) -> Told:
+    return facts.SeenLive(role, up), None
+
+
+def lost(role: Role, why: str = GONE) -> Told:
+    return facts.Vanished(role, why), None
+
+
+@pytest.mark.parametrize(
+    ("call", "rows", "told"),
+    [
+        pytest.param(outbound(), [], [], id="placed, not there yet"),
+        pytest.param(outbound(), [(A, False, None)], [seen(CALLER, False)], id="placed, and there"),
+        pytest.param(DIALLED, [(A, False, None)], [seen(CALLER, False)], id="still ringing"),
+        pytest.param(DIALLED, [(A, True, None)], [seen(CALLER, True)], id="answered meanwhile"),
+        pytest.param(DIALLED, [], [lost(CALLER)], id="dialled, and gone"),
+        pytest.param(
+            TALKING,
+            [(A, True, None), (B, True, A)],
+            [seen(CALLER, True), seen(CALLEE, True)],
+            id="still talking",
+        ),
+        pytest.param(TALKING, [], [lost(CALLER), lost(CALLEE)], id="talked, and gone"),
+        pytest.param(TALKING, [(A, True, None)], [seen(CALLER, True), lost(CALLEE)], id="one is gone"),
+        pytest.param(ENDING, [(A, True, None)], [seen(CALLER, True)], id="an ended leg is not looked for"),
+        pytest.param(CLOSED, [(A, True, None)], [], id="a closed call is left alone"),
+        pytest.param(inbound(), [(A, False, None)], [seen(CALLER, False)], id="no callee yet"),
+        pytest.param(
+            inbound(),
+            [(A, False, None), (B, True, A)],
+            [seen(CALLER, False), (facts.Dialed(CALLEE, B), None), seen(CALLEE, True)],
+            id="a callee nobody heard of",
+        ),
+        pytest.param(
+            inbound(HOLD), [(A, True, None), (B, True, A)], [seen(CALLER, True)], id="music has no channel"
+        ),
+    ],
+)
+async def test_what_the_rows_tell(
+    call: Call, rows: list[tuple[ChannelId, bool, ChannelId | None]], told: list[Told]
+) -> None:
+    assert (await world(*rows).look(call))[0] == [told]
+
+
+@pytest.mark.parametrize(
+    ("call", "ending", "told"),
+    [
+        pytest.param(
+            DIALLED,
+            Ending(A, None, NOW + 9, 17),
+            [(facts.HungUp(CALLER, 17), NOW + 9)],
+            id="busy",
+        ),
+        pytest.param(
+            outbound(),
+            Ending(A, None, NOW + 9, 17),
+            [(facts.HungUp(CALLER, 17), NOW + 9)],
+            id="busy, and its ring was never heard",
+        ),
+        pytest.param(
+            DIALLED,
+            Ending(A, NOW + 5, NOW + 9, 16),
+            [(facts.Answered(CALLER), NOW + 5), (facts.HungUp(CALLER, 16), NOW + 9)],
+            id="answered and over",
+        ),
+        pytest.param(
+            WAITING,
+            Ending(A, NOW + 5, NOW + 9, 16),
+            [
+                (facts.Answered(CALLER), NOW + 5),
+                (facts.HungUp(CALLER, 16), NOW + 9),
+                (facts.Answered(CALLEE), NOW + 5),
+                (facts.HungUp(CALLEE, 16), NOW + 9),
+            ],
+            id="the caller's record tells of both",
+        ),
+        pytest.param(
+            inbound(),
+            Ending(A, NOW + 5, NOW + 9, 16),
+            [
+                (facts.Vanished(CALLEE, GONE, 16, answered=True), NOW + 5),
+                (facts.Answered(CALLER), NOW + 5),
+                (facts.HungUp(CALLER, 16), NOW + 9),
+            ],
+            id="an inbound caller is answered when its callee is",
+        ),
+        pytest.param(
+            inbound(HOLD),
+            Ending(A, NOW + 5, NOW + 9, 16),
+            [(facts.Answered(CALLER), NOW + 5), (facts.HungUp(CALLER, 16), NOW + 9)],
+            id="music has no channel",
+        ),
+        pytest.param(
+            DIALLED,
+            Ending(A, None, None, None),
+            [(facts.HungUp(CALLER, None), None)],
+            id="a record that knows little",
+        ),
+    ],
+)
+async def test_what_the_switchs_records_tell(call: Call, ending: Ending, told: list[Told]) -> None:
+    assert (await world(endings=[ending]).look(call))[0] == [told]
+
+
+async def test_a_record_of_a_channel_that_lives_is_not_asked_for() -> None:
+    stale = Ending(A, None, NOW + 1, 17)
+    assert (await world((A, False, None), endings=[stale]).look(DIALLED))[0] == [[seen(CALLER, False)]]
+
+
+async def test_a_restarted_switch_is_named_as_the_reason() -> None:
+    told, _ = await world().look(TALKING, DIALLED, outbound(), restarted=True)
+    why = "switch_restarted"
+    assert told == [[lost(CALLER, why), lost(CALLEE, why)], [lost(CALLER, why)], []]
+
+
+async def test_a_call_made_after_the_look_began_is_not_judged() -> None:
+    later = replace(DIALLED, created_at=NOW + 200)
+    assert (await world().look(later))[0] == [[]]
+
+
+async def test_each_call_is_told_of_its_own() -> None:
+    other = replace(DIALLED, caller=replace(DIALLED.caller, channel=C))
+    told, unknown = await world((C, True, None)).look(DIALLED, other)
+    assert told == [[lost(CALLER)], [seen(CALLER, True)]]
+    assert unknown == []
+
+
+async def test_channels_of_no_call_are_named() -> None:
+    made = world((A, True, None), (B, True, A), (C, False, None))
+    _, unknown = await made.look(TALKING)
+    assert unknown == [C]
+    assert (await made.look(CLOSED))[1] == [A, B, C]
+
+
+async def test_an_adopted_callee_is_no_orphan() -> None:
+    made = world((A, False, None), (B, False, A))
+    _, unknown = await made.look(inbound())
+    assert (made.bound, unknown) == ([B], [])
+
+
+# ---------------------------------------------------------------- between looks
+
+
+@pytest.mark.parametrize(("waited_s", "again"), [(0.0, False), (100.0, True)])
+async def test_a_hang_up_that_did_not_happen_is_ordered_again(waited_s: float, again: bool) -> None:
+    made = world((A, True, None), (B, True, A))
+    asked = facts.HangupAsked(Ender.API, "hangup")
+    call, _ = run(TALKING, asked, at=made.now() - waited_s, every=0)
+    inbox = Inbox(call)
+    places = {A: (cast("Life", inbox), CALLER), B: (cast("Life", inbox), CALLEE)}
+    assert await reconcile.patrol(made, places.get, lambda channel: True) == []
+    assert inbox.told == ([seen(CALLER, True), seen(CALLEE, True)] if again else [])
+
+
+async def test_the_patrol_judges_nothing_by_absence() -> None:
+    inbox = Inbox(TALKING)
+    places = {A: (cast("Life", inbox), CALLER), B: (cast("Life", inbox), CALLEE)}
+    assert await reconcile.patrol(world(), places.get, lambda channel: True) == []
+    assert inbox.told == []
+
+
+async def test_the_patrol_names_channels_of_ours_without_a_live_leg() -> None:
+    made = world((A, True, None), (B, True, A), (C, False, None))
+    inbox = Inbox(ENDING)
+    places = {A: (cast("Life", inbox), CALLER), B: (cast("Life", inbox), CALLEE)}
+    assert await reconcile.patrol(made, places.get, lambda channel: channel != C) == [B]
+    assert await reconcile.patrol(made, places.get, lambda channel: True) == [B, C]
