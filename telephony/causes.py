@@ -15,10 +15,12 @@ class Cause(IntEnum):
 
     UNKNOWN = 0
     UNALLOCATED = 1
+    NO_ROUTE = 3
     NORMAL_CLEARING = 16
     USER_BUSY = 17
     NO_USER_RESPONSE = 18
     NO_ANSWER = 19
+    SUBSCRIBER_ABSENT = 20
     CALL_REJECTED = 21
     NUMBER_CHANGED = 22
     REDIRECTED = 23
@@ -28,6 +30,8 @@ class Cause(IntEnum):
     CONGESTION = 34
     NETWORK_OUT_OF_ORDER = 38
     TEMPORARY_FAILURE = 41
+    MEDIA_TIMEOUT = 44
+    """Q.850 "requested circuit not available": what Asterisk's rtp_timeout ends a channel with."""
     BEARER_NOT_AVAILABLE = 58
     RECOVERY_ON_TIMER = 102
     INTERWORKING = 127

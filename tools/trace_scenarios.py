@@ -131,7 +131,7 @@ SCENARIOS = (
         "phone-not-registered",
         "An inbound caller is routed to a phone that is not there.",
         Phone("alice"),
-        "no_answer far_end/unavailable",
+        "failed far_end/phone_not_registered",
         "callee",
     ),
     Scenario(

@@ -207,6 +207,11 @@ class Call:
         return self.terms.direction is Direction.OUTBOUND
 
     @property
+    def to_phone(self) -> bool:
+        """Whether a phone of ours is rung first, not a number."""
+        return self.outbound and self.terms.to_number.startswith("phone:")
+
+    @property
     def virtual_callee(self) -> bool:
         return isinstance(self.route, Connect) and is_virtual(self.route.endpoint)
 

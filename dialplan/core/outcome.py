@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialplan.core.call import Call, Connect, Ender, Leg, Reject, Role
+from dialplan.core.call import Call, Connect, Ender, Leg, Phone, Reject, Role, Trunk
 from telephony.causes import CAUSE_FOR_STATUS, CallStatus, Cause, Result, Termination, Verdict, verdict
 
 _GATEWAY_RESULTS = {
@@ -19,8 +19,10 @@ _GATEWAY_RESULTS = {
 }
 
 
-_NO_WAY_TO_IT = {3, 20}
-"""Q.850 "no route to destination" and "subscriber absent": a phone that is not registered."""
+_NO_WAY_TO_IT = {Cause.NO_ROUTE, Cause.SUBSCRIBER_ABSENT}
+"""What the caller is told when Dial() could not make a channel: a phone that is not registered."""
+_NOT_REGISTERED = Termination(Result.FAR_END, "phone_not_registered")
+_NO_WAY = Termination(Result.UPSTREAM_ERROR, "trunk_unreachable")
 
 
 def judge(call: Call, now: float) -> Call:
@@ -41,6 +43,10 @@ def _ender(call: Call) -> Ender:
         return call.ended_by
     if call.answered_at is None:
         return Ender.GATEWAY if call.ring_expired else (Ender.CALLER if call.outbound else Ender.CALLEE)
+    if _never_dialled(call) is not None:
+        return Ender.CALLEE
+    if _silent(call):
+        return Ender.SWITCH
     if call.callee.channel is not None and call.callee.answered_at is None:
         return Ender.CALLEE  # it was dialled and did not answer, whichever leg was reported gone first
     first_callee = (call.callee.ended_at or 0.0) < (call.caller.ended_at or 0.0)
@@ -61,6 +67,11 @@ def _answered(call: Call) -> Termination:
     lost = call.caller.lost or call.callee.lost
     if lost is not None:
         return Termination(Result.INDETERMINATE, lost)
+    if _silent(call):
+        return Termination(Result.FAR_END, "media_timeout")
+    undialled = _never_dialled(call)
+    if undialled is not None:
+        return undialled
     if call.callee.answered_at is None and isinstance(call.route, Connect) and call.connected_at is not None:
         failed = _far_end(call.callee)
         if call.callee.channel is not None and call.ended_by is not Ender.CALLER:
@@ -68,6 +79,27 @@ def _answered(call: Call) -> Termination:
     return Termination(
         Result.SUCCESS, "hangup_by_callee" if _ender(call) is Ender.CALLEE else "hangup_by_caller"
     )
+
+
+def _silent(call: Call) -> bool:
+    """Nobody asked for the end, and the switch ended an answered leg for lack of audio."""
+    legs = (call.caller, call.callee)
+    return call.ended_by is None and any(
+        leg.cause == Cause.MEDIA_TIMEOUT and leg.answered_at is not None for leg in legs
+    )
+
+
+def _never_dialled(call: Call) -> Termination | None:
+    """The switch could not even begin to ring the far end, and ended the caller with a cause that says so."""
+    untried = call.callee.channel is None and call.connected_at is not None and call.ended_by is None
+    if not untried or call.caller.cause not in _NO_WAY_TO_IT or not isinstance(call.route, Connect):
+        return None
+    match call.route.endpoint:
+        case Phone():
+            return _NOT_REGISTERED
+        case Trunk():
+            return _NO_WAY
+    return None
 
 
 def _unanswered(call: Call) -> Verdict:
@@ -85,12 +117,15 @@ def _unanswered(call: Call) -> Verdict:
         if subject.channel is None:
             # Nobody heard of a callee; the switch passes the cause of a dial that failed on to the caller.
             subject = replace(subject, cause=call.caller.cause)
-            if subject.cause in _NO_WAY_TO_IT and call.ended_by is not Ender.CALLER:
-                return Verdict(CallStatus.NO_ANSWER, Termination(Result.FAR_END, "unavailable"))
+            undialled = _never_dialled(call)
+            if undialled is not None:
+                return Verdict(CallStatus.FAILED, undialled)
         known = subject.cause not in (None, Cause.UNKNOWN, Cause.NORMAL_CLEARING) or subject.sip is not None
         caller_first = (call.caller.ended_at or 0.0) <= (subject.ended_at or 0.0)
         if call.ended_by is Ender.CALLER or (caller_first and not known):
             return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, "cancelled_by_caller"))
+    if subject.refused_why is not None and subject.dialed_at is None and call.to_phone:
+        return Verdict(CallStatus.FAILED, _NOT_REGISTERED)
     if subject.lost is not None:
         return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, subject.lost))
     return _far_end(subject)

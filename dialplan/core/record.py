@@ -64,7 +64,7 @@ def record(call: Call) -> CallRecord:
         ended_at=call.ended_at,
         duration_s=duration,
         hangup_cause=_cause(call, subject.cause) if call.closed else None,
-        sip_code=subject.sip if call.closed else None,
+        sip_code=subject.sip if call.closed and call.answered_at is None else None,
         termination=call.termination,
         ended_by=call.ended_by if call.closed else None,
         sequence=call.sequence,

@@ -6,16 +6,20 @@ from the evidence in its order of trust.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dialplan.core import facts
-from dialplan.core.call import Announcement, Call, Connect, Ender, Reject, Role
+from dialplan.core.call import Announcement, Call, Connect, Ender, Phone, Reject, Role
 from dialplan.core.outcome import cause_towards
 from dialplan.core.waits import next_deadline
 from telephony.causes import CallStatus
 from tests.unit.dialplan.made_calls import CALLEE, CALLER, TO_FAR, B, inbound, outbound, run, talking
 
 pytestmark = pytest.mark.unit
+
+TO_PHONE = Connect(Phone("alice"))
 
 # SIP final, Q.850 cause, status and termination when it did not ring, and when it did (None: the same)
 FINALS: list[tuple[int | None, int, str, str | None]] = [
@@ -215,8 +219,8 @@ def test_the_caller_is_gone_before_anybody_was_dialled(fact: facts.Fact) -> None
     [
         (17, "busy far_end/busy"),
         (34, "failed upstream_error/congestion"),
-        (3, "no_answer far_end/unavailable"),
-        (20, "no_answer far_end/unavailable"),
+        (3, "failed upstream_error/trunk_unreachable"),
+        (20, "failed upstream_error/trunk_unreachable"),
         (99, "failed indeterminate/unclassified"),
     ],
 )
@@ -225,6 +229,51 @@ def test_a_dial_that_nobody_heard_of_is_judged_by_what_the_caller_was_told(cause
     assert verdict(call) == expected
     gave_up, _ = run(inbound(), facts.EndRequested(CALLER), facts.HungUp(CALLER, cause))
     assert verdict(gave_up) == "cancelled cancelled/cancelled_by_caller"
+
+
+@pytest.mark.parametrize("cause", [3, 20])
+def test_a_phone_that_is_not_registered(cause: int) -> None:
+    """The switch makes no channel for it: its caller's own end is the only word of it."""
+    call, _ = run(inbound(TO_PHONE), facts.HungUp(CALLER, cause))
+    assert verdict(call) == "failed far_end/phone_not_registered"
+    assert call.ended_by is Ender.CALLEE
+    up = facts.Dialed(CALLER), facts.Answered(CALLER), facts.Asked()
+    joined, _ = run(outbound(TO_PHONE), *up, facts.HungUp(CALLER, cause))
+    assert verdict(joined) == "completed far_end/phone_not_registered"
+    assert joined.ended_by is Ender.CALLEE
+    gave_up, _ = run(outbound(TO_PHONE), *up, facts.EndRequested(CALLER), facts.HungUp(CALLER, cause))
+    assert verdict(gave_up) == "completed success/hangup_by_caller"
+
+
+def test_a_phone_that_we_ring_first_and_that_is_not_registered() -> None:
+    call = outbound()
+    call = replace(call, terms=replace(call.terms, to_number="phone:alice"))
+    refused = facts.OriginateFailed("originate_failed_0")
+    ended, _ = run(call, refused, facts.TimerFired(), every=2.0)
+    assert verdict(ended) == "failed far_end/phone_not_registered"
+    busy, _ = run(call, facts.Dialed(CALLER), refused, facts.HungUp(CALLER, 17, 486))
+    assert verdict(busy) == "busy far_end/busy"
+
+
+@pytest.mark.parametrize("silent", [CALLER, CALLEE])
+def test_a_side_that_sends_no_audio_is_ended_by_the_switch(silent: Role) -> None:
+    other = CALLEE if silent is CALLER else CALLER
+    ends = facts.HungUp(silent, 44), facts.HungUp(other, 16)
+    for order in ends, ends[::-1]:
+        call, _ = run(talking(), *order)
+        assert verdict(call) == "completed far_end/media_timeout"
+        assert call.ended_by is Ender.SWITCH
+
+
+def test_a_listener_to_an_announcement_who_sends_no_audio() -> None:
+    up = facts.Dialed(CALLER), facts.Answered(CALLER), facts.Asked()
+    call, _ = run(outbound(Connect(Announcement("var/hello"))), *up, facts.HungUp(CALLER, 44))
+    assert verdict(call) == "completed far_end/media_timeout"
+
+
+def test_a_far_end_that_hangs_up_with_the_same_cause_has_hung_up() -> None:
+    call, _ = run(talking(), facts.EndRequested(CALLEE), facts.HungUp(CALLEE, 44), facts.HungUp(CALLER, 16))
+    assert verdict(call) == "completed success/hangup_by_callee"
 
 
 def test_a_vanished_leg_whose_cause_is_known_is_judged_by_it() -> None:
