@@ -26,7 +26,7 @@ Dialect = Literal["sqlite", "postgresql"]
 class Backend(Protocol):
     """What an engine must be able to do; both translate their driver's errors."""
 
-    async def write(self, work: Work[T], deadline_s: float) -> T: ...
+    async def write(self, work: Work[T], deadline_s: float, patient: bool = False) -> T: ...
 
     async def read(self, work: Work[T], deadline_s: float) -> T: ...
 
@@ -65,14 +65,16 @@ class Database:
             return cls(await PostgresBackend.open(where.set(drivername="postgresql+asyncpg")), "postgresql")
         raise ValueError(f"no storage for {backend_name}: use sqlite:///path or postgresql+asyncpg://…")
 
-    async def write(self, work: Work[T], *, deadline_s: float = DEADLINE_S) -> T:
+    async def write(self, work: Work[T], *, deadline_s: float = DEADLINE_S, patient: bool = False) -> T:
         """Run ``work`` in one transaction: whole or not at all, durable when this returns.
 
+        A ``patient`` one may wait some milliseconds for others, to share one commit with them (SQLite);
+        writes keep their order all the same.
         Raises what ``work`` raises (nothing is written then), Duplicate for a broken unique rule,
         StorageUnavailable when the database is locked, away or too busy (nothing is written), and
         its kind WriteOutcomeUnknown when the deadline passed in mid-commit.
         """
-        return await self._backend.write(work, deadline_s)
+        return await self._backend.write(work, deadline_s, patient)
 
     async def read(self, work: Work[T], *, deadline_s: float = DEADLINE_S) -> T:
         """Run ``work`` on a snapshot that holds every finished ``write``. Raises StorageUnavailable."""

@@ -31,7 +31,7 @@ class MemoryBackend:
         self._link = connect(":memory:", "NORMAL", query_only=False)
         self._link.begin()  # for good: works must see that the transaction is not theirs to commit
 
-    async def write(self, work: Callable[[Connection], T], deadline_s: float) -> T:
+    async def write(self, work: Callable[[Connection], T], deadline_s: float, patient: bool = False) -> T:
         self._answer()
         return self._transact(work)
 

@@ -56,7 +56,7 @@ class PostgresBackend:
             raise
         return backend
 
-    async def write(self, work: Callable[[Connection], T], deadline_s: float) -> T:
+    async def write(self, work: Callable[[Connection], T], deadline_s: float, patient: bool = False) -> T:
         return await self._transact(work, deadline_s, commit=True)
 
     async def read(self, work: Callable[[Connection], T], deadline_s: float) -> T:

@@ -2,7 +2,8 @@
 
 All works that wait when the writer comes round share one transaction and one commit; each runs in
 a savepoint of its own, so one that fails takes nobody with it. Results are delivered after the
-commit, in one hop to the event loop. https://www.sqlite.org/wal.html
+commit, in one hop to the event loop. A patient work waits on the loop for another one to join: a
+commit and two hops between threads cost more than most works do. https://www.sqlite.org/wal.html
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ WAITING_MAX: Final = 4096
 BATCH_MAX: Final = 256
 BATCH_SECONDS: Final = 0.02
 """A batch commits after this many works or seconds, whichever comes first: a bound on the latency."""
+PATIENCE_S: Final = 0.01
+"""How long a patient work waits for others to share its commit."""
 READERS: Final = 2
 OPEN_PATIENCE_S: Final = 5.0
 LOCK_PATIENCE_MS: Final = 100
@@ -88,6 +91,8 @@ class SqliteBackend:
         self._closing = threading.Event()
         self._writes: _Lane = SimpleQueue()
         self._reads: _Lane = SimpleQueue()
+        self._lingering: list[_Job] = []
+        self._leave: asyncio.TimerHandle | None = None
         self._threads: list[threading.Thread] = []
 
     @classmethod
@@ -111,18 +116,26 @@ class SqliteBackend:
             thread.start()
             self._threads.append(thread)
 
-    async def write(self, work: Callable[[Connection], T], deadline_s: float) -> T:
-        return await self._submit(self._writes, work, deadline_s)
+    async def write(self, work: Callable[[Connection], T], deadline_s: float, patient: bool = False) -> T:
+        return await self._result(self._writes, work, deadline_s, patient)
 
     async def read(self, work: Callable[[Connection], T], deadline_s: float) -> T:
-        return await self._submit(self._reads, work, deadline_s)
+        return await self._result(self._reads, work, deadline_s)
 
-    async def _submit(self, lane: _Lane, work: Callable[[Connection], T], deadline_s: float) -> T:
-        if self._closing.is_set() or lane.qsize() >= WAITING_MAX:
+    async def _result(
+        self, lane: _Lane, work: Callable[[Connection], T], deadline_s: float, patient: bool = False
+    ) -> T:
+        waiting = lane.qsize() + (len(self._lingering) if patient else 0)
+        if self._closing.is_set() or waiting >= WAITING_MAX:
             raise StorageUnavailable()
         job = _Job(work, self._loop.create_future())
         timer = self._loop.call_later(deadline_s, job.expire)
-        lane.put(job)
+        if patient:
+            self._linger(job)
+        else:
+            if lane is self._writes:
+                self._send_lingering()
+            lane.put(job)
         try:
             return cast(T, await job.future)
         except asyncio.CancelledError:
@@ -131,6 +144,20 @@ class SqliteBackend:
         finally:
             timer.cancel()
 
+    def _linger(self, job: _Job) -> None:
+        self._lingering.append(job)
+        if self._leave is None:
+            self._leave = self._loop.call_later(PATIENCE_S, self._send_lingering)
+
+    def _send_lingering(self) -> None:
+        """Send the writer what has lingered: their time is over, or a work that cannot wait comes behind."""
+        if self._leave is not None:
+            self._leave.cancel()
+            self._leave = None
+        for job in self._lingering:
+            self._writes.put(job)
+        self._lingering.clear()
+
     async def reshape(self, work: Callable[[Connection], T], deadline_s: float) -> T:
         return await asyncio.to_thread(_reshape, self._path, work, deadline_s)
 
@@ -138,6 +165,7 @@ class SqliteBackend:
         if self._closing.is_set():
             return
         self._closing.set()
+        self._send_lingering()
         self._writes.put(None)
         for _ in range(READERS):
             self._reads.put(None)

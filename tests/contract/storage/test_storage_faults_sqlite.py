@@ -152,6 +152,74 @@ async def test_waiting_writes_share_one_commit_and_each_fails_alone(database: Da
     assert log.count("COMMIT") <= 2  # one, or two where the first batch's time was up
 
 
+@contextlib.asynccontextmanager
+async def traced(database: Database) -> AsyncIterator[list[str]]:
+    """What the writer's connection is told inside this block."""
+    told = list[str]()
+    await database.write(lambda conn: raw_of(conn).set_trace_callback(told.append))
+    told.clear()
+    yield told
+    await database.write(lambda conn: raw_of(conn).set_trace_callback(None))
+
+
+async def test_patient_writes_share_the_commit_of_one_that_cannot_wait_and_come_before_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PATIENCE_S", 60.0)
+    order = list[int]()
+
+    def note(number: int) -> Callable[[Connection], None]:
+        def work(conn: Connection) -> None:
+            put(number)(conn)
+            order.append(number)
+
+        return work
+
+    async with traced(database) as told:
+        patient = [asyncio.create_task(database.write(note(n), patient=True)) for n in (1, 2)]
+        await asyncio.sleep(0)  # one turn of the loop: both linger
+        await database.write(note(3))
+        await asyncio.gather(*patient)
+    assert order == [1, 2, 3]
+    assert told.count("COMMIT") == 1
+    assert await stored(database) == {1, 2, 3}
+
+
+async def test_a_patient_write_waits_for_company_only_a_moment(database: Database) -> None:
+    async with asyncio.timeout(5):
+        await database.write(put(1), patient=True)
+    assert await stored(database) == {1}
+
+
+async def test_closing_writes_what_lingers_and_a_patient_write_can_be_withdrawn(
+    sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PATIENCE_S", 60.0)
+    database = await Database.open(f"sqlite:///{sqlite_file}")
+    kept, withdrawn = (asyncio.create_task(database.write(put(n), patient=True)) for n in (1, 2))
+    await asyncio.sleep(0)
+    withdrawn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await withdrawn
+    await database.close()
+    await kept
+    again = await Database.open(f"sqlite:///{sqlite_file}")
+    assert await stored(again) == {1}
+    await again.close()
+
+
+async def test_more_patient_writes_than_there_is_room_for_are_refused_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(engine, "WAITING_MAX", 5)
+    writes = [asyncio.create_task(database.write(put(n), patient=True)) for n in range(8)]
+    refused, _ = await asyncio.wait(writes, timeout=0.1)
+    assert [type(write.exception()) for write in refused] == [StorageUnavailable] * 3
+    await database.write(put(100))
+    assert await stored(database) == {0, 1, 2, 3, 4, 100}
+
+
 async def test_a_full_disk_fails_the_write_and_is_survived(database: Database) -> None:
     def pages(conn: Connection, most: int) -> int:
         raw = raw_of(conn)
