@@ -30,7 +30,7 @@ class Cause(IntEnum):
     CONGESTION = 34
     NETWORK_OUT_OF_ORDER = 38
     TEMPORARY_FAILURE = 41
-    MEDIA_TIMEOUT = 44
+    REQUESTED_CHANNEL_UNAVAILABLE = 44
     """Q.850 "requested circuit not available": what Asterisk's rtp_timeout ends a channel with."""
     BEARER_NOT_AVAILABLE = 58
     RECOVERY_ON_TIMER = 102

@@ -211,7 +211,7 @@ def _hung_up(call: Call, leg: Leg, cause: int | None, sip: int | None, now: floa
         return call
     cause, sip = cause or leg.cause or cause, sip or leg.sip
     call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, cause=cause, sip=sip))
-    if leg.role is Role.CALLER and call.ended_by is None and cause != Cause.MEDIA_TIMEOUT:
+    if leg.role is Role.CALLER and call.ended_by is None and cause != Cause.REQUESTED_CHANNEL_UNAVAILABLE:
         route = call.route
         if isinstance(route, Connect) and isinstance(route.endpoint, Announcement) and leg.rank is Rank.UP:
             return end(call, Ender.GATEWAY, "announcement_finished", now)

@@ -85,7 +85,7 @@ def _silent(call: Call) -> bool:
     """Nobody asked for the end, and the switch ended an answered leg for lack of audio."""
     legs = (call.caller, call.callee)
     return call.ended_by is None and any(
-        leg.cause == Cause.MEDIA_TIMEOUT and leg.answered_at is not None for leg in legs
+        leg.cause == Cause.REQUESTED_CHANNEL_UNAVAILABLE and leg.answered_at is not None for leg in legs
     )
 
 
