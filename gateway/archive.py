@@ -76,7 +76,7 @@ async def _closed_by_the_switch(raw: Path) -> None:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return -1
 
 

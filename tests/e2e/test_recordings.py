@@ -194,7 +194,8 @@ async def test_a_folder_that_takes_no_recordings_is_told_as_a_failure(house: Pro
     finally:
         folder.unlink()
         aside.rename(folder)
-    assert (recording["status"], recording["url"]) == ("failed", None)
+    told = (recording["status"], recording["failure"], recording["url"])
+    assert told == ("failed", "disk_error", None)
     call = await house.api.call(call_id)
     assert (call["status"], call["recording_url"]) == ("completed", None)
     failed = [event for event in await house.api.events(call_id) if event["type"] == "recording.failed"]
