@@ -185,7 +185,9 @@ class MemoryCallStore:
         self._gate = asyncio.Event()
         return self._gate
 
-    async def append(self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None) -> None:
+    async def append(
+        self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None, *, patient: bool = False
+    ) -> None:
         if self._gate is not None:
             await self._gate.wait()
         if self._away > 0:

@@ -156,8 +156,9 @@ class Life:
             self._tell(call)
 
     async def _try_store(self, call: Call, out: Sequence[orders.Order]) -> bool:
+        patient = not self._waiters and not any(_has_effect(order) for order in out)
         try:
-            await self._around.store.append(call, *story(call, out))
+            await self._around.store.append(call, *story(call, out), patient=patient)
         except StorageUnavailable as error:
             _log.warning("call.store_away", call_id=call.id, reason=error.message)
             return False
@@ -255,6 +256,11 @@ class Life:
         except Exception:  # noqa: BLE001  # why: edge of a task; a recording never filed would never be told
             _log.exception("recording.broken", call_id=self.call.id, recording_id=tape_id)
         self.post(facts.TapeFiled(tape_id, ok, detail))
+
+
+def _has_effect(order: orders.Order) -> bool:
+    """Whether something outside waits to be done; else the order is carried out by being stored."""
+    return not isinstance(order, orders.Publish | orders.CloseCall)
 
 
 def story(call: Call, out: Sequence[orders.Order]) -> tuple[list[record.CallEvent], record.Cdr | None]:

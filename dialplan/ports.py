@@ -57,10 +57,13 @@ class CallStore(Protocol):
 
     ``append`` writes, in one transaction: the call's row and snapshot, its new events, the webhook
     deliveries these cause, and the CDR when there is one. Appending the same (call, sequence) twice
-    changes nothing. ``open_calls`` gives every call that is not settled.
+    changes nothing. A ``patient`` append may take some milliseconds longer, to share a transaction with
+    others: nothing is waiting for it. ``open_calls`` gives every call that is not settled.
     """
 
-    async def append(self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None) -> None: ...
+    async def append(
+        self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None, *, patient: bool = False
+    ) -> None: ...
 
     async def open_calls(self) -> Sequence[Call]: ...
 

@@ -71,7 +71,9 @@ class CallRepository:
         self._cursors = cursors
         self._announcer = announcer or Nobody()
 
-    async def append(self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None) -> None:
+    async def append(
+        self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None, *, patient: bool = False
+    ) -> None:
         """See ``dialplan.ports.CallStore``. Raises StorageUnavailable; nothing is half-written."""
         known_as = record(call)
         state = state_row(call, known_as)
@@ -94,7 +96,7 @@ class CallRepository:
                 _close(conn, cdr)
             return announced
 
-        announced = await self._database.write(work)
+        announced = await self._database.write(work, patient=patient)
         if announced:
             self._announcer.committed(announced)
 

@@ -21,7 +21,9 @@ class TornStore(MemoryCallStore):
 
     torn = False
 
-    async def append(self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None) -> None:
+    async def append(
+        self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None, *, patient: bool = False
+    ) -> None:
         if self.torn:
             raise RuntimeError("broken")
         await super().append(call, events, cdr)

@@ -93,7 +93,7 @@ class Replay:
                 endings=FakeEndings(),
                 now=lambda: begun.at + asyncio.get_running_loop().time(),
                 new_id=lambda prefix: next(self._ids),
-                default_trunk="carrier",
+                trunk_for=lambda _: "carrier",
             )
         )
         self._asking: list[asyncio.Task[object]] = []
@@ -186,7 +186,7 @@ async def test_the_director_tells_it_though_the_database_was_away_at_every_step(
 
         turns = count()
 
-        async def append(self, *args: object) -> None:  # type: ignore[override]
+        async def append(self, *args: object, patient: bool = False) -> None:  # type: ignore[override]
             if len(self) and next(self.turns) % 2 == 0:
                 raise StorageUnavailable
             await super().append(*args)  # type: ignore[arg-type]
