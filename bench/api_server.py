@@ -8,6 +8,7 @@ Both are served by the same uvicorn with the product's settings. The first line 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,7 +118,7 @@ async def make_face(folder: Path) -> Face:
             endings=FakeEndings(),
             now=clock.epoch,
             new_id=new_id,
-            default_trunk="carrier",
+            trunk_for=lambda _: "carrier",
         )
     )
     books = Books(
@@ -221,6 +222,8 @@ async def serve(kind: str, folder: Path) -> None:
         date_header=False,
         backlog=1024,
     )
+    gc.collect()
+    gc.freeze()  # as the product does
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110

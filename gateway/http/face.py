@@ -12,13 +12,12 @@ from dialplan.ports import CallDesk
 from gateway.auth import Authenticator
 from gateway.config import Settings
 from gateway.http import ports
+from gateway.http.holding import Holding
 from gateway.http.limits import Rates
 from gateway.http.memory import Remembered
 from gateway.policy.attempt import CallLimits
-from gateway.storage.records import OwnedNumber
 from telephony.clock import Clock
 from telephony.ids import TenantId
-from telephony.numbers import E164
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,11 @@ class Recent:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.owned: Remembered[tuple[TenantId, E164], OwnedNumber | None] = Remembered(clock, for_s=1.0)
-        self.default: Remembered[TenantId, OwnedNumber | None] = Remembered(clock, for_s=1.0)
+        self.numbers: Remembered[TenantId, Holding] = Remembered(clock, for_s=1.0)
         self.seconds: Remembered[tuple[TenantId, date], int] = Remembered(clock, for_s=1.0)
 
     def forget_numbers(self) -> None:
-        self.owned.forget()
-        self.default.forget()
+        self.numbers.forget()
 
 
 async def nobody_asks() -> None:

@@ -60,6 +60,8 @@ EMERGENCY: Final = frozenset(
 )
 """Emergency and crisis services the world over; none is ever reached through this gateway."""
 _SHORTEST_E164: Final = 7
+_LONGEST_EMERGENCY: Final = 6
+"""No emergency number of any country is longer; asking all the regions of +1 takes a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +110,23 @@ def describe(text: str) -> Destination:
         parsed = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
         return Destination(number, masked=number.masked)
-    region = phonenumbers.region_code_for_number(parsed)
-    valid = phonenumbers.is_possible_number(parsed) and phonenumbers.is_valid_number(parsed)
+    type_ = phonenumbers.number_type(parsed)
     return Destination(
         number=number,
-        region=region,
-        kind=_kind(parsed),
-        valid=valid,
+        region=phonenumbers.region_code_for_number(parsed),
+        kind=_kind(parsed.country_code, type_),
+        valid=type_ != PhoneNumberType.UNKNOWN,
         emergency=_emergency_at(parsed.country_code or 0, str(parsed.national_number)),
         masked=number.masked,
     )
 
 
-def _kind(parsed: phonenumbers.PhoneNumber) -> Kind:
-    if parsed.country_code in SATELLITE_CODES:
+def _kind(country_code: int | None, type_: int) -> Kind:
+    if country_code in SATELLITE_CODES:
         return Kind.SATELLITE
-    if parsed.country_code in PREMIUM_CODES:
+    if country_code in PREMIUM_CODES:
         return Kind.PREMIUM
-    return _KINDS.get(phonenumbers.number_type(parsed), Kind.UNKNOWN)
+    return _KINDS.get(type_, Kind.UNKNOWN)
 
 
 def _short_emergency(text: str) -> bool:
@@ -139,5 +140,7 @@ def _short_emergency(text: str) -> bool:
 
 
 def _emergency_at(country_code: int, national: str) -> bool:
+    if len(national) > _LONGEST_EMERGENCY:
+        return False
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(country_code, ())
     return any(bool(shortnumberinfo.is_emergency_number(national, region)) for region in regions)

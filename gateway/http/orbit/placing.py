@@ -8,13 +8,13 @@ from typing import Final
 
 from dialplan.core.call import Announcement, Call, Endpoint, HoldMusic, Phone, Trunk
 from dialplan.ports import PlaceCall
+from gateway.http.holding import Holding, holding_of
 from gateway.http.operation import Ask
 from gateway.http.orbit.call_schemas import CreateCall
 from gateway.http.orbit.fields import PHONE, Spoken
 from gateway.http.throttle import pace_of
 from gateway.policy.attempt import Attempt, Pace, ShownNumber, Target
 from gateway.policy.destination import Destination, describe
-from gateway.policy.number_plan import plan_from
 from gateway.policy.rules import enforce
 from gateway.storage.records import OwnedNumber
 from telephony.errors import InvalidInput, UnknownReference
@@ -22,7 +22,6 @@ from telephony.ids import CallId
 from telephony.numbers import E164
 
 VOICE: Final = "voice"
-_PAGE: Final = 100
 
 
 async def gather(ask: Ask, wanted: CreateCall, *, counted: bool) -> Attempt:
@@ -163,14 +162,21 @@ async def _target(ask: Ask, field: str, text: str) -> Target:
     return Target(field, destination, own)
 
 
-async def _owned(ask: Ask, number: E164) -> OwnedNumber | None:
+async def _holding(ask: Ask) -> Holding:
     tenant, numbers = ask.caller.tenant, ask.face.books.numbers
-    return await ask.face.recent.owned.of((tenant, number), lambda: numbers.find_owned(tenant, number))
+    return await ask.face.recent.numbers.of(tenant, lambda: holding_of(numbers, tenant))
+
+
+async def _owned(ask: Ask, number: E164) -> OwnedNumber | None:
+    known = (await _holding(ask)).known
+    if known is not None:
+        return known.get(number)
+    return await ask.face.books.numbers.find_owned(ask.caller.tenant, number)
 
 
 async def _shown(ask: Ask, given: str | None) -> ShownNumber | None:
     if given is None:
-        number = await ask.face.recent.default.of(ask.caller.tenant, lambda: default_number(ask))
+        number = (await _holding(ask)).default
         return None if number is None else _as_shown(describe(number.number.reveal()), number)
     destination = describe(given)
     owned = None if destination.number is None else await _owned(ask, destination.number)
@@ -179,20 +185,6 @@ async def _shown(ask: Ask, given: str | None) -> ShownNumber | None:
 
 def _as_shown(destination: Destination, owned: OwnedNumber | None) -> ShownNumber:
     return ShownNumber(destination, owned is not None, owned is not None and VOICE in owned.capabilities)
-
-
-async def default_number(ask: Ask) -> OwnedNumber | None:
-    """The tenant's number marked as default, else its only number."""
-    cursor, seen = None, 0
-    while True:
-        page = await ask.face.books.numbers.page(ask.caller.tenant, limit=_PAGE, cursor=cursor)
-        for number in page.items:
-            if plan_from(number.route).is_default:
-                return number
-        seen += len(page.items)
-        if page.cursor is None:
-            return page.items[0] if seen == 1 else None
-        cursor = page.cursor
 
 
 def _day_left_s(now: datetime) -> int:

@@ -341,7 +341,7 @@ async def open_rig(
             endings=FakeEndings(),
             now=clock.now,
             new_id=new_id,
-            default_trunk="carrier",
+            trunk_for=lambda _: "carrier",
         )
     )
     switch.tell = director.hear

@@ -90,6 +90,16 @@ async def test_from_is_the_number_marked_as_default(rig: Rig):
     assert (await rig.client.post(CALLS, {"to": TO})).data["from"] == "+12025550122"
 
 
+@pytest.mark.parametrize("marked", [0, 99, 149])
+async def test_the_default_is_found_among_many_numbers(rig: Rig, marked: int):
+    for n in range(150):
+        await rig.own(f"+1202555{1000 + n}", route={"is_default": n == marked})
+    assert (await rig.client.post(CALLS, {"to": TO})).data["from"] == f"+1202555{1000 + marked}"
+    assert (await rig.client.post(CALLS, {"to": TO, "from": "+12025551149"})).status == 201
+    loop = await rig.client.post(CALLS, {"to": "+12025551001"})
+    assert loop.code == "CALL_LOOP"
+
+
 async def test_without_from_and_without_a_default_the_field_is_named(rig: Rig):
     await rig.own("+12025550111")
     answer = await rig.client.post(CALLS, {"to": TO})

@@ -57,7 +57,7 @@ ROUTES = [
 async def test_the_route_book_reads_what_the_api_wrote(rig: Rig, route: dict[str, object], leads_to: object):
     shown = await _added(rig, route=route, record=True, webhook_url="https://example.com/in")
     assert {k: v for k, v in shown["route"].items() if v is not None} == route
-    book = NumberRoutes(RouteDefaults(trunk="carrier"))
+    book = NumberRoutes(RouteDefaults(trunk_for=lambda _: "carrier"))
     book.replace((await rig.face.books.numbers.page(OURS, limit=10)).items)
     facts = book.facts_for(Offered(ChannelId("c"), NEW.lstrip("+"), "", "from-trunk", "carrier"))
     assert facts.tenant == OURS
