@@ -1,0 +1,245 @@
+"""Write docs/call-machine.md from the call machine itself, so that the picture cannot be another machine's.
+
+    python -m tools.diagram          write it
+    python -m tools.diagram --check  exit 1 where the committed one is not current
+
+Ranks, rules and deadlines are read from the code; the edges between ranks and the terminations are found
+by exploring the machine.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from dialplan.core import facts, machine
+from dialplan.core.call import (
+    Announcement,
+    Call,
+    Connect,
+    Direction,
+    Ender,
+    Leg,
+    Rank,
+    Reject,
+    Role,
+    Route,
+    Terms,
+    Trunk,
+)
+from dialplan.core.machine import JOINT_RULES, begin_inbound, begin_outbound, step
+from dialplan.core.waits import PATIENCE, next_deadline, waits
+from telephony.causes import verdict
+from telephony.ids import CallId, ChannelId, LegId, TenantId
+from telephony.numbers import E164
+
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "call-machine.md"
+NOW = 1000.0
+CLI = E164("+12025550100")
+_A, _B = Role.CALLER, Role.CALLEE
+_ROUTES: tuple[Route, ...] = (
+    Connect(Trunk(E164("+14155550102"), "carrier"), CLI),
+    Connect(Announcement("hello")),
+    Reject(17, "rejected_by_route"),
+)
+_FACTS: tuple[facts.Fact, ...] = (
+    facts.Dialed(_A),
+    facts.Dialed(_B, ChannelId("b-1")),
+    facts.Rang(_A),
+    facts.Rang(_B),
+    facts.Answered(_A),
+    facts.Answered(_B),
+    facts.EndRequested(_A),
+    facts.EndRequested(_B),
+    facts.HungUp(_A, 16),
+    facts.HungUp(_B, 16),
+    facts.HungUp(_A, 17, 486),
+    facts.HungUp(_B, 17, 486),
+    facts.OriginateFailed("originate_failed_0"),
+    facts.OrderFailed(_A, "switch_refused"),
+    facts.OrderFailed(_A, "switch_unavailable"),
+    facts.Vanished(_A, "switch_lost"),
+    facts.Vanished(_B, "gateway_was_away"),
+    facts.SeenLive(_A, up=True),
+    facts.Asked(),
+    facts.HangupAsked(Ender.API, "hangup"),
+    facts.TimerFired(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What exploring found: edges between ranks by fact, and how calls can end."""
+
+    edges: frozenset[tuple[Rank, str, Rank]]
+    endings: frozenset[tuple[str, str, str]]
+    waits: frozenset[tuple[str, str]]
+
+
+def explore() -> Found:
+    """Every reachable state of every kind of call, with every fact."""
+    edges: set[tuple[Rank, str, Rank]] = set()
+    endings: set[tuple[str, str, str]] = set()
+    named: set[tuple[str, str]] = set()
+    for start in _starts():
+        seen, todo = {_shape(start)}, [start]
+        while todo:
+            call = todo.pop()
+            named |= {(wait.name, str(wait.role)) for wait in waits(call)}
+            for fact in _FACTS:
+                after = _after(call, fact)
+                edges |= set(_edges(call, fact, after))
+                if after.closed and after.termination is not None:
+                    ended = after.termination
+                    endings.add((str(after.status), str(ended.result), ended.reason))
+                if not after.closed and _shape(after) not in seen:
+                    seen.add(_shape(after))
+                    todo.append(after)
+    return Found(frozenset(edges), frozenset(endings), frozenset(named))
+
+
+def _after(call: Call, fact: facts.Fact) -> Call:
+    due = next_deadline(call) if isinstance(fact, facts.TimerFired) else None
+    return step(call, fact, NOW + 1 if due is None else due)[0]
+
+
+def _starts() -> Iterator[Call]:
+    for route in _ROUTES:
+        for direction in Direction:
+            outbound = direction is Direction.OUTBOUND
+            if outbound and isinstance(route, Reject):
+                continue
+            call = Call(
+                CallId("call_1"),
+                Terms(TenantId("tnt_1"), direction, "+14155550101", "+12025550100"),
+                NOW,
+                Leg(LegId("a"), _A, Rank.NEW if outbound else Rank.DIALING, ChannelId("a-1")),
+                Leg(LegId("b"), _B),
+                route,
+            )
+            yield (begin_outbound(call, Trunk(CLI, "x"), CLI) if outbound else begin_inbound(call, NOW))[0]
+
+
+def _edges(before: Call, fact: facts.Fact, after: Call) -> Iterator[tuple[Rank, str, Rank]]:
+    told = getattr(fact, "role", None)
+    name = "deadline" if isinstance(fact, facts.TimerFired) else type(fact).__name__
+    for role in Role:
+        was, now = before.leg(role).rank, after.leg(role).rank
+        if was is not now:
+            own = told is role or (told is None and (role is Role.CALLER or name == "deadline"))
+            yield was, name if own else "joint rule", now
+
+
+def _shape(call: Call) -> tuple[object, ...]:
+    """The call without what only counts, tells time, or can no longer matter: equal situations are one."""
+    ended = (call.ended_by, call.ended_why, call.cancel_asked, call.ring_expired, call.asked)
+    when = (call.connected_at, call.answered_at, call.talking_at, call.ended_at)
+    route = call.route, call.terms.direction
+    return (route, ended, *(at is None for at in when), _flat(call.caller), _flat(call.callee))
+
+
+def _flat(leg: Leg) -> tuple[object, ...]:
+    if leg.live:
+        return leg.rank, leg.channel, leg.ending, leg.refused_at is None
+    return leg.rank, leg.channel, leg.answered_at is None, leg.answered_at is None and leg.cause, leg.lost
+
+
+# ---------------------------------------------------------------- the page
+
+
+def page(found: Found) -> str:
+    """The whole document."""
+    parts = (
+        "# The call machine\n\n"
+        "Generated by `python -m tools.diagram` from `dialplan/core`; do not edit.\n\n"
+        f"{inspect.getdoc(machine)}\n",
+        "## A leg's ranks\n\n"
+        "Facts only lift a leg; one that would not is late: it is counted, and nothing changes.\n\n"
+        + _diagram(found.edges),
+        "## Joint rules\n\n"
+        "After every fact they run, in this order, until nothing changes.\n\n"
+        + _table(("rule", "what it does"), (_rule(rule) for rule in JOINT_RULES)),
+        "## Waits\n\n"
+        "A call that is not closed waits for something, and every wait has an end.\n\n"
+        + _table(("wait", "for which leg", "at most", "then"), _waits(found.waits)),
+        "## How calls end\n\n"
+        "One status, one result, one reason; the evidence is weighed in the order that "
+        "`dialplan/core/outcome.py` tells. A route's rejection has a reason of its own.\n\n"
+        + _table(("status", "result", "reason"), sorted(found.endings | set(_far_ends()))),
+    )
+    return "\n".join(parts)
+
+
+def _rule(rule: object) -> tuple[str, str]:
+    name = getattr(rule, "__name__", "")
+    return f"`{name.lstrip('_')}`", " ".join((inspect.getdoc(rule) or "").split())
+
+
+def _diagram(edges: Iterable[tuple[Rank, str, Rank]]) -> str:
+    ways: dict[tuple[Rank, Rank], set[str]] = {}
+    for start, name, end in edges:
+        ways.setdefault((start, end), set()).add(name)
+    lines = [
+        f"    {start.name} --> {end.name}: {', '.join(sorted(names))}"
+        for (start, end), names in sorted(ways.items())
+    ]
+    return "\n".join(
+        ("```mermaid", "stateDiagram-v2", "    [*] --> NEW", *lines, "    ENDED --> [*]", "```", "")
+    )
+
+
+_LIMITS = {"ring": "the call's `ring_timeout`", "max_duration": "the call's `max_duration`"}
+_THEN = {
+    "setup": "the call ends: `switch_silent`",
+    "ring": "the leg is hung up: no answer",
+    "ask": "the call ends: `question_not_asked`",
+    "connect": "the call ends: `connect_not_started`",
+    "answer": "the call ends: `answer_not_reported`",
+    "max_duration": "the call ends: `max_duration`",
+    "watchdog": "the leg counts as ended, though nobody said so",
+    "verdict": "the leg counts as ended with what the originate said",
+    "linger": "the leg is hung up",
+}
+
+
+def _waits(found: Iterable[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+    legs: dict[str, set[str]] = {}
+    for name, role in found:
+        legs.setdefault(name, set()).add(role)
+    seconds = {field.name.removesuffix("_s"): getattr(PATIENCE, field.name) for field in fields(PATIENCE)}
+    for name in sorted(legs):
+        limit = _LIMITS.get(name) or f"{seconds[name]:g} s"
+        yield f"`{name}`", " and ".join(sorted(legs[name])), limit, _THEN[name]
+
+
+def _far_ends() -> Iterator[tuple[str, str, str]]:
+    """What a far end that never answered can come to, from every cause and SIP final."""
+    for cause in (None, *range(128)):
+        for sip in (None, *range(300, 700)):
+            for rang in (False, True):
+                if cause is None or sip is None:
+                    known = verdict(cause, sip, rang=rang)
+                    yield str(known.status), str(known.termination.result), known.termination.reason
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    text = page(explore())
+    if "--check" in arguments:
+        current = TARGET.exists() and TARGET.read_text() == text
+        print(f"{TARGET.name} is {'current' if current else 'not current: run python -m tools.diagram'}")
+        return 0 if current else 1
+    TARGET.write_text(text)
+    print(f"wrote {TARGET.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
