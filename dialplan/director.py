@@ -7,26 +7,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from dialplan import reconcile
+from dialplan import beginnings, reconcile
 from dialplan.core import facts, orders
-from dialplan.core.call import Call, Direction, Ender, Leg, Phone, Rank, Reject, Role, Terms, Trunk
+from dialplan.core.call import Call, Ender, Role
 from dialplan.core.heard import Heard, What, as_fact
 from dialplan.core.machine import begin_inbound, begin_outbound
 from dialplan.core.routing import Offered
 from dialplan.life import Life, Surroundings, story
+from dialplan.lines import TRUNK_FULL, Lines
 from dialplan.ports import Archive, CallStore, Endings, PlaceCall, RouteBook, Switch
 from telephony.causes import Cause
-from telephony.errors import Conflict, NotFound, SwitchUnavailable
-from telephony.ids import CallId, ChannelId, LegId, TenantId
+from telephony.errors import Conflict, NotFound, SwitchUnavailable, TooMany
+from telephony.ids import CallId, ChannelId, TenantId
+from telephony.numbers import E164
 
 _log = structlog.get_logger("dialplan.director")
 _EARLY_LIMIT = 4096
 _ENDED_LIMIT = 20_000
+_LINES_RETRY_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,10 @@ class Ports:
     """Epoch seconds that never go back."""
     new_id: Callable[[str], str]
     """A fresh id with this prefix, e.g. ``new_id("call")``."""
-    default_trunk: str = ""
+    trunk_for: Callable[[E164], str]
+    """The trunk that a number is called over."""
+    trunk_limits: Mapping[str, int] = field(default_factory=dict)
+    """Most legs at once, by trunk; no entry, no limit."""
 
 
 @dataclass(slots=True)
@@ -72,6 +78,8 @@ class Director:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._around = Surroundings(ports.switch, ports.store, ports.archive, ports.now, self._reply)
+        self._makers = beginnings.Makers(ports.new_id, ports.now, ports.trunk_for)
+        self.lines = Lines(ports.trunk_limits)
         self._lives: dict[CallId, Life] = {}
         self._places: dict[ChannelId, _Place] = {}
         self._channels: dict[CallId, list[ChannelId]] = {}
@@ -88,9 +96,17 @@ class Director:
         """Store a new outbound call, then ring it. Raises before anything is made when it cannot be."""
         if not self._ports.switch.ready:
             raise SwitchUnavailable
-        call = self._new_outbound(wanted)
-        to = wanted.to
-        endpoint = to if isinstance(to, Phone) else Trunk(to, self._ports.default_trunk)
+        call, endpoint = beginnings.outbound(wanted, self._makers)
+        full = self.lines.full_for(call)
+        if full is not None:
+            limit = self.lines.limit(full)
+            raise TooMany(
+                "the trunk has no free line",
+                retry_after_s=_LINES_RETRY_S,
+                limit=limit,
+                window="at once",
+                code=TRUNK_FULL.upper(),
+            )
         call, out = begin_outbound(call, endpoint, wanted.cli)
         self.tally.placed += 1
         await self._open_call(call, out, [order for order in out if not isinstance(order, orders.Publish)])
@@ -146,24 +162,10 @@ class Director:
         known = self._ports.book.facts_for(offered)
         if known.tenant is None or known.route is None:
             self.tally.turned_away += 1
-            return Cause.UNALLOCATED
-        call = Call(
-            id=CallId(self._ports.new_id("call")),
-            terms=Terms(
-                tenant=known.tenant,
-                direction=Direction.INBOUND,
-                to_number=offered.dialled,
-                from_number=offered.caller,
-                ring_timeout_s=known.ring_timeout_s,
-                max_duration_s=known.max_duration_s,
-                record=known.record and not isinstance(known.route, Reject),
-                webhook_url=known.webhook_url,
-            ),
-            created_at=self._ports.now(),
-            caller=Leg(LegId(self._ports.new_id("leg")), Role.CALLER, Rank.DIALING, offered.channel),
-            callee=Leg(LegId(self._ports.new_id("leg")), Role.CALLEE),
-            route=known.route,
-        )
+            return beginnings.cause_for_nobodys(offered)
+        call = beginnings.inbound(offered, known, known.tenant, known.route, self._makers)
+        if self.lines.full_for(call) is not None:
+            call = beginnings.refused_for_want_of_lines(call)
         return await self._begin(call)
 
     async def _begin(self, call: Call) -> orders.Reply:
@@ -329,6 +331,7 @@ class Director:
     def _enter(self, call: Call) -> Life:
         life = Life(call, self._around, self._changed)
         self._lives[call.id] = life
+        self.lines.note(call)
         self._channels[call.id] = []
         self._open[call.terms.tenant] += 1
         for leg in (call.caller, call.callee):
@@ -340,6 +343,7 @@ class Director:
         call = life.call
         if self._lives.pop(call.id, None) is None:
             return
+        self.lines.forget(call.id)
         self._open[call.terms.tenant] -= 1
         for channel in self._channels.pop(call.id):
             self._places.pop(channel, None)
@@ -348,6 +352,7 @@ class Director:
             self._ended.popitem(last=False)
 
     def _changed(self, life: Life, before: Call, call: Call) -> None:
+        self.lines.note(call)
         if call.status is not before.status:
             _log.info(
                 f"call.{call.status}",
@@ -362,31 +367,3 @@ class Director:
             self.tally.late_facts += call.late_facts
         if call.settled:
             self._leave(life)
-
-    def _new_outbound(self, wanted: PlaceCall) -> Call:
-        new_id = self._ports.new_id
-        leg_id = new_id("leg")
-        endpoint = wanted.far_end
-        if isinstance(endpoint, Trunk) and not endpoint.trunk:
-            endpoint = Trunk(endpoint.number, self._ports.default_trunk)
-        terms = Terms(
-            tenant=wanted.tenant,
-            direction=Direction.OUTBOUND,
-            to_number=wanted.called,
-            from_number=wanted.cli.reveal(),
-            ring_timeout_s=wanted.ring_timeout_s,
-            max_duration_s=wanted.max_duration_s,
-            record=wanted.record,
-            agent_id=wanted.agent_id,
-            webhook_url=wanted.webhook_url,
-            metadata=wanted.metadata,
-            api_key_id=wanted.api_key_id,
-        )
-        return Call(
-            id=wanted.call_id or CallId(new_id("call")),
-            terms=terms,
-            created_at=self._ports.now(),
-            caller=Leg(LegId(leg_id), Role.CALLER, Rank.NEW, ChannelId(leg_id)),
-            callee=Leg(LegId(new_id("leg")), Role.CALLEE),
-            route=reconcile.connect_to(endpoint, wanted.cli),
-        )

@@ -7,7 +7,7 @@ a question never waits for a database.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -35,7 +35,7 @@ REJECT_CAUSES = {
 class RouteDefaults:
     """What a route does not say itself. Durations in seconds."""
 
-    trunk: str
+    trunk_for: Callable[[E164], str]
     ring_timeout_s: int = 30
     max_duration_s: int = 3600
 
@@ -77,13 +77,13 @@ class NumberRoutes:
 
     def _read(self, number: OwnedNumber, raw: Mapping[str, Json]) -> Route:
         try:
-            return read_route(raw, number.number, self._defaults.trunk)
+            return read_route(raw, number.number, self._defaults.trunk_for)
         except (InvalidInput, KeyError, TypeError, ValueError):
             _log.error("route.unreadable", number_id=number.id)
             return Reject(Cause.TEMPORARY_FAILURE, "route_unreadable")
 
 
-def read_route(raw: Mapping[str, Json], did: E164, trunk: str) -> Route:
+def read_route(raw: Mapping[str, Json], did: E164, trunk_for: Callable[[E164], str]) -> Route:
     """A stored route as the core knows it. A number without a route refuses, and says so.
 
     Raises InvalidInput, KeyError, TypeError or ValueError where the stored form makes no sense.
@@ -94,7 +94,8 @@ def read_route(raw: Mapping[str, Json], did: E164, trunk: str) -> Route:
         case "phone":
             return Connect(Phone(_name(raw["phone"])))
         case "number":
-            return Connect(Trunk(E164(str(raw["number"])), trunk), did)
+            number = E164(str(raw["number"]))
+            return Connect(Trunk(number, trunk_for(number)), did)
         case "announcement":
             return Connect(Announcement(str(raw["sound"]), str(raw.get("text", ""))))
         case "hold":

@@ -43,6 +43,7 @@ from gateway.storage.usage import UsageRepository
 from gateway.storage.webhook_book import SqlEndpointBook
 from gateway.storage.webhook_log import SqlDeliveryLog
 from gateway.switch_records import SwitchRecords
+from gateway.trunk_choice import choose_by_prefix, limits_of
 from gateway.webhooks.core.signing import make_secret
 from gateway.webhooks.core.ssrf import Policy
 from gateway.webhooks.deliver import Deliverer
@@ -207,7 +208,8 @@ class Product:
             now=self._clock.epoch,
             new_id=new_id,
             chance=chance,
-            default_trunk=_default_trunk(plan),
+            trunk_for=choose_by_prefix(plan),
+            trunk_limits=limits_of(plan),
             agi=(settings.agi_host, settings.agi_port),
             agi_limits=AgiLimits(budget_s=settings.route_budget_ms / 1000),
         )
@@ -263,13 +265,9 @@ def _plan(settings: Settings) -> SwitchPlan:
     return SwitchPlan() if settings.trunks_file is None else parse_plan(settings.trunks_file.read_text())
 
 
-def _default_trunk(plan: SwitchPlan) -> str:
-    return plan.trunks[0].name if plan.trunks else ""
-
-
 def _defaults(settings: Settings, plan: SwitchPlan) -> RouteDefaults:
     return RouteDefaults(
-        trunk=_default_trunk(plan),
+        trunk_for=choose_by_prefix(plan),
         ring_timeout_s=settings.ring_timeout_default_s,
         max_duration_s=settings.max_call_s,
     )

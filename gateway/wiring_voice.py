@@ -6,7 +6,7 @@ With ``gateway.wiring`` the only place that names adapters of the switch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from dialplan.core.routing import Offered
 from dialplan.director import Director, Ports
 from dialplan.ports import Archive, CallStore, Endings, RouteBook
 from telephony.errors import OutcomeUnknown, StorageUnavailable, SwitchRefused, SwitchUnavailable
+from telephony.numbers import E164
 
 _log = structlog.get_logger("gateway.voice")
 
@@ -61,7 +62,8 @@ class VoiceParts:
     now: Callable[[], float]
     new_id: Callable[[str], str]
     chance: Callable[[], float]
-    default_trunk: str
+    trunk_for: Callable[[E164], str]
+    trunk_limits: Mapping[str, int]
     agi: tuple[str, int] = ("127.0.0.1", 4573)
     agi_limits: AgiLimits = field(default_factory=AgiLimits)
     switch_patience_s: float = 120.0
@@ -85,7 +87,8 @@ class VoiceEngine:
                 endings=parts.endings,
                 now=parts.now,
                 new_id=parts.new_id,
-                default_trunk=parts.default_trunk,
+                trunk_for=parts.trunk_for,
+                trunk_limits=parts.trunk_limits,
             )
         )
         self.agi = AgiServer(self._answer, limits=parts.agi_limits)

@@ -122,7 +122,10 @@ class Ender(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One party's side. ``channel`` is known at once where we originate, else from DialBegin."""
+    """One party's side. ``channel`` is known at once where we originate, else from DialBegin.
+
+    ``line`` is the trunk or phone the caller's leg goes over, by its configured name.
+    """
 
     id: LegId
     role: Role
@@ -138,6 +141,7 @@ class Leg:
     refused_at: float | None = None
     refused_why: str | None = None
     lost: str | None = None
+    line: str = ""
 
     @property
     def live(self) -> bool:

@@ -108,7 +108,9 @@ def _unanswered(call: Call) -> Verdict:
     if call.ring_expired:
         return Verdict(CallStatus.NO_ANSWER, Termination(Result.FAR_END, "ring_timeout"))
     if isinstance(call.route, Reject) and not call.outbound:
-        return Verdict(CallStatus.FAILED, Termination(Result.CLIENT_ERROR, call.route.reason))
+        # the one refusal that is for want of something of ours
+        result = Result.SERVER_ERROR if call.route.reason == "trunk_full" else Result.CLIENT_ERROR
+        return Verdict(CallStatus.FAILED, Termination(result, call.route.reason))
     if call.ended_by in (Ender.GATEWAY, Ender.SWITCH):
         why = call.ended_why or "unclassified"
         return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, why))

@@ -137,12 +137,19 @@ async def running_product(
     extra: Mapping[str, str] | None = None,
     overrides: Mapping[str, str] | None = None,
     before: Callable[[Settings], None] | None = None,
+    trunks: Callable[[int], str] | None = None,
 ) -> AsyncIterator[Product]:
-    """Start everything, own one number, and end everything afterwards. ``before`` learns the ports first."""
+    """Start everything, own one number, and end everything afterwards. ``before`` learns the ports first.
+
+    ``trunks`` gives the text of the trunks file from the carrier's port; without it there is the demo's.
+    """
     settings = free_settings(var, extra)
     if before is not None:
         before(settings)
     carrier = await SipPhone.open(CARRIER_IP, free_port(), decide=decide or by_last_digits(), name="carrier")
+    if trunks is not None:
+        var.mkdir(parents=True, exist_ok=True)
+        (var / "trunks.toml").write_text(trunks(carrier.address[1]))
     key = await ensure_first_key(settings, SystemClock(), new_id("key"), random_bytes(32))
     stack = Stack(settings, lambda _: None, trunk_port=carrier.address[1], overrides=overrides)
     timeout = aiohttp.ClientTimeout(total=20)

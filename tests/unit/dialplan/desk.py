@@ -71,7 +71,7 @@ class Desk:
                 endings=self.endings,
                 now=self.now,
                 new_id=lambda prefix: f"{prefix}_{next(self.numbers):026d}",
-                default_trunk="carrier",
+                trunk_for=lambda _: "carrier",
             )
         )
         self.switch.tell = self.director.hear
