@@ -104,7 +104,7 @@ class Director:
                 "the trunk has no free line",
                 retry_after_s=_LINES_RETRY_S,
                 limit=limit,
-                window="at once",
+                window="concurrent",
                 code=TRUNK_FULL.upper(),
             )
         call, out = begin_outbound(call, endpoint, wanted.cli)

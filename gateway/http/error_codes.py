@@ -34,6 +34,7 @@ CODES: Final[dict[str, str]] = {
     "NUMBER_TAKEN": "The number is owned already.",
     "RATE_LIMITED": "Too many requests a minute. Wait for `Retry-After` seconds.",
     "CONCURRENCY_LIMIT": "As many calls at once as allowed. Wait until one ends.",
+    "TRUNK_FULL": "The trunk to this number carries as many calls as it may. Wait until one ends.",
     "DAILY_MINUTES_LIMIT": "Today's minutes are used up. They begin anew at midnight UTC.",
     "CONFLICT": "The thing is in a state that does not allow this.",
     "CALL_ENDED": "The call has ended.",
