@@ -64,9 +64,11 @@ class WatchedStore(MemoryCallStore):
         self.watch = Watch()
         self.firsts: dict[CallId, Call] = {}
 
-    async def append(self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None) -> None:
+    async def append(
+        self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None, *, patient: bool = False
+    ) -> None:
         self.firsts.setdefault(call.id, call)
-        await super().append(call, events, cdr)
+        await super().append(call, events, cdr, patient=patient)
         self.watch.changed()
 
     async def has(self, call_id: CallId, type_: str) -> None:
