@@ -140,14 +140,15 @@ class Recorder:
         self.engine = VoiceEngine(
             SwitchDoor("127.0.0.1", self.ami.port, dict(address.users), str(self._recordings)),
             VoiceParts(
-                self.store,
-                self.book,
-                RecordingArchive(self._recordings),
-                FakeEndings(),
-                time.time,
-                lambda prefix: f"{prefix}_{ULID()}",
-                random.random,
-                "carrier",
+                store=self.store,
+                book=self.book,
+                archive=RecordingArchive(self._recordings),
+                endings=FakeEndings(),
+                now=time.time,
+                new_id=lambda prefix: f"{prefix}_{ULID()}",
+                chance=random.random,
+                trunk_for=lambda number: "carrier",
+                trunk_limits={},
                 agi=("127.0.0.1", 0),
             ),
         )
