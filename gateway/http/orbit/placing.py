@@ -54,13 +54,14 @@ async def gather(ask: Ask, wanted: CreateCall, *, counted: bool) -> Attempt:
 
 
 def with_live(ask: Ask, attempt: Attempt) -> Attempt:
-    """The attempt with the calls that are under way this very moment."""
-    tenant = ask.caller.tenant
-    return replace(
-        attempt,
-        live=ask.face.desk.live_calls(tenant),
-        live_of_key=ask.face.live_of_key(tenant, ask.caller.key_id),
-    )
+    """The attempt with the calls that are under way this very moment.
+
+    A key's calls are among its tenant's: they are counted only where the tenant's would be too many.
+    """
+    tenant, limit = ask.caller.tenant, attempt.limits.concurrent_per_key
+    live = ask.face.desk.live_calls(tenant)
+    of_key = live if live < limit else ask.face.live_of_key(tenant, ask.caller.key_id)
+    return replace(attempt, live=live, live_of_key=of_key)
 
 
 async def place(ask: Ask, wanted: CreateCall) -> Call:

@@ -300,7 +300,7 @@ class Rig:
 NUMBER_LIMITS = CallLimits(
     frozenset({"US", "CA", "GB"}),
     concurrent=20,
-    concurrent_per_key=15,
+    concurrent_per_key=30,
     daily_minutes=100,
     calls_per_minute=60,
 )
@@ -398,7 +398,7 @@ async def open_rig(
             audit=AuditRepository(database),
         ),
         desk=director,
-        live_of_key=lambda tenant, key: 0,
+        live_of_key=director.live_of_key,
         webhooks=webhooks,
         prompts=prompts,
         phones=FakePhones(),
