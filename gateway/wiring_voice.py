@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -132,8 +131,15 @@ class VoiceEngine:
         while True:
             await asyncio.sleep(_PATROL_EVERY_S)
             if self._looked.is_set() and self.switch.ready:
-                with suppress(SwitchUnavailable, SwitchRefused, OutcomeUnknown):
-                    await self.director.patrol()
+                await self._patrol_once()
+
+    async def _patrol_once(self) -> None:
+        try:
+            await self.director.patrol()
+        except (SwitchUnavailable, SwitchRefused, OutcomeUnknown) as error:
+            _log.warning("patrol.failed", code=error.code)
+        except Exception:  # noqa: BLE001  # why: edge of the patrol's loop; one broken round must not end it
+            _log.exception("patrol.broken")
 
     async def wait_ready(self, deadline_s: float) -> None:
         """Wait until calls can be made and the open ones were looked at. Raises SwitchUnavailable."""
