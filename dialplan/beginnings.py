@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dialplan import reconcile
 from dialplan.core.call import Call, Direction, Endpoint, Leg, Phone, Rank, Reject, Role, Route, Terms, Trunk
+from dialplan.core.evolve import replace
 from dialplan.core.routing import Offered, RouteFacts
 from dialplan.lines import TRUNK_FULL
 from dialplan.ports import PlaceCall

@@ -169,7 +169,7 @@ class Life:
 
     def _tell(self, call: Call) -> None:
         before, self._told = self._told, call
-        if call != before:
+        if call is not before and call != before:
             self._on_change(self, before, call)
         for waiter in list(self._waiters):
             if not waiter.done.done() and waiter.holds(call):

@@ -5,9 +5,10 @@ Times are seconds since the Unix epoch, taken from the shell's clock; they are d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from dialplan.core.evolve import replace
 from telephony.causes import CallStatus, Termination
 from telephony.ids import CallId, ChannelId, LegId, TenantId
 from telephony.numbers import E164

@@ -7,8 +7,6 @@ waits has a deadline (``waits``), so a call ends even if the switch never speaks
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialplan.core import facts, orders, outcome, tapes
 from dialplan.core.call import (
     Announcement,
@@ -22,6 +20,7 @@ from dialplan.core.call import (
     Reject,
     Role,
 )
+from dialplan.core.evolve import replace
 from dialplan.core.publish import publish
 from dialplan.core.waits import PATIENCE, Patience, Wait, waits
 from telephony.causes import CallStatus, Cause
@@ -76,7 +75,7 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
         case _:
             extra = _orphan(call, fact)
             call = _lift(call, fact, now)
-    if call == before and not isinstance(fact, facts.TimerFired):
+    if (call is before or call == before) and not isinstance(fact, facts.TimerFired):
         call = replace(call, late_facts=call.late_facts + 1)
     call, more = settle(call, now)
     return call, (*extra, *more)
@@ -278,7 +277,7 @@ def settle(call: Call, now: float) -> Step:
     while True:
         for rule in JOINT_RULES:
             changed, more = rule(call, now)
-            if changed != call or more:
+            if more or (changed is not call and changed != call):
                 call = changed
                 out.extend(more)
                 break

@@ -7,9 +7,8 @@ the same final) takes part.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialplan.core.call import Call, Connect, Ender, Leg, Phone, Reject, Role, Trunk
+from dialplan.core.evolve import replace
 from telephony.causes import CAUSE_FOR_STATUS, CallStatus, Cause, Result, Termination, Verdict, verdict
 
 _GATEWAY_RESULTS = {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialplan.core.call import Call
+from dialplan.core.evolve import replace
 from dialplan.core.orders import Order, Publish
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialplan.core import facts, orders
 from dialplan.core.call import Call, Rank, Tape, TapeState
+from dialplan.core.evolve import replace
 from dialplan.core.publish import publish
 
 Step = tuple[Call, tuple[orders.Order, ...]]
