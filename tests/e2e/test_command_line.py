@@ -80,6 +80,12 @@ async def test_a_call_that_nobody_takes_gives_an_exit_code(house: Product) -> No
     assert "call.busy" in placed.out
 
 
+async def test_a_phone_that_is_not_registered_is_told_as_one(house: Product) -> None:
+    placed = await patchbay(environment(house), "call", "place", "phone:bob", "--from", OWN, "--follow")
+    assert placed.code == 1
+    assert "reason=far_end/phone_not_registered" in placed.out
+
+
 async def test_a_live_call_is_ended(house: Product) -> None:
     call_id = await house.api.place("+14155558000")
     await house.api.status(call_id, "in_progress")

@@ -26,6 +26,7 @@ from tests.rig.product import OWN, Json, Product
 pytestmark = pytest.mark.e2e
 
 README = Path(__file__).parents[2] / "README.md"
+LINK = re.compile(r"\]\(([^)#\s][^)\s]*)\)")
 STATUS = re.compile(r"\n(\d{3})\Z")
 Reply = tuple[int, str]
 Curl = Callable[[str, Mapping[str, str], Path], Awaitable[Reply]]
@@ -149,6 +150,21 @@ async def test_the_tour_works_as_it_is_written(house: Product, curl: Curl, tmp_p
     wave = read_wav(tmp_path / "call.wav")
     assert wave.channels == 2
     assert active_seconds(wave.channel(0)) + active_seconds(wave.channel(1)) > 0.5
+
+
+def test_every_page_that_the_documents_point_to_is_there() -> None:
+    root = README.parent
+    pages = [
+        README,
+        *(root / "docs").glob("*.md"),
+        root / "CONTRIBUTING.md",
+        root / "asterisk-config/README.md",
+    ]
+    named = [(page, link) for page in pages for link in LINK.findall(page.read_text()) if "://" not in link]
+    assert len(named) > 10
+    assert [
+        (str(page), link) for page, link in named if not (page.parent / link.partition("#")[0]).exists()
+    ] == []
 
 
 async def give_up_the_number(house: Product) -> None:
