@@ -111,6 +111,17 @@ _ARGUMENT_VALUE = re.compile(r"[\x20-\x7e]{0,512}")
 _CALLER_NAME_LENGTH = 80
 
 
+def _whole_line(name: bytes) -> bytes:
+    line = re.escape(name) + (b": ([^\n]*)\n" if name in _WANTED else b": [^\n]*\n")
+    return b"(?:" + line + b")?" if name == b"agi_network_script" else line
+
+
+_WHOLE = re.compile(b"".join(_whole_line(name) for name in _ORDER) + b"\n")
+"""The block as Asterisk writes it where ``AGI()`` has no arguments: all but every question, at one look."""
+_WHOLE_FIELDS = tuple(_WANTED[name] for name in _ORDER if name in _WANTED)
+_WHOLE_LINES = len(_ORDER) + 1
+
+
 class QuestionParser:
     """Reads one question, in whatever pieces it arrives.
 
@@ -143,6 +154,8 @@ class QuestionParser:
 
     def feed(self, chunk: bytes) -> Question | Rejection | None:
         """Take the next bytes. Never raises, whatever they are."""
+        if self._taken == 0 and (verdict := self._read_whole(chunk)) is not None:
+            return verdict
         room = self._limits.total_bytes - self._taken
         within = chunk[:room]
         self._taken += len(within)
@@ -151,6 +164,19 @@ class QuestionParser:
             self.rest += chunk[room:]
             return verdict or Rejection(RejectionReason.TOO_LARGE)
         return verdict
+
+    def _read_whole(self, chunk: bytes) -> Question | Rejection | None:
+        """The verdict on a usual block that came in one piece; None for everything else."""
+        limits = self._limits
+        if len(chunk) > min(limits.line_bytes, limits.total_bytes) or limits.lines < _WHOLE_LINES:
+            return None
+        found = _WHOLE.match(chunk)
+        if found is None:
+            return None
+        self._taken = found.end()
+        self.rest = chunk[found.end() :]
+        values = [(value or b"").decode("utf-8", "replace") for value in found.groups()]
+        return _question(dict(zip(_WHOLE_FIELDS, values, strict=True)), ())
 
     def _read(self, chunk: bytes) -> Question | Rejection | None:
         held = self._partial + chunk

@@ -373,3 +373,43 @@ def test_replies_do_not_depend_on_the_cuts(block: bytes, cut: int):
     whole = hear(block, limits=SMALL)
     assert hear(block[:cut], block[cut:], limits=SMALL) == whole
     assert hear(*(bytes([b]) for b in block), limits=SMALL) == whole
+
+
+WITHOUT_ARGUMENTS = b"".join(
+    line for line in FROM_ASTERISK.splitlines(True) if not line.startswith(b"agi_arg_")
+)
+
+
+def test_the_usual_block_in_one_piece_is_read_as_byte_by_byte_with_what_follows():
+    for block in (
+        WITHOUT_ARGUMENTS,
+        WITHOUT_ARGUMENTS.replace(b"agi_network_script: route?kind=inbound\n", b""),
+    ):
+        for rest in (b"", b"HANGUP\n", b"\n"):
+            at_once = read([block + rest], WireLimits())
+            assert isinstance(at_once[0], Question)
+            assert at_once == read([bytes([b]) for b in block + rest], WireLimits())
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(WITHOUT_ARGUMENTS)),
+            st.integers(0, 3),
+            st.sampled_from(
+                [b"", b"\n", b"\n\n", b"a", b": ", b"\r", b"agi_type: x\n", b"\xff", b"\x00", b'"']
+            ),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_a_block_in_one_piece_gets_the_verdict_that_it_gets_byte_by_byte(
+    changes: list[tuple[int, int, bytes]],
+):
+    block = WITHOUT_ARGUMENTS
+    for at, gone, put in changes:
+        block = block[:at] + put + block[at + gone :]
+    for limits in (WireLimits(), WireLimits(total_bytes=len(block) - 1), SMALL, WireLimits(lines=22)):
+        at_once, after = read([block], limits)
+        assert (at_once, after) == read([bytes([b]) for b in block], limits)
