@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from dialplan.core.call import Call, Direction, Ender
 from telephony.causes import CallStatus, Cause, Termination
@@ -84,9 +85,17 @@ def iso(at: float | None) -> str | None:
     """
     if at is None:
         return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, micros = divmod(round(at * 1_000_000), 1_000_000)
+    return f"{_iso_second(second)}.{micros // 1000:03d}Z"
 
 
+@lru_cache(maxsize=64)
+def _iso_second(second: int) -> str:
+    """Every moment of a call is told several times, and most calls have several in one second."""
+    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
+
+
+@lru_cache(maxsize=128)
 def cause_name(cause: int | None) -> str | None:
     """The lower-case name of a Q.850 cause, e.g. ``user_busy``; ``cause_99`` where it has none here."""
     if cause is None:

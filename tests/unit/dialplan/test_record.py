@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dialplan.core import facts
 from dialplan.core.call import Call, Direction, Ender
@@ -143,3 +146,10 @@ def test_a_record_does_not_show_its_numbers_in_a_log() -> None:
 
 def test_a_closed_call_waits_for_nothing() -> None:
     assert next_deadline(_busy()) is None
+
+
+@given(st.integers(0, 4_102_444_800_000_000))
+def test_a_moment_is_told_as_the_calendar_tells_it_and_as_it_is_stored(micros: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+    wanted = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert iso(micros / 1_000_000) == wanted
