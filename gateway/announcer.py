@@ -27,7 +27,9 @@ class WebhookAnnouncer:
         """Store the deliveries; the lanes to wake once they are durable."""
         lanes: list[str] = []
         for event in events:
-            lanes.extend(self._sink.fan_out(conn, event.tenant, webhook_of(event), event.call.webhook_url))
+            url = event.call.webhook_url
+            if url is not None or self._sink.wanted(conn, event.tenant, event.type):
+                lanes.extend(self._sink.fan_out(conn, event.tenant, webhook_of(event), url))
         return lanes
 
     def committed(self, announced: Sequence[str]) -> None:

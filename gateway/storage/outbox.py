@@ -54,6 +54,9 @@ class SqlOutbox:
         self._clock = clock
         self._new_id = new_id
 
+    def wanted(self, conn: Connection, tenant_id: str, event_type: str) -> bool:
+        return any(wants(one.events, event_type) for one in self._book.active(conn, tenant_id))
+
     def fan_out(
         self, conn: Connection, tenant_id: str, event: WebhookEvent, per_call_url: str | None = None
     ) -> tuple[str, ...]:

@@ -147,6 +147,10 @@ class MemoryOutbox:
         self._clock = clock
         self._new_id = new_id
 
+    def wanted(self, conn: MemoryStore, tenant_id: str, event_type: str) -> bool:
+        mine = (one for one in conn.endpoints.values() if one.tenant_id == tenant_id and one.active)
+        return any(wants(one.events, event_type) for one in mine)
+
     def fan_out(
         self, conn: MemoryStore, tenant_id: str, event: WebhookEvent, per_call_url: str | None = None
     ) -> tuple[str, ...]:

@@ -122,8 +122,11 @@ class EventSink(Protocol[C]):
 
     ``fan_out`` writes the event once and one delivery for each active endpoint of the tenant that wants
     it, and one to ``per_call_url`` (already checked). It returns the lanes to pass to ``notify`` after
-    the commit; none if nobody is told. The same event id twice changes nothing.
+    the commit; none if nobody is told. The same event id twice changes nothing. ``wanted`` tells beforehand
+    whether any endpoint would be told: an event for nobody need not be made.
     """
+
+    def wanted(self, conn: C, tenant_id: str, event_type: str) -> bool: ...
 
     def fan_out(
         self, conn: C, tenant_id: str, event: WebhookEvent, per_call_url: str | None = None

@@ -69,6 +69,20 @@ async def test_a_fact_that_is_not_stored_leaves_no_webhook(doors: Doors) -> None
     assert await doors.tell(event_id="evt_1") == (lane,)
 
 
+async def test_what_would_be_told_to_nobody_is_known_beforehand(doors: Doors) -> None:
+    async def wanted(tenant: str, type_: str) -> bool:
+        return bool(await doors.db.write(lambda conn: doors.outbox.wanted(conn, tenant, type_)))
+
+    assert not await wanted("ten_a", "call.busy")
+    endpoint = await doors.endpoint()
+    await doors.db.write(lambda conn: doors.book.put(conn, replace(endpoint, events=("call.busy",))))
+    assert await wanted("ten_a", "call.busy")
+    assert not await wanted("ten_a", "call.answered")
+    assert not await wanted("ten_b", "call.busy")
+    await doors.db.write(lambda conn: doors.book.put(conn, replace(endpoint, active=False)))
+    assert not await wanted("ten_a", "call.busy")
+
+
 async def test_changes_of_endpoints_take_effect_at_once(doors: Doors) -> None:
     endpoint = await doors.endpoint()
     assert await doors.tell() == (endpoint.id,)
