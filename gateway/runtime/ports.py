@@ -36,9 +36,7 @@ def free_sip_port(host: str = "127.0.0.1") -> int:
             return port
 
 
-def free_udp_range(
-    size: int, host: str = "127.0.0.1", *, spread: int = 0, above: int = 0
-) -> tuple[int, int]:
+def free_udp_range(size: int, host: str = "127.0.0.1", *, spread: int = 0, above: int = 0) -> tuple[int, int]:
     """First and last port (even, odd) of ``size`` free UDP ports in a row, for RTP and RTCP.
 
     ``spread`` (a process id, say) moves the start of the search, so that test runs side by side do not
