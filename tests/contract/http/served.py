@@ -1,0 +1,88 @@
+"""The face served over real HTTP in a thread of its own, and ids of things that are there."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from gateway.policy.attempt import CallLimits
+from tests.unit.http.rig import NUMBER_LIMITS, Rig, open_rig
+
+
+@dataclass
+class Live:
+    """The face as it is served, and ids of things that are there."""
+
+    url: str
+    keys: dict[str, str]
+    ids: dict[str, str]
+
+
+async def _fill(rig: Rig) -> dict[str, str]:
+    call_id = await rig.ended(record=True)
+    (rig.folder / f"{call_id}-1.wav").write_bytes(b"RIFF" + bytes(40))
+    hook = (await rig.client.post("/api/v1/webhooks", {"url": "https://a.example/", "events": ["*"]})).data
+    sent = (await rig.client.post(f"/api/v1/webhooks/{hook['id']}/test")).data
+    number = (await rig.client.get("/api/v1/numbers")).data[0]
+    spare = (await rig.client.post("/api/v1/settings/api-keys", {"name": "spare", "role": "viewer"})).data
+    return {
+        "call_id": call_id,
+        "recording_id": f"{call_id}-1",
+        "webhook_id": hook["id"],
+        "delivery_id": sent["delivery_id"],
+        "number_id": number["id"],
+        "key_id": spare["id"],
+    }
+
+
+class _Started(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+@contextmanager
+def served(
+    folder: Path, limits: CallLimits = NUMBER_LIMITS, environment: Mapping[str, str] | None = None
+) -> Iterator[Live]:
+    """The face in a thread with an event loop of its own."""
+    found: list[Live] = []
+    ready, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with open_rig(folder, limits=limits, environment=environment) as rig:
+            ids = await _fill(rig)
+            config = uvicorn.Config(rig.app, lifespan="off", log_level="error")
+            server = _Started(config)
+            with socket.create_server(("127.0.0.1", 0)) as listening:
+                port = listening.getsockname()[1]
+                running = asyncio.create_task(server.serve(sockets=[listening]))
+                await server.up.wait()
+                found.append(Live(f"http://127.0.0.1:{port}", rig.keys, ids))
+                ready.set()
+                await asyncio.to_thread(stop.wait)
+                server.should_exit = True
+                await running
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="served-face")
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield found[0]
+    finally:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
