@@ -116,10 +116,12 @@ def _whole_line(name: bytes) -> bytes:
     return b"(?:" + line + b")?" if name == b"agi_network_script" else line
 
 
-_WHOLE = re.compile(b"".join(_whole_line(name) for name in _ORDER) + b"\n")
-"""The block as Asterisk writes it where ``AGI()`` has no arguments: all but every question, at one look."""
+_WHOLE = re.compile(
+    b"".join(_whole_line(name) for name in _ORDER) + b"(?:agi_arg_1: (?P<argument>[^\n]*)\n)?\n"
+)
+"""The block as Asterisk writes it for ``AGI()`` with one argument or none: nearly every question."""
 _WHOLE_FIELDS = tuple(_WANTED[name] for name in _ORDER if name in _WANTED)
-_WHOLE_LINES = len(_ORDER) + 1
+_WHOLE_LINES = len(_ORDER) + 2
 
 
 class QuestionParser:
@@ -168,15 +170,16 @@ class QuestionParser:
     def _read_whole(self, chunk: bytes) -> Question | Rejection | None:
         """The verdict on a usual block that came in one piece; None for everything else."""
         limits = self._limits
-        if len(chunk) > min(limits.line_bytes, limits.total_bytes) or limits.lines < _WHOLE_LINES:
+        if len(chunk) > limits.total_bytes or limits.lines < _WHOLE_LINES:
             return None
         found = _WHOLE.match(chunk)
-        if found is None:
+        if found is None or max(map(len, found[0].split(b"\n"))) > limits.line_bytes:
             return None
         self._taken = found.end()
         self.rest = chunk[found.end() :]
-        values = [(value or b"").decode("utf-8", "replace") for value in found.groups()]
-        return _question(dict(zip(_WHOLE_FIELDS, values, strict=True)), ())
+        *values, argument = [(value or b"").decode("utf-8", "replace") for value in found.groups()]
+        arguments = () if found["argument"] is None else (argument,)
+        return _question(dict(zip(_WHOLE_FIELDS, values, strict=True)), arguments)
 
     def _read(self, chunk: bytes) -> Question | Rejection | None:
         held = self._partial + chunk

@@ -375,16 +375,17 @@ def test_replies_do_not_depend_on_the_cuts(block: bytes, cut: int):
     assert hear(*(bytes([b]) for b in block), limits=SMALL) == whole
 
 
-WITHOUT_ARGUMENTS = b"".join(
-    line for line in FROM_ASTERISK.splitlines(True) if not line.startswith(b"agi_arg_")
+ONE_ARGUMENT = without(b"agi_arg_2")
+USUAL = (
+    ONE_ARGUMENT,
+    ONE_ARGUMENT.replace(b"agi_arg_1: trunk-one\n", b""),
+    ONE_ARGUMENT.replace(b"trunk-one", b""),
+    ONE_ARGUMENT.replace(b"agi_network_script: route?kind=inbound\n", b""),
 )
 
 
 def test_the_usual_block_in_one_piece_is_read_as_byte_by_byte_with_what_follows():
-    for block in (
-        WITHOUT_ARGUMENTS,
-        WITHOUT_ARGUMENTS.replace(b"agi_network_script: route?kind=inbound\n", b""),
-    ):
+    for block in USUAL:
         for rest in (b"", b"HANGUP\n", b"\n"):
             at_once = read([block + rest], WireLimits())
             assert isinstance(at_once[0], Question)
@@ -394,10 +395,10 @@ def test_the_usual_block_in_one_piece_is_read_as_byte_by_byte_with_what_follows(
 @given(
     st.lists(
         st.tuples(
-            st.integers(0, len(WITHOUT_ARGUMENTS)),
+            st.integers(0, len(ONE_ARGUMENT)),
             st.integers(0, 3),
             st.sampled_from(
-                [b"", b"\n", b"\n\n", b"a", b": ", b"\r", b"agi_type: x\n", b"\xff", b"\x00", b'"']
+                [b"", b"\n", b"\n\n", b"a", b": ", b"\r", b"agi_type: x\n", b"\xff", b"\x00", b'"', b"x" * 50]
             ),
         ),
         min_size=1,
@@ -407,9 +408,10 @@ def test_the_usual_block_in_one_piece_is_read_as_byte_by_byte_with_what_follows(
 def test_a_block_in_one_piece_gets_the_verdict_that_it_gets_byte_by_byte(
     changes: list[tuple[int, int, bytes]],
 ):
-    block = WITHOUT_ARGUMENTS
+    block = ONE_ARGUMENT
     for at, gone, put in changes:
         block = block[:at] + put + block[at + gone :]
-    for limits in (WireLimits(), WireLimits(total_bytes=len(block) - 1), SMALL, WireLimits(lines=22)):
+    small = WireLimits(total_bytes=len(block) - 1)
+    for limits in (WireLimits(), small, SMALL, WireLimits(lines=23), WireLimits(line_bytes=64)):
         at_once, after = read([block], limits)
         assert (at_once, after) == read([bytes([b]) for b in block], limits)
