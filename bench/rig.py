@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 import time
@@ -102,10 +103,10 @@ def static_templates(folder: Path) -> Path:
     shutil.copytree(TEMPLATES, folder)
     dialplan = folder / "extensions.conf.j2"
     text = dialplan.read_text()
-    mark = "[from-trunk]\n"
-    if text.count(mark) != 1:
-        raise ValueError("the dialplan's template has no context from-trunk to add to")
-    dialplan.write_text(text.replace(mark, mark + _STATIC_LINES))
+    text, times = re.subn(r"^\[\{\{ context \}\}\]\n", lambda mark: mark[0] + _STATIC_LINES, text, flags=re.M)
+    if times != 1:
+        raise ValueError("the dialplan's template has no context of callers to add to")
+    dialplan.write_text(text)
     return folder
 
 
