@@ -22,6 +22,7 @@ async def serve(settings: Settings) -> None:
         face = await product.start()
         gc.collect()
         gc.freeze()  # what is loaded now stays: looking through it again costs a fifth of a delivery
+        gc.set_threshold(20_000, 20, 100)  # a full round stops the loop for some 50 ms: make it rare
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(face),

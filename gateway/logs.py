@@ -17,7 +17,19 @@ from structlog.processors import format_exc_info
 from telephony.numbers import mask_text
 
 _UNMASKED = frozenset(
-    {"event", "timestamp", "level", "logger", "boot", "call_id", "request_id", "recording_id", "channel"}
+    {
+        "event",
+        "timestamp",
+        "level",
+        "logger",
+        "boot",
+        "tenant",
+        "key_id",
+        "call_id",
+        "request_id",
+        "recording_id",
+        "channel",
+    }
 )
 """Keys whose values are ours or hold long ids: masking would spoil them."""
 _LEVELS = {"warn": "warning", "exception": "error"}
