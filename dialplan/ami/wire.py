@@ -55,8 +55,10 @@ _VARIABLE_NAME = re.compile(rf"{_NAME}|CHANNEL\([a-z_]+(?:,[a-z_]+)?\)")
 _VARIABLE_VALUE = re.compile(_VALUE)
 _NUMBER = re.compile(r"\d{1,9}")
 _EXTENSION = re.compile(_USER)
+_OUTWARD = "@_"
+"""Ends the names of the endpoints that Originate rings: their redirections lead nowhere (see pjsip.conf)."""
 _DIAL = re.compile(
-    rf"PJSIP/(?:{_USER}@)?{_WORD}|Local/{_USER}@{_WORD}(?:/n)?|WebSocket/{_WORD}(?:/[a-z]\([a-z0-9]+\))*"
+    rf"PJSIP/(?:{_USER})?@{_WORD}@_|Local/{_USER}@{_WORD}(?:/n)?|WebSocket/{_WORD}(?:/[a-z]\([a-z0-9]+\))*"
 )
 _ACTION_ID = re.compile(r"[A-Za-z0-9_./:-]{1,149}")
 _CALLER_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\"\\<>]{0,80}")
@@ -218,13 +220,13 @@ def encode(action: AmiAction, action_id: str) -> bytes:
 
 
 def dial_endpoint(endpoint: str) -> str:
-    """The channel string that rings a phone of ours: ``PJSIP/<endpoint>``."""
-    return f"PJSIP/{_part(endpoint, _PLAIN, 'endpoint')}"
+    """The channel string that rings a phone of ours: ``PJSIP/@<endpoint>@_``."""
+    return f"PJSIP/@{_part(endpoint, _PLAIN, 'endpoint')}{_OUTWARD}"
 
 
 def dial_through(user: str, trunk: str) -> str:
-    """The channel string that dials ``user`` (digits, perhaps ``+``): ``PJSIP/<user>@<trunk>``."""
-    return f"PJSIP/{_part(user, _EXTENSION, 'dialled user')}@{_part(trunk, _PLAIN, 'trunk')}"
+    """The channel string that dials ``user`` (digits, perhaps ``+``): ``PJSIP/<user>@<trunk>@_``."""
+    return f"PJSIP/{_part(user, _EXTENSION, 'dialled user')}@{_part(trunk, _PLAIN, 'trunk')}{_OUTWARD}"
 
 
 def variable(name: str, value: str) -> tuple[str, str]:

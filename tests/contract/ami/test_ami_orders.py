@@ -20,7 +20,7 @@ pytestmark = pytest.mark.contract
 ORIGINATE = AmiAction(
     "Originate",
     (
-        ("Channel", "PJSIP/+14155550123@carrier"),
+        ("Channel", "PJSIP/+14155550123@carrier@_"),
         ("ChannelId", "pb-leg-1"),
         ("Context", "outbound"),
         ("Exten", "s"),

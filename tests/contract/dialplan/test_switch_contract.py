@@ -94,7 +94,7 @@ async def test_an_originate_is_asynchronous_with_our_channel_and_our_context(ami
     await ami.switch.originate(ORIGINATE)
     (asked,) = await ami.ami.saw("Originate")
     told = dict(asked.pairs)
-    assert told["Channel"] == "PJSIP/+14155550101@carrier"
+    assert told["Channel"] == "PJSIP/+14155550101@carrier@_"
     assert (told["ChannelId"], told["CallerID"]) == (A, "<+12025550100>")
     assert (told["Context"], told["Exten"], told["Priority"]) == ("patchbay", "outbound", "1")
     assert (told["Async"], told["Timeout"]) == ("true", "65000")

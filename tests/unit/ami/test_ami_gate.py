@@ -13,7 +13,7 @@ from telephony.errors import UnsafeValue
 pytestmark = pytest.mark.unit
 
 ORIGINATE = (
-    ("Channel", "PJSIP/+14155550123@carrier"),
+    ("Channel", "PJSIP/+14155550123@carrier@_"),
     ("ChannelId", "pb-leg-1"),
     ("Context", "outbound"),
     ("Exten", "s"),
@@ -112,7 +112,7 @@ def test_the_longest_channel_id_passes() -> None:
 
 @pytest.mark.parametrize(
     "channel",
-    ["PJSIP/+14155550123@carrier", "PJSIP/phone-7", "Local/s@agents/n", "WebSocket/media1/c(ulaw)"],
+    ["PJSIP/+14155550123@carrier@_", "PJSIP/@phone-7@_", "Local/s@agents/n", "WebSocket/media1/c(ulaw)"],
 )
 def test_known_ways_to_dial(channel: str) -> None:
     originate(channel=channel)
@@ -127,6 +127,9 @@ def test_known_ways_to_dial(channel: str) -> None:
         "PJSIP/${EXTEN}@carrier",
         "SIP/1@carrier",
         "PJSIP/@carrier",
+        "PJSIP/1@carrier",
+        "PJSIP/phone-7",
+        "PJSIP/@phone-7@_/sip:1@evil.example",
         "Local/s@agents/nj",
         "",
     ],
@@ -137,8 +140,8 @@ def test_other_ways_to_dial_are_refused(channel: str) -> None:
 
 
 def test_channel_strings_are_made_from_checked_parts() -> None:
-    assert dial_through("+14155550123", "carrier") == "PJSIP/+14155550123@carrier"
-    assert dial_endpoint("phone-7") == "PJSIP/phone-7"
+    assert dial_through("+14155550123", "carrier") == "PJSIP/+14155550123@carrier@_"
+    assert dial_endpoint("phone-7") == "PJSIP/@phone-7@_"
     for user, trunk in [("1@evil", "carrier"), ("1", "carrier&x"), ("", "carrier"), ("1", ""), ("1/2", "t")]:
         with pytest.raises(UnsafeValue):
             dial_through(user, trunk)

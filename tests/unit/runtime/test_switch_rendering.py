@@ -112,6 +112,18 @@ def test_every_endpoint_shares_the_private_template(tmp_path: Path) -> None:
     assert "anonymous]" not in text
 
 
+def test_what_is_rung_by_order_has_an_endpoint_of_its_own_that_nobody_can_call_in_by(tmp_path: Path) -> None:
+    text = render(config(tmp_path))["pjsip.conf"]
+    for name in ("carrier", "alice"):
+        inward, outward = section(text, name, None), section(text, f"{name}@_")
+        assert outward.pop("identify_by") == "ip"
+        inward.pop("identify_by")
+        assert outward == inward
+    assert "@_" not in section(text, "carrier", "identify")["endpoint"]
+    assert section(text, "private")["redirect_method"] == "uri_core"
+    assert section(text, "global")["disable_multi_domain"] == "yes"
+
+
 def test_a_trunk_is_known_by_address_and_a_phone_by_password(tmp_path: Path) -> None:
     text = render(config(tmp_path))["pjsip.conf"]
     assert section(text, "carrier", "identify")["match"] == "127.0.0.2"
@@ -143,9 +155,10 @@ def test_a_tls_trunk_must_prove_itself_to_the_authority_that_the_plan_names(tmp_
 def test_srtp_is_as_the_plan_says(tmp_path: Path, srtp: str, optimistic: str | None) -> None:
     trunk = Trunk("t", "192.0.2.1", identify=("192.0.2.1",), srtp=srtp)  # type: ignore[arg-type]
     text = render(config(tmp_path, SwitchPlan(trunks=(trunk,))))["pjsip.conf"]
-    block = text.split("[t](private)")[1].split("[t]")[0]
-    assert re.findall(r"media_encryption_optimistic = (\w+)", block) == ([optimistic] if optimistic else [])
-    assert ("media_encryption = sdes" in block) is (srtp != "off")
+    for name in ("t", "t@_"):
+        keys = section(text, name)
+        assert keys.get("media_encryption_optimistic") == optimistic
+        assert keys.get("media_encryption") == (None if srtp == "off" else "sdes")
 
 
 def test_ami_has_three_users_on_loopback_and_none_may_run_commands(tmp_path: Path) -> None:
