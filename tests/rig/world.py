@@ -41,12 +41,14 @@ STATIC_DIALPLAN = """\
 [from-trunk]
 exten => _+1555.,1,Dial(PJSIP/${EXTEN}@carrier,20)
  same => n,Hangup(${HANGUPCAUSE})
-exten => _[a-z].,1,Dial(PJSIP/${EXTEN},20)
+exten => _[a-z].,1,Set(CALLERID(num)=+15550002000)
+ same => n,Dial(PJSIP/${EXTEN},20)
  same => n,Hangup(${HANGUPCAUSE})
 [from-phone]
 exten => _+1555.,1,Dial(PJSIP/${EXTEN}@carrier,20)
  same => n,Hangup(${HANGUPCAUSE})
-exten => _[a-z].,1,Dial(PJSIP/${EXTEN},20)
+exten => _[a-z].,1,Set(CALLERID(num)=+15550002000)
+ same => n,Dial(PJSIP/${EXTEN},20)
  same => n,Hangup(${HANGUPCAUSE})
 """
-"""Every number goes to the carrier, every name to the phone of that name."""
+"""Every number goes to the carrier, every name to the phone of that name, which sees a number of ours."""
