@@ -129,6 +129,11 @@ def free_settings(var: Path, extra: Mapping[str, str] | None = None) -> Settings
     )
 
 
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
 @asynccontextmanager
 async def running_product(
     var: Path,
@@ -148,8 +153,7 @@ async def running_product(
         before(settings)
     carrier = await SipPhone.open(CARRIER_IP, free_port(), decide=decide or by_last_digits(), name="carrier")
     if trunks is not None:
-        var.mkdir(parents=True, exist_ok=True)
-        (var / "trunks.toml").write_text(trunks(carrier.address[1]))
+        _write(var / "trunks.toml", trunks(carrier.address[1]))
     key = await ensure_first_key(settings, SystemClock(), new_id("key"), random_bytes(32))
     stack = Stack(settings, lambda _: None, trunk_port=carrier.address[1], overrides=overrides)
     timeout = aiohttp.ClientTimeout(total=20)
