@@ -38,7 +38,8 @@ FAR = "+12025550188"
 STATIC = "+15550001000"
 """Dialled at once by both switches."""
 CARRIER_IP = "127.0.0.2"
-_RTP_PORTS = 2400
+_RTP_PORTS = (2400, 1600, 1200)
+"""Media ports of one switch, four a call: as many in a row as can be had."""
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _STATIC_LINES = "exten => _+1555.,1,Dial(PJSIP/${EXTEN}@carrier,30)\n same => n,Hangup(${HANGUPCAUSE})\n"
 
@@ -178,7 +179,7 @@ def _pid(child: Child) -> int:
 def free_settings(folder: Path) -> Settings:
     """Settings on ports nobody uses, limits out of the way, state in this folder."""
     ami, agi, api = free_ports(3)
-    first, last = free_udp_range(_RTP_PORTS, spread=os.getpid())
+    first, last = _media_ports(0)
     passed = {k: v for k, v in os.environ.items() if k in ("HOME", "XDG_CACHE_HOME", "PATCHBAY_RUNTIME")}
     return Settings.from_env(
         passed
@@ -195,6 +196,15 @@ def free_settings(folder: Path) -> Settings:
             "PATCHBAY_CALL_RATE_PER_MINUTE": "1000000",
         }
     )
+
+
+def _media_ports(above: int) -> tuple[int, int]:
+    for size in _RTP_PORTS[:-1]:
+        try:
+            return free_udp_range(size, above=above)
+        except OSError:
+            continue
+    return free_udp_range(_RTP_PORTS[-1], above=above)
 
 
 @asynccontextmanager
@@ -224,7 +234,7 @@ def _plain_switch(stack: _Stack, base: Path) -> EmbeddedSwitch:
     assert stack.tools is not None
     assert stack.switch is not None
     used = stack.switch.spec
-    first, last = free_udp_range(_RTP_PORTS, above=used.ports.rtp_last)
+    first, last = _media_ports(used.ports.rtp_last)
     ports = SwitchPorts(ami=free_port(), sip=free_sip_port(), rtp_first=first, rtp_last=last)
     spec = SwitchSpec(
         plan=stack.plan,
