@@ -104,6 +104,7 @@ _ORDER = {
     )
 }
 """The fields of ``setup_env`` in res_agi.c, in its order. Only the script may be absent."""
+_NAMES = tuple(_ORDER)
 _LAST = len(_ORDER) - 1
 _WANTED = {name.encode(): name for name in (*_FIELDS, "agi_callerid", "agi_calleridname")}
 _CALLER = re.compile(r"[A-Za-z0-9+*#@._-]{1,80}")
@@ -111,17 +112,20 @@ _ARGUMENT_VALUE = re.compile(r"[\x20-\x7e]{0,512}")
 _CALLER_NAME_LENGTH = 80
 
 
-def _whole_line(name: bytes) -> bytes:
-    line = re.escape(name) + (b": ([^\n]*)\n" if name in _WANTED else b": [^\n]*\n")
-    return b"(?:" + line + b")?" if name == b"agi_network_script" else line
+def _whole_line(name: str) -> str:
+    alphabet = _FIELDS[name].pattern if name in _FIELDS else r"[^\n]*"
+    line = f"{name}: (?P<{name}>{alphabet})\n"
+    return f"(?:{line})?" if name == "agi_network_script" else line
 
 
-_WHOLE = re.compile(
-    b"".join(_whole_line(name) for name in _ORDER) + b"(?:agi_arg_1: (?P<argument>[^\n]*)\n)?\n"
-)
+_ONE_ARGUMENT = rf"(?:agi_arg_1: (?P<argument>{_ARGUMENT_VALUE.pattern})\n)?"
+_WHOLE = re.compile(("".join(_whole_line(name.decode()) for name in _NAMES) + _ONE_ARGUMENT + "\n").encode())
 """The block as Asterisk writes it for ``AGI()`` with one argument or none: nearly every question."""
-_WHOLE_FIELDS = tuple(_WANTED[name] for name in _ORDER if name in _WANTED)
 _WHOLE_LINES = len(_ORDER) + 2
+_SAID = (
+    *("agi_network_script", "agi_uniqueid", "agi_channel", "agi_extension"),
+    *("agi_callerid", "agi_calleridname", "agi_context", "argument"),
+)
 
 
 class QuestionParser:
@@ -156,8 +160,8 @@ class QuestionParser:
 
     def feed(self, chunk: bytes) -> Question | Rejection | None:
         """Take the next bytes. Never raises, whatever they are."""
-        if self._taken == 0 and (verdict := self._read_whole(chunk)) is not None:
-            return verdict
+        if self._taken == 0 and (question := self._read_whole(chunk)) is not None:
+            return question
         room = self._limits.total_bytes - self._taken
         within = chunk[:room]
         self._taken += len(within)
@@ -167,19 +171,31 @@ class QuestionParser:
             return verdict or Rejection(RejectionReason.TOO_LARGE)
         return verdict
 
-    def _read_whole(self, chunk: bytes) -> Question | Rejection | None:
-        """The verdict on a usual block that came in one piece; None for everything else."""
+    def _read_whole(self, chunk: bytes) -> Question | None:
+        """The question of a usual block that came in one piece; None for everything else."""
         limits = self._limits
         if len(chunk) > limits.total_bytes or limits.lines < _WHOLE_LINES:
             return None
         found = _WHOLE.match(chunk)
-        if found is None or max(map(len, found[0].split(b"\n"))) > limits.line_bytes:
+        if found is None:
             return None
-        self._taken = found.end()
-        self.rest = chunk[found.end() :]
-        *values, argument = [(value or b"").decode("utf-8", "replace") for value in found.groups()]
-        arguments = () if found["argument"] is None else (argument,)
-        return _question(dict(zip(_WHOLE_FIELDS, values, strict=True)), arguments)
+        end = found.end()
+        if end > limits.line_bytes and max(map(len, chunk[:end].split(b"\n"))) > limits.line_bytes:
+            return None
+        self._taken = end
+        self.rest = chunk[end:]
+        said = [(value or b"").decode("utf-8", "replace") for value in found.group(*_SAID)]
+        script, channel, channel_name, dialled, caller, name, context, argument = said
+        return Question(
+            network_script=script,
+            channel=ChannelId(channel),
+            channel_name=channel_name,
+            dialled=dialled,
+            caller=_caller(caller),
+            caller_name=_caller_name(name),
+            context=context,
+            arguments=() if found["argument"] is None else (argument,),
+        )
 
     def _read(self, chunk: bytes) -> Question | Rejection | None:
         held = self._partial + chunk
@@ -208,6 +224,9 @@ class QuestionParser:
         if self._lines > self._limits.lines:
             return Rejection(RejectionReason.TOO_MANY_LINES)
         name, colon, value = line.partition(b": ")
+        if colon and self._place < _LAST and name == _NAMES[self._place + 1]:
+            self._take_next(name, value)
+            return None
         if not colon or _NAME.fullmatch(name) is None:
             return Rejection(RejectionReason.BAD_LINE)
         if name in self._seen:
@@ -224,6 +243,13 @@ class QuestionParser:
                 return Rejection(RejectionReason.OUT_OF_ORDER, "agi_arg")
             self._arguments.append(value.decode("utf-8", "replace"))
         return None
+
+    def _take_next(self, name: bytes, value: bytes) -> None:
+        """The field that Asterisk sends next: it can be neither repeated nor out of order."""
+        self._place += 1
+        self._seen.add(name)
+        if (wanted := _WANTED.get(name)) is not None:
+            self._fields[wanted] = value.decode("utf-8", "replace")
 
     def _missing(self) -> Rejection | None:
         absent = _ORDER.keys() - self._seen - {b"agi_network_script"}
@@ -259,7 +285,11 @@ def _caller(text: str) -> str:
 
 def _caller_name(text: str) -> str:
     """The caller's display name, free text of the outside world: shortened, without control characters."""
-    return "" if text == "unknown" else "".join(c for c in text if c.isprintable())[:_CALLER_NAME_LENGTH]
+    if text == "unknown":
+        return ""
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable())
+    return text[:_CALLER_NAME_LENGTH]
 
 
 _VARIABLE_NAME = re.compile(r"[A-Z_]{1,79}")
