@@ -65,9 +65,12 @@ class HoldMusic:
 Endpoint = Trunk | Phone | Announcement | HoldMusic
 
 
+_VIRTUAL = (Announcement, HoldMusic)
+
+
 def is_virtual(endpoint: Endpoint) -> bool:
     """Whether the far end is played by the caller's own channel and has none of its own."""
-    return isinstance(endpoint, Announcement | HoldMusic)
+    return isinstance(endpoint, _VIRTUAL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,12 @@ def begin_inbound(call: Call, now: float) -> Step:
 # ---------------------------------------------------------------- the step
 
 
+_TAPE_FACTS = (facts.TapeAsked, facts.TapeTurned, facts.TapeFiled)
+
+
 def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE) -> Step:
     """Fold one fact into the call. Pure and total: any fact in any state is answered."""
-    if isinstance(fact, facts.TapeAsked | facts.TapeTurned | facts.TapeFiled):
+    if isinstance(fact, _TAPE_FACTS):
         return tapes.turn(call, fact, now)
     if call.closed:
         return replace(call, late_facts=call.late_facts + 1), _orphan(call, fact)
@@ -108,7 +111,7 @@ def _orphan(call: Call, fact: facts.Fact) -> tuple[orders.Order, ...]:
     return ()
 
 
-_CHANNEL_FACTS = facts.Rang | facts.Answered | facts.EndRequested | facts.HungUp | facts.SeenLive
+_CHANNEL_FACTS = (facts.Rang, facts.Answered, facts.EndRequested, facts.HungUp, facts.SeenLive)
 
 
 def _lift(call: Call, fact: facts.Fact, now: float) -> Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dialplan.core.call import Call, Rank, Role
 
@@ -26,8 +27,7 @@ class Patience:
 PATIENCE = Patience()
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Something the call waits for, until when (epoch seconds), and for which leg."""
 
     name: str
