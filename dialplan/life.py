@@ -273,4 +273,4 @@ def story(call: Call, out: Sequence[orders.Order]) -> tuple[list[record.CallEven
         if isinstance(o, orders.Publish)
     ]
     closes = any(isinstance(o, orders.CloseCall) for o in out)
-    return events, record.cdr(call) if closes else None
+    return events, record.cdr(call, known) if closes else None

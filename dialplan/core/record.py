@@ -158,12 +158,12 @@ class Cdr:
     late_facts: int
 
 
-def cdr(call: Call) -> Cdr:
-    """Fold a closed call into its CDR."""
+def cdr(call: Call, known: CallRecord | None = None) -> Cdr:
+    """Fold a closed call into its CDR; ``known`` is its record, where that has been made already."""
     subject = call.subject
     ring = _length(subject.rang_at, subject.answered_at or subject.ended_at)
     talk = _length(call.talking_at, call.ended_at)
-    return Cdr(record(call), ring, talk, call.caller.cause, call.callee.cause, call.late_facts)
+    return Cdr(known or record(call), ring, talk, call.caller.cause, call.callee.cause, call.late_facts)
 
 
 def _length(start: float | None, end: float | None) -> float | None:

@@ -75,7 +75,7 @@ class CallRepository:
         self, call: Call, events: Sequence[CallEvent], cdr: Cdr | None, *, patient: bool = False
     ) -> None:
         """See ``dialplan.ports.CallStore``. Raises StorageUnavailable; nothing is half-written."""
-        known_as = record(call)
+        known_as = events[-1].call if events else record(call)
         state = state_row(call, known_as)
 
         def work(conn: Connection) -> Sequence[str]:
