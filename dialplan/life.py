@@ -7,6 +7,7 @@ what was decided, then carries the orders out. So "cancel versus answer" has one
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -62,11 +63,13 @@ class Life:
         self.call = call
         self._around = around
         self._on_change = on_change
-        self._inbox: asyncio.Queue[_Queued] = asyncio.Queue()
+        self._inbox: deque[_Queued] = deque()
+        self._news: asyncio.Future[None] | None = None
         self._unstored: list[orders.Order] = []
         self._stored_intent = call.intent
         self._told = call
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self._waiters: list[_Waiter] = []
         self._filing: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
@@ -77,7 +80,9 @@ class Life:
 
     def post(self, fact: facts.Fact, *, at: float | None = None) -> None:
         """Queue a fact; ``at`` where a record tells when it happened (epoch seconds). Never waits."""
-        self._inbox.put_nowait((fact, at))
+        self._inbox.append((fact, at))
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     async def until(self, holds: Callable[[Call], bool], patience_s: float) -> bool:
         """Wait until the call is so; False when it was not within ``patience_s`` seconds."""
@@ -125,13 +130,18 @@ class Life:
 
     async def _next(self) -> _Queued | None:
         """The next fact, or None when it is time to try again to store what could not be stored."""
+        if self._inbox:
+            return self._inbox.popleft()
+        self._news = asyncio.get_running_loop().create_future()
         if not self._unstored:
-            return await self._inbox.get()
+            await self._news
+            return self._inbox.popleft()
         try:
             async with asyncio.timeout(_STORE_RETRY_S):
-                return await self._inbox.get()
+                await self._news
         except TimeoutError:
             return None
+        return self._inbox.popleft()
 
     def _fold(self, queued: _Queued | None) -> None:
         """Fold this fact and all that queue behind it; what they order waits to be stored."""
@@ -139,7 +149,7 @@ class Life:
             fact, at = queued
             self.call, out = machine.step(self.call, fact, self._around.now() if at is None else at)
             self._unstored.extend(out)
-            queued = None if self._inbox.empty() else self._inbox.get_nowait()
+            queued = self._inbox.popleft() if self._inbox else None
 
     async def _act(self) -> None:
         """Intent before effect; only ending a leg does not wait for a database that is away."""
@@ -178,18 +188,25 @@ class Life:
     # ------------------------------------------------------------ time
 
     def _arm(self) -> None:
+        at = next_deadline(self.call)
         if self._timer is not None:
+            if at is not None and at >= self._rings_at:
+                return  # most deadlines move on: it rings for the old one, and is set again then
             self._timer.cancel()
             self._timer = None
-        at = next_deadline(self.call)
         if at is not None:
+            self._rings_at = at
             wait_s = max(0.0, at - self._around.now())
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
 
     def _ring(self) -> None:
         """The deadline is here. While the switch is out of reach it decides nothing: we could not act,
         and to call a leg ended that may be talking would be a lie. The director bounds that wait."""
-        if self._around.switch.ready:
+        self._timer = None
+        at = next_deadline(self.call)
+        if at is None or at > self._around.now():
+            self._arm()
+        elif self._around.switch.ready:
             self.post(facts.TimerFired())
         else:
             self._timer = asyncio.get_running_loop().call_later(_LINK_RECHECK_S, self._ring)
