@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from gateway.storage.sqlite import raw_of
+from gateway.storage.sqlite_link import raw_of
 
 Values = Mapping[str, Any]
 Found = Sequence[Any]

@@ -17,7 +17,8 @@ from gateway.storage.database import Database
 from gateway.storage.errors import translate
 from gateway.storage.migrate import mark_current
 from gateway.storage.models import METADATA
-from gateway.storage.sqlite import close_link, connect, raw_of, snapshot
+from gateway.storage.sqlite import snapshot
+from gateway.storage.sqlite_link import close_link, connect, raw_of
 from telephony.errors import StorageUnavailable
 
 T = TypeVar("T")

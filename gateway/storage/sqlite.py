@@ -3,7 +3,8 @@
 All works that wait when the writer comes round share one transaction and one commit; each runs in
 a savepoint of its own, so one that fails takes nobody with it. Results are delivered after the
 commit, in one hop to the event loop. A patient work waits on the loop for another one to join: a
-commit and two hops between threads cost more than most works do. https://www.sqlite.org/wal.html
+commit and two hops between threads cost more than most works do. A thread of its own copies the log
+into the database, so that no commit waits for the disk. https://www.sqlite.org/wal.html
 """
 
 from __future__ import annotations
@@ -18,13 +19,11 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final, TypeVar, cast
 
-import orjson
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from gateway.storage.errors import BrokenConstraint, WriteOutcomeUnknown, is_busy, translate
-from gateway.storage.jsontext import to_json
+from gateway.storage.sqlite_link import close_link, connect, raw_of
 from telephony.errors import StorageUnavailable
 
 T = TypeVar("T")
@@ -37,9 +36,9 @@ BATCH_SECONDS: Final = 0.02
 PATIENCE_S: Final = 0.01
 """How long a patient work waits for others to share its commit."""
 READERS: Final = 2
-OPEN_PATIENCE_S: Final = 5.0
-LOCK_PATIENCE_MS: Final = 100
-"""One try for the write lock; between tries, works whose callers have left are dropped."""
+CHECKPOINT_EVERY_S: Final = 0.5
+WRITER_CHECKPOINT_PAGES: Final = 16_000
+"""Log pages (of 4 KiB) after which a commit checkpoints by itself: only so a log never idle starts over."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +88,7 @@ class SqliteBackend:
         self._synchronous = synchronous
         self._loop = asyncio.get_running_loop()
         self._closing = threading.Event()
+        self._written = threading.Event()
         self._writes: _Lane = SimpleQueue()
         self._reads: _Lane = SimpleQueue()
         self._lingering: list[_Job] = []
@@ -109,7 +109,10 @@ class SqliteBackend:
         return backend
 
     def _start(self) -> None:
-        roles = [("storage-writer", self._write_forever)]
+        roles = [
+            ("storage-writer", self._write_forever),
+            ("storage-checkpointer", self._checkpoint_forever),
+        ]
         roles += [(f"storage-reader-{n}", self._read_forever) for n in range(READERS)]
         for name, role in roles:
             thread = threading.Thread(target=role, name=name, daemon=True)
@@ -187,7 +190,22 @@ class SqliteBackend:
             batch = [job]
             ended = writer.commit_together(batch, self._writes)
             self._deliver(batch)
+            self._written.set()
         writer.close()
+
+    def _checkpoint_forever(self) -> None:
+        link: Connection | None = None
+        while not self._closing.wait(CHECKPOINT_EVERY_S):
+            if not self._written.is_set():
+                continue
+            self._written.clear()
+            try:
+                link = link or connect(self._path, self._synchronous, query_only=False)
+                raw_of(link).execute("PRAGMA wal_checkpoint(PASSIVE)")
+            except (sqlite3.Error, DBAPIError):  # the next turn, or the writer's own checkpoint, does it
+                close_link(link)
+                link = None
+        close_link(link)
 
     def _read_forever(self) -> None:
         reader: Connection | None = None
@@ -222,7 +240,7 @@ class _Writer:
         """
         ended = False
         try:
-            link = self._link = self._link or connect(self._path, self._synchronous, query_only=False)
+            link = self._link = self._link or self._dial()
             if not self._lock(link, batch[0]):
                 return False
             ended = self._run_waiting(link, batch, lane)
@@ -233,6 +251,11 @@ class _Writer:
             for job in batch:
                 job.error = job.error or lost
         return ended
+
+    def _dial(self) -> Connection:
+        link = connect(self._path, self._synchronous, query_only=False)
+        raw_of(link).execute(f"PRAGMA wal_autocheckpoint={WRITER_CHECKPOINT_PAGES}")
+        return link
 
     def _lock(self, link: Connection, first: _Job) -> bool:
         """Take the write lock, trying as long as the first job's caller waits."""
@@ -324,53 +347,6 @@ def _touch(path: str, synchronous: str) -> None:
     """See that the file is there and is a database. It holds secrets: only its owner may read it."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     close_link(connect(path, synchronous, query_only=False))
-
-
-def connect(path: str, synchronous: str, *, query_only: bool) -> Connection:
-    """A connection that sends no BEGIN and no COMMIT of its own. Raises sqlite3.Error."""
-
-    def dial() -> sqlite3.Connection:
-        raw = sqlite3.connect(
-            path,
-            timeout=OPEN_PATIENCE_S,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-        )
-        try:
-            raw.execute("PRAGMA journal_mode=WAL")  # may wait for others who open the same new file
-            raw.execute(f"PRAGMA busy_timeout={LOCK_PATIENCE_MS}")
-            raw.execute(f"PRAGMA synchronous={synchronous}")
-            raw.execute("PRAGMA foreign_keys=ON")
-            raw.execute(f"PRAGMA query_only={int(query_only)}")
-        except sqlite3.Error:
-            raw.close()
-            raise
-        return raw
-
-    engine = create_engine(
-        "sqlite://",
-        creator=dial,
-        poolclass=NullPool,
-        hide_parameters=True,
-        json_serializer=to_json,
-        json_deserializer=orjson.loads,
-    )
-    return engine.connect()
-
-
-def raw_of(link: Connection) -> sqlite3.Connection:
-    return cast(sqlite3.Connection, link.connection.dbapi_connection)
-
-
-def close_link(link: Connection | None) -> None:
-    """Close for good; what was not committed is undone."""
-    if link is None:
-        return
-    try:
-        link.close()
-    except (sqlite3.Error, DBAPIError):
-        link.invalidate()
 
 
 def _deliverable(error: Exception) -> BaseException:

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, insert, select
 from gateway.storage import sqlite as engine
 from gateway.storage.database import Database
 from gateway.storage.errors import WriteOutcomeUnknown
-from gateway.storage.sqlite import raw_of
+from gateway.storage.sqlite_link import raw_of
 from gateway.storage.tables import DAILY_USAGE
 from telephony.errors import StorageUnavailable
 from tests.contract.storage.other_process import killed_after
@@ -218,6 +218,43 @@ async def test_more_patient_writes_than_there_is_room_for_are_refused_at_once(
     assert [type(write.exception()) for write in refused] == [StorageUnavailable] * 3
     await database.write(put(100))
     assert await stored(database) == {0, 1, 2, 3, 4, 100}
+
+
+def size_of(file: Path) -> int:
+    return file.stat().st_size
+
+
+async def test_what_was_written_reaches_the_database_file_without_another_write(
+    database: Database, sqlite_file: Path
+) -> None:
+    before = size_of(sqlite_file)
+    rows = [{"tenant_id": "x" * 4000, "day": str(n), "seconds": n} for n in range(100)]
+    await database.write(lambda conn: conn.execute(insert(DAILY_USAGE), rows) and None)
+    async with asyncio.timeout(10):
+        while size_of(sqlite_file) < before + 400_000:  # noqa: ASYNC110 # why: a file tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_a_checkpoint_that_fails_is_made_up_for(
+    database: Database, sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, dial = list[str](), engine.connect
+
+    def refuse_once(path: str, synchronous: str, *, query_only: bool) -> Connection:
+        if threading.current_thread().name == "storage-checkpointer" and not tried:
+            tried.append(path)
+            raise sqlite3.OperationalError("on purpose")
+        return dial(path, synchronous, query_only=query_only)
+
+    monkeypatch.setattr(engine, "connect", refuse_once)
+    before, number = size_of(sqlite_file), 0
+    async with asyncio.timeout(10):
+        while size_of(sqlite_file) < before + 400_000:
+            number += 1
+            row = {"tenant_id": "x" * 400_000, "day": str(number), "seconds": 1}
+            await database.write(lambda conn, row=row: conn.execute(insert(DAILY_USAGE), row) and None)
+            await asyncio.sleep(0.05)
+    assert tried == [str(sqlite_file)]
 
 
 async def test_a_full_disk_fails_the_write_and_is_survived(database: Database) -> None:
