@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 import uvicorn
@@ -39,6 +40,9 @@ async def serve(settings: Settings) -> None:
                 backlog=1024,
             )
         )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # why: uvicorn hears them, and raises them anew at its end, when ours is still to come
+            signal.signal(number, signal.SIG_IGN)
         await server.serve()
     finally:
         await product.stop()

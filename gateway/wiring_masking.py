@@ -1,0 +1,1 @@
+"""Number masking, put together: the index, the ledger, the service and what they stand on."""

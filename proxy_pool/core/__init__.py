@@ -1,0 +1,1 @@
+"""Decisions of number masking: pure, without time, chance or servers of their own."""
