@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from proxy_pool.core.interaction import Interaction
 from proxy_pool.core.number import PoolNumber
 from proxy_pool.core.session import Binding, CloseReason, Door, Entry, Session, SessionId
+from proxy_pool.core.settings import ServiceSettings
 from telephony.errors import PatchbayError
 from telephony.ids import TenantId
 from telephony.numbers import E164
@@ -237,6 +239,29 @@ class PoolBook(Protocol):
     async def opened_since(self, tenant: TenantId, since: float) -> int:
         """How many sessions were opened since then: the arrival rate."""
         ...
+
+
+class InteractionBook(Protocol):
+    """Interactions as stored. ``keep`` stores or replaces one (only a higher ``sequence`` replaces), with its
+    events, in one transaction. ``forget`` removes it for good."""
+
+    async def keep(self, interaction: Interaction, events: Sequence[SessionEvent]) -> None: ...
+
+    async def get(self, tenant: TenantId, interaction_id: str) -> Interaction | None: ...
+
+    async def page(
+        self, tenant: TenantId, session_id: SessionId, *, limit: int, cursor: str | None = None
+    ) -> tuple[Sequence[Interaction], str | None, int]: ...
+
+    async def forget(self, tenant: TenantId, interaction_id: str) -> bool: ...
+
+
+class SettingsBook(Protocol):
+    """Each tenant's service settings, as stored."""
+
+    async def get(self, tenant: TenantId) -> ServiceSettings | None: ...
+
+    async def put(self, tenant: TenantId, settings: ServiceSettings) -> None: ...
 
 
 class SwitchCopy(Protocol):
