@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from proxy_pool.core.forecast import Bucket as Bucket
+from proxy_pool.core.forecast import BucketForecast as BucketForecast
+from proxy_pool.core.forecast import Forecast as Forecast
+from proxy_pool.core.forecast import PoolView as PoolView
+from proxy_pool.core.forecast import WhatIf as WhatIf
 from proxy_pool.core.interaction import Interaction
 from proxy_pool.core.number import PoolNumber, Use
 from proxy_pool.core.party import Party
 from proxy_pool.core.session import Channel, Model, Session, SessionId
 from proxy_pool.core.settings import ServiceSettings
-from proxy_pool.ports import NumberLoad, SessionFilter, SessionPage
+from proxy_pool.ports import SessionFilter, SessionPage
 from telephony.ids import TenantId
 from telephony.numbers import E164
 
@@ -66,67 +71,6 @@ class NumberChange:
     suspended: bool | None = None
     carrier: str | None = None
     capabilities: frozenset[Channel] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WhatIf:
-    """A supposed future for the forecast: factors of today's load, and other terms (seconds)."""
-
-    sessions_factor: float = 1.0
-    ttl_s: int | None = None
-    quarantine_s: int | None = None
-    extra_numbers: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """Numbers that can stand in for one another: one use, country and area."""
-
-    use: Use
-    country: str
-    area: str
-    numbers: int
-    usable: int
-    """Neither suspended nor reserved."""
-    live: int
-    quarantined: int
-    busiest: int
-    """Most doors that one participant holds here; when it reaches ``usable``, that participant is full."""
-    headroom: int
-
-
-@dataclass(frozen=True, slots=True)
-class PoolView:
-    """The pool as it stands."""
-
-    buckets: tuple[Bucket, ...]
-    numbers: tuple[NumberLoad, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BucketForecast:
-    """What is to be expected of a bucket. ``needed`` numbers by each rule (see ``core.forecast``); the largest
-    counts. ``exhausted_in_s`` is None where the present course does not exhaust it. ``shortfall`` is how many
-    numbers are missing, 0 when it suffices."""
-
-    bucket: Bucket
-    arrivals_per_hour: float
-    busiest: int
-    needed_per_side: int
-    needed_shared: int
-    needed_by_load: int
-    shortfall: int
-    exhausted_in_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """``supposed`` is the what-if it was made for."""
-
-    supposed: WhatIf
-    buckets: tuple[BucketForecast, ...]
-    quarantine_s: int
-    mean_lifetime_s: float
 
 
 class MaskingDesk(Protocol):

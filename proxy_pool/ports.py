@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from proxy_pool.core.forecast import Busiest as Busiest
+from proxy_pool.core.forecast import NumberLoad as NumberLoad
 from proxy_pool.core.interaction import Interaction
 from proxy_pool.core.number import PoolNumber
 from proxy_pool.core.session import Binding, CloseReason, Door, Entry, Session, SessionId
@@ -193,27 +195,6 @@ class Ledger(Protocol):
     async def all_held(self, after: int, limit: int) -> Sequence[tuple[int, Binding]]:
         """Every live or quarantined binding of all tenants, by row number, behind ``after``."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class NumberLoad:
-    """How many bindings are live and quarantined on a number."""
-
-    number: PoolNumber
-    live: int
-    quarantined: int
-
-
-@dataclass(frozen=True, slots=True)
-class Busiest:
-    """The keys that hold most: what bounds the pool. ``key`` is a real number."""
-
-    key: str
-    live: int
-    quarantined: int
-
-    def __repr__(self) -> str:
-        return f"Busiest({self.live}, {self.quarantined})"
 
 
 class PoolBook(Protocol):

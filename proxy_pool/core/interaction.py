@@ -24,8 +24,8 @@ class Interaction:
     """``from_seat`` and ``to_seat``: who reached out to whom (-1 is a visitor). ``proxy`` was dialled.
 
     ``status`` of a call is the call's (``ringing``, ``completed`` …); of a text ``received``, then the
-    states of ``ReceiptState``, ``blocked`` by redaction, or ``refused``. ``outcome`` is the termination's reason,
-    the carrier's error, or why it was refused.
+    states of ``ReceiptState``, ``blocked`` by redaction, or ``refused``. ``outcome`` is the termination's
+    reason, the carrier's error, or why it was refused.
     ``subject`` is the call's id or the text's; ``duration_s`` of the talk, ``segments`` of the text;
     ``flags``: what redaction found. ``body`` only where the service keeps bodies, as it was relayed.
     """
