@@ -51,7 +51,7 @@ class Reading:
 
 
 def find_leaks(number: str, text: str | bytes) -> list[str]:
-    """Where this number (``+`` and digits, E.164) can be read: how, and with what around it. Empty if nowhere.
+    """Where this E.164 number can be read: how, and with what around it. Empty if nowhere.
 
     >>> find_leaks("+12025550111", "From: <sip:%2B1202555%30111@127.0.0.1>")
     ['unescaped: From: <sip:+12025550111@127.0.0.1>']
@@ -93,8 +93,10 @@ def _surroundings(text: str, found: re.Match[str]) -> str:
     return text[max(0, found.start() - _AROUND) : found.end() + _AROUND].strip()
 
 
+@lru_cache(maxsize=8)
 def readings(text: str | bytes) -> tuple[Reading, ...]:
-    """Every way to read this that differs from the ones before it."""
+    """Every way to read this that differs from the ones before it. Kept for a while: several numbers are
+    looked for in one text."""
     if isinstance(text, bytes):
         raw = text.decode("latin-1")
         first = [Reading("as it stands", raw)]
