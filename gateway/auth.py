@@ -31,6 +31,8 @@ Scope = Literal[
     "numbers:write",
     "webhooks:read",
     "webhooks:write",
+    "proxy:read",
+    "proxy:write",
     "keys:read",
     "keys:write",
     "metrics:read",
@@ -45,6 +47,8 @@ SCOPES: Final[tuple[Scope, ...]] = (
     "numbers:write",
     "webhooks:read",
     "webhooks:write",
+    "proxy:read",
+    "proxy:write",
     "keys:read",
     "keys:write",
     "metrics:read",
@@ -63,14 +67,18 @@ _WORK: Final[frozenset[Scope]] = frozenset(
         "numbers:write",
         "webhooks:read",
         "webhooks:write",
+        "proxy:read",
+        "proxy:write",
     }
 )
 ROLE_SCOPES: Final[dict[KeyRole, frozenset[Scope]]] = {
     KeyRole.OWNER: frozenset(SCOPES),
     KeyRole.ADMIN: frozenset(SCOPES),
     KeyRole.DEVELOPER: _WORK | {PII},
-    KeyRole.VIEWER: frozenset({"calls:read", "recordings:read", "numbers:read", "webhooks:read"}),
-    KeyRole.BILLING: frozenset({"calls:read", "numbers:read"}),
+    KeyRole.VIEWER: frozenset(
+        {"calls:read", "recordings:read", "numbers:read", "webhooks:read", "proxy:read"}
+    ),
+    KeyRole.BILLING: frozenset({"calls:read", "numbers:read", "proxy:read"}),
 }
 """What each role may do; also a key's scopes where none are named. The one table of rights."""
 GRANTABLE: Final[dict[KeyRole, frozenset[Scope]]] = {

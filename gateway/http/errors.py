@@ -11,6 +11,7 @@ from typing import Final
 
 from telephony import errors as tree
 from telephony.errors import PatchbayError
+from telephony.numbers import mask, mask_text
 
 
 class PayloadTooLarge(PatchbayError):
@@ -100,6 +101,8 @@ STATUS: Final[dict[type[PatchbayError], int]] = {
 
 _INTERNAL: Final = "something went wrong on our side"
 _SHOWN_CHARS: Final = 100
+_DIALABLE: Final = 10**6
+"""From here on a plain number could be somebody's: E.164 has no shorter ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,25 @@ def status_of_kind(kind: type[BaseException]) -> int:
     return 500
 
 
-def describe(error: BaseException) -> ErrorReply:
-    """How an exception is told. Texts of exceptions outside the tree never leave the process."""
+def describe(error: BaseException, *, whole: bool = True) -> ErrorReply:
+    """How an exception is told. Texts of exceptions outside the tree never leave the process.
+
+    Without ``whole``, what looks like a telephone number is masked, in what was given too.
+    """
     status = status_of(error)
     if not isinstance(error, PatchbayError) or status == 500:
         return _reply(status, PatchbayError.code, _INTERNAL, {})
-    return _reply(status, error.code, error.message, _details(error), _headers(error))
+    message, details = error.message, _details(error)
+    if not whole:
+        message = mask_text(message)
+        details |= {name: _masked(details[name]) for name in ("field", "value") if name in details}
+    return _reply(status, error.code, message, details, _headers(error))
+
+
+def _masked(shown: object) -> object:
+    if isinstance(shown, int | float) and abs(shown) >= _DIALABLE:
+        return mask(str(shown))
+    return mask_text(shown) if isinstance(shown, str) else shown
 
 
 def _reply(

@@ -44,6 +44,11 @@ class Exchange:
     extra: list[tuple[bytes, bytes]] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def sees_numbers(self) -> bool:
+        """Whether whoever asks may be shown whole numbers; not before it is known who asks."""
+        return self.caller is not None and self.caller.sees_numbers
+
     def meta(self) -> dict[str, object]:
         return {"request_id": self.request_id, "timestamp": stamp(self.at)}
 

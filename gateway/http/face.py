@@ -11,11 +11,12 @@ from prometheus_client import CollectorRegistry
 from dialplan.ports import CallDesk
 from gateway.auth import Authenticator
 from gateway.config import Settings
-from gateway.http import ports
+from gateway.http import ports, ports_masking
 from gateway.http.holding import Holding
 from gateway.http.limits import Rates
 from gateway.http.memory import Remembered
 from gateway.policy.attempt import CallLimits
+from proxy_pool.desk import MaskingDesk
 from telephony.clock import Clock
 from telephony.ids import TenantId
 
@@ -80,7 +81,8 @@ class Face:
     """The collaborators of the HTTP faces.
 
     ``signing_secret`` signs recording addresses. ``numbers_changed`` is awaited after a number or its
-    route changed, so that inbound calls meet the new plan.
+    route changed, so that inbound calls meet the new plan. What number masking needs is None where it is
+    not set up: its operations answer 503.
     """
 
     settings: Settings
@@ -100,6 +102,10 @@ class Face:
     probes: Mapping[str, ports.Probe]
     registry: CollectorRegistry
     numbers_changed: Callable[[], Awaitable[None]] = nobody_asks
+    masking: MaskingDesk | None = None
+    inbound_texts: ports_masking.InboundTexts | None = None
+    inbound_calls: ports_masking.InboundCalls | None = None
+    carriers: ports_masking.Carriers | None = None
     recent: Recent = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -54,7 +54,7 @@ class Front:
             await self._tell(exchange, send, error)
 
     async def _tell(self, exchange: Exchange, send: Send, error: Exception) -> None:
-        reply = describe(error)
+        reply = describe(error, whole=exchange.sees_numbers)
         if reply.status == 500 and isinstance(error, PatchbayError):
             _log.error("http.defect", action="http.defect", route=exchange.route, exc_info=error)
         if exchange.started:

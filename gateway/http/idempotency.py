@@ -68,7 +68,7 @@ async def _carry_out(operation: Operation, ask: Ask, key: str) -> Rendered:
         await _let_go(ask, key)
         raise
     except PatchbayError as error:
-        told = describe(error)
+        told = describe(error, whole=exchange.sees_numbers)
         if told.status < 500:
             await _keep(ask, key, told.status, exchange.error_body(told))
         raise

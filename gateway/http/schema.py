@@ -12,7 +12,8 @@ from telephony.errors import InvalidInput
 
 _CONTROL: Final = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), "\u2028", "\u2029"}
 _CODES: Final = {"missing": "MISSING_REQUIRED_FIELD"}
-_SECRET_FIELDS: Final = frozenset({"secret"})
+_SECRET_FIELDS: Final = frozenset({"secret", "pin"})
+"""Never shown back, nor anything in them."""
 
 
 class Strict(BaseModel):
@@ -84,9 +85,9 @@ def _translated(error: ErrorDetails, tagged: frozenset[str]) -> InvalidInput:
     field = ".".join([*path, *filter(None, [context.get("field")])]) or None
     expected = _expected(kind, context, error["msg"])
     code = context.get("code") or _CODES.get(kind)
-    hidden = kind == "missing" or (path and path[-1] in _SECRET_FIELDS)
+    hidden = kind == "missing" or not _SECRET_FIELDS.isdisjoint(path)
     return InvalidInput(
-        _message(kind, field),
+        _message(kind, field, context),
         field=field,
         value=None if hidden else error["input"],
         expected=expected,
@@ -94,11 +95,12 @@ def _translated(error: ErrorDetails, tagged: frozenset[str]) -> InvalidInput:
     )
 
 
-def _message(kind: str, field: str | None) -> str:
+def _message(kind: str, field: str | None, context: Mapping[str, Any]) -> str:
     name = field or "the body"
     match kind:
         case "missing":
-            return f"{name} is required"
+            names = context.get("names") or name
+            return f"{names} {'are' if ' and ' in names else 'is'} required"
         case "extra_forbidden":
             return f"{name} is not a field of this request"
         case _:
