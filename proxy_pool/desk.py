@@ -78,11 +78,13 @@ class MaskingDesk(Protocol):
 
     ``open`` returns once the session is durably stored and its numbers are its own; Conflict with code
     POOL_EXHAUSTED carries the constraint and the shortfall (``Exhausted``), UNIQUE_NAME_TAKEN,
-    NUMBER_IN_USE … name other conflicts. ``session_id`` is the id that it must have: opening it again gives
-    the stored one. ``close`` of a closed session returns it as it is.
+    NUMBER_IN_USE … name other conflicts. ``session_id`` is the id that it must have; ``again`` says that an
+    earlier attempt was cut off: the one that it may have stored is given. ``close`` of a closed session returns it as it is.
     """
 
-    async def open(self, tenant: TenantId, wanted: NewSession, *, session_id: SessionId) -> Session: ...
+    async def open(
+        self, tenant: TenantId, wanted: NewSession, *, session_id: SessionId, again: bool = False
+    ) -> Session: ...
 
     async def get(self, tenant: TenantId, session_id: SessionId) -> Session: ...
 
