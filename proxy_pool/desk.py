@@ -79,7 +79,8 @@ class MaskingDesk(Protocol):
     ``open`` returns once the session is durably stored and its numbers are its own; Conflict with code
     POOL_EXHAUSTED carries the constraint and the shortfall (``Exhausted``), UNIQUE_NAME_TAKEN,
     NUMBER_IN_USE … name other conflicts. ``session_id`` is the id that it must have; ``again`` says that an
-    earlier attempt was cut off: the one that it may have stored is given. ``close`` of a closed session returns it as it is.
+    earlier attempt was cut off: the one that it may have stored is given.
+    ``close`` of a closed session returns it as it is.
     """
 
     async def open(
