@@ -6,13 +6,28 @@ left out. Proxy numbers are ours, and always whole.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from proxy_pool.core.codec import Json, all_terms
 from proxy_pool.core.interaction import Interaction, Kind
 from proxy_pool.core.party import shown
 from proxy_pool.core.session import SEAT_A, SEAT_B, VISITOR, Model, Participant, Session
 from telephony.numbers import mask_text
+
+WORDS: Final[Mapping[str, str]] = {
+    "ttl_s": "ttl",
+    "max_lifetime_s": "max_lifetime",
+    "warn_s": "warn_seconds",
+    "call_limit_s": "call_time_limit",
+    "flow": "direction",
+    "announce_a": "announcement_a",
+    "announce_b": "announcement_b",
+    "ring_timeout_s": "ring_timeout",
+    "quarantine_s": "quarantine",
+}
+"""The world's words for fields of ``Terms`` that are named otherwise here."""
 
 
 def iso(at: float | None) -> str | None:
@@ -59,8 +74,9 @@ def session_view(session: Session, *, whole: bool) -> dict[str, Json]:
 
 
 def terms_view(session: Session) -> dict[str, Json]:
-    """Every term of the session as it holds; ``expires_at`` as a date."""
-    return all_terms(session.terms) | {"expires_at": iso(session.terms.expires_at or None)}
+    """Every term of the session as it holds, in the words of requests; ``expires_at`` as a date."""
+    terms = all_terms(session.terms) | {"expires_at": iso(session.terms.expires_at or None)}
+    return {WORDS.get(name, name): value for name, value in terms.items()}
 
 
 def interaction_view(interaction: Interaction, *, whole: bool) -> dict[str, Json]:
