@@ -126,10 +126,17 @@ class Ledger(Protocol):
     numbers again). Opening the same session id twice is the same as once.
     ``change`` replaces the session (``after.version`` is one more than stored, else StaleVersion): bindings
     that ``after`` no longer has go into quarantine until ``after.free_at`` or ``free_at``, new ones must be
-    free (PairTaken); those kept take ``after.ends_at`` as their ``until``.
-    ``close`` ends an open session and quarantines its bindings; None when there is no open one.
-    ``use`` notes an interaction: last use, end, status, counters; it never shortens ``ends_at``.
-    ``resolve`` is the true answer of a look-up: the binding behind the door that is LIVE or QUARANTINED.
+    free (PairTaken); those kept take ``after.ends_at`` as their ``until``. It also is stale when an
+    interaction was noted since ``after`` was made: a sliding end has moved.
+    ``close`` ends an open session and quarantines its bindings; None when there is no open one, or when it
+    was to be closed as EXPIRED and an interaction has moved its end beyond ``at``.
+    ``use`` notes an interaction: last use, end, status, counters; it never shortens ``ends_at``, and never
+    revives a session whose end has passed (None). The first one tells ``session.in_progress`` and, like
+    telling ``session.expiring``, counts as a change of ``version``.
+    ``resolve`` is the true answer of a look-up: the binding behind the door that is LIVE (``until`` may have
+    passed: nobody closed it yet) or QUARANTINED (until later than ``now``).
+    ``open`` and ``change`` raise Conflict (NUMBER_NOT_IN_POOL) where a new door's number is not, or is no
+    longer, in the tenant's pool with this index and the use that the session's model takes.
     """
 
     async def open(

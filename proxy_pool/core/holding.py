@@ -1,0 +1,46 @@
+"""The ledger's own judgements, the same wherever it is kept."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy_pool.core.session import Binding, CloseReason, Door, Hold, Session
+from telephony.errors import Conflict
+
+IN_PROGRESS: Final = "session.in_progress"
+"""The event of a session's first interaction; ``Ledger.use`` tells it."""
+
+
+def gives_way(holder: Binding, newcomer: Binding, at: float) -> bool:
+    """Whether a held door may be taken: its quarantine is over, or it is kept for the same two people."""
+    if holder.entry.hold is not Hold.QUARANTINED:
+        return False
+    return holder.entry.until <= at or (holder.peer != "" and holder.peer == newcomer.peer)
+
+
+def follows(after: Session, before: Session) -> bool:
+    """Whether ``after`` was made from the session as it stands: no change and no interaction came between.
+
+    An interaction moves a sliding end, so what was reckoned without it could end the session too early.
+    """
+    return before.live and after.version == before.version + 1 and after.interactions == before.interactions
+
+
+def may_close(session: Session, reason: CloseReason, at: float) -> bool:
+    """Whether an open session may be closed: an expired one only if no interaction has moved its end on."""
+    return session.live and (reason is not CloseReason.EXPIRED or session.ends_at <= at)
+
+
+def not_in_pool(door: Door) -> Conflict:
+    """The number was removed from the pool, or put to another use, since it was chosen."""
+    return Conflict(f"{door.proxy.masked} is not in the pool for this use", code="NUMBER_NOT_IN_POOL")
+
+
+def in_use() -> Conflict:
+    """Something is live or quarantined on a pool number."""
+    return Conflict("sessions hold this number, or held it lately", code="NUMBER_IN_USE")
+
+
+def in_pool() -> Conflict:
+    """A number can be in the pool once."""
+    return Conflict("the number is in the pool already", code="NUMBER_IN_POOL")
