@@ -1,0 +1,169 @@
+"""Sessions on memory, without an index to help: the ledger decides everything."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from proxy_pool.core.choice import Exhausted
+from proxy_pool.core.number import Use
+from proxy_pool.core.party import PIN
+from proxy_pool.core.session import Binding, CloseReason, Door, Entry, Model, SessionId
+from proxy_pool.desk import NewSession, Seating, SessionChange
+from proxy_pool.ports import Claim, IndexAway
+from telephony.errors import Conflict, InvalidInput
+from telephony.ids import TenantId
+from tests.rig.masking import TENANT, Service, person, proxy, service, ulid
+
+pytestmark = pytest.mark.unit
+
+
+class NoIndex:
+    """An index that is away."""
+
+    async def reserve(self, claims: Sequence[Claim], now: float) -> Sequence[int | None]:
+        raise IndexAway
+
+    async def put(self, bindings: Sequence[Binding], now: float) -> None:
+        """Nowhere to write."""
+
+    async def suspend(self, doors: Sequence[Door], now: float) -> None:
+        """Nowhere to write."""
+
+    async def drop(self, doors: Sequence[Door]) -> None:
+        """Nowhere to write."""
+
+    async def look_up(self, tenant: TenantId, key: str, index: int, now: float) -> Entry | None:
+        return None
+
+    async def taken(self, tenant: TenantId, key: str, now: float) -> frozenset[int]:
+        raise IndexAway
+
+
+_COUNT = iter(range(1, 10_000))
+
+
+def an_id() -> SessionId:
+    return SessionId(ulid("ses", next(_COUNT)))
+
+
+def pair(a: int, b: int, **terms: object) -> NewSession:
+    return NewSession(Seating(person(a)), (Seating(person(b)),), terms=terms)
+
+
+async def fresh(numbers: int = 5, use: Use = Use.PAIRS) -> Service:
+    return await service(NoIndex(), numbers=numbers, use=use)
+
+
+async def who(s: Service, caller: int | str, dialled: int) -> tuple[str, int] | None:
+    key = caller if isinstance(caller, str) else person(caller).reveal()
+    found = await s.sessions.resolve(TENANT, key, proxy(dialled))
+    return None if found is None else (found[0].id, found[1])
+
+
+def digits_of(s: Service, dialled: object) -> int:
+    return next(count for count in range(1, 100) if proxy(count) == dialled)
+
+
+async def test_each_side_of_a_pair_is_found_by_the_number_it_knows():
+    s = await fresh()
+    session = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    a, b = (digits_of(s, one.proxy) for one in session.participants)
+    assert await who(s, 1, a) == (session.id, 0)
+    assert await who(s, 2, b) == (session.id, 1)
+    assert await who(s, 3, a) is None
+
+
+async def test_one_person_has_another_number_in_each_session():
+    s = await fresh(3)
+    sessions = [await s.sessions.open(TENANT, pair(1, other), an_id()) for other in (2, 3, 4)]
+    assert len({session.participants[0].proxy for session in sessions}) == 3
+    with pytest.raises(Exhausted) as refused:
+        await s.sessions.open(TENANT, pair(1, 5), an_id())
+    assert refused.value.shortfall == 1
+    assert refused.value.constraint == "all_held_by_participant"
+
+
+async def test_a_shared_number_is_one_for_both():
+    s = await fresh()
+    session = await s.sessions.open(TENANT, pair(1, 2, numbers="shared"), an_id())
+    assert len({one.proxy for one in session.participants}) == 1
+
+
+async def test_a_closed_session_connects_nobody_and_its_numbers_rest():
+    s = await fresh(1)
+    session = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    closed = await s.sessions.close(TENANT, session.id)
+    assert closed.close_reason is CloseReason.API
+    assert s.ended == [closed]
+    assert await who(s, 1, 1) is None
+    with pytest.raises(Exhausted):
+        await s.sessions.open(TENANT, pair(1, 3), an_id())
+    again = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    assert await who(s, 1, 1) == (again.id, 0)
+
+
+async def test_a_session_is_routable_until_its_end_and_not_after():
+    s = await fresh()
+    session = await s.sessions.open(TENANT, pair(1, 2, ttl_s=600), an_id())
+    a = digits_of(s, session.participants[0].proxy)
+    s.hand.at += 599.9
+    assert await who(s, 1, a) == (session.id, 0)
+    s.hand.at += 0.1
+    assert await who(s, 1, a) is None
+
+
+async def test_who_is_replaced_no_longer_gets_through_and_the_newcomer_does():
+    s = await fresh()
+    session = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    a, b = (digits_of(s, one.proxy) for one in session.participants)
+    changed = await s.sessions.change(TENANT, session.id, SessionChange(others=(Seating(person(3)),)))
+    assert changed.participants[0] == session.participants[0]
+    assert changed.participants[1].party == person(3)
+    assert await who(s, 2, b) is None
+    assert await who(s, 3, digits_of(s, changed.participants[1].proxy)) == (session.id, 1)
+    assert await who(s, 1, a) == (session.id, 0)
+
+
+async def test_a_pin_lets_another_phone_in_on_its_number_alone():
+    s = await fresh()
+    session = await s.sessions.open(TENANT, pair(1, 2, pin_mode="unknown"), an_id())
+    a, b = session.participants
+    assert await who(s, f"{PIN}{a.pin}", digits_of(s, a.proxy)) == (session.id, 0)
+    if a.proxy != b.proxy:
+        assert await who(s, f"{PIN}{a.pin}", digits_of(s, b.proxy)) is None
+
+
+async def test_a_pin_that_is_taken_on_the_number_is_made_anew_but_never_if_it_was_asked_for():
+    s = await fresh(1)
+    terms = {"pin_mode": "unknown", "pin_length": 4}
+    first = NewSession(Seating(person(1), pin="1234"), (Seating(person(2), pin="5678"),), terms=terms)
+    await s.sessions.open(TENANT, first, an_id())
+    wanted = NewSession(Seating(person(3), pin="1234"), (Seating(person(4)),), terms=terms)
+    with pytest.raises(Conflict) as refused:
+        await s.sessions.open(TENANT, wanted, an_id())
+    assert refused.value.code == "PIN_TAKEN"
+    rolled = iter(["1234", "5678", "9999", "5678", "8888", "7777"])
+    s.sessions._p = replace(
+        s.sessions._p, makers=replace(s.sessions._p.makers, digits=lambda n: next(rolled))
+    )
+    made = await s.sessions.open(TENANT, replace(wanted, a=Seating(person(3))), an_id())
+    assert {one.pin for one in made.participants}.isdisjoint({"1234", "5678"})
+
+
+async def test_anybody_reaches_party_a_of_an_open_number_and_nobody_else_has_it():
+    s = await fresh(1, Use.ANYONE)
+    session = await s.sessions.open(TENANT, NewSession(Seating(person(1)), model=Model.ANYONE), an_id())
+    assert await who(s, "*", 1) == (session.id, -1)
+    assert await who(s, 1, 1) == (session.id, 0)
+    with pytest.raises(Exhausted):
+        await s.sessions.open(TENANT, NewSession(Seating(person(2)), model=Model.ANYONE), an_id())
+
+
+async def test_nobody_takes_part_twice_and_no_proxy_number_does():
+    s = await fresh()
+    with pytest.raises(InvalidInput, match="twice"):
+        await s.sessions.open(TENANT, pair(1, 1), an_id())
+    with pytest.raises(InvalidInput) as refused:
+        await s.sessions.open(TENANT, NewSession(Seating(person(1)), (Seating(proxy(2)),)), an_id())
+    assert refused.value.code == "PROXY_NUMBER_AS_PARTY"
