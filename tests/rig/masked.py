@@ -1,5 +1,5 @@
-"""Two far ends on two trunks, joined by the product's own dialplan as a masked call is: A dials a proxy number,
-B sees another one. Nobody but a small FastAGI server stands for the gateway; it may be away.
+"""Two far ends on two trunks, joined by the product's own dialplan as a masked call is: A dials one proxy
+number, B sees another. Nobody but a small FastAGI server stands for the gateway; it may be away.
 
 Both far ends name themselves by their own numbers wherever SIP and SDP have room for a name, so whatever
 reaches the other side can be searched for them.
@@ -34,7 +34,7 @@ A, B = "+14155550177", "+442079460123"
 DIALS_A, DIALS_B = "+12025550100", "+12025550101"
 """The proxy number that A dials (and sees), and the one that B does."""
 QUICK = Timers(give_up=1.5)
-"""A switch leaves some requests inside a call unanswered (REFER, MESSAGE, where it has no module for them)."""
+"""A switch leaves requests inside a call unanswered for which it has no module (REFER, MESSAGE)."""
 _NATIONAL = {A: "(415) 555-0177", B: "020 7946 0123"}
 
 
@@ -119,7 +119,7 @@ class Masked:
 
 
 def two_trunks(a_port: int, b_port: int) -> SwitchPlan:
-    """Trunk ``alpha`` is A's carrier at 127.0.0.2, ``beta`` B's at 127.0.0.3; and the phones alice and bob."""
+    """Trunk ``alpha`` is A's carrier at 127.0.0.2, ``beta`` B's at 127.0.0.3; phones are alice and bob."""
     return SwitchPlan(
         trunks=(
             PlannedTrunk("alpha", "127.0.0.2", a_port, identify=("127.0.0.2",)),
