@@ -8,7 +8,11 @@ from typing import Final
 from sqlalchemy import MetaData
 from sqlmodel import SQLModel
 
-TABLE_MODULES: Final = ("gateway.storage.tables", "gateway.storage.tables_webhooks")
+TABLE_MODULES: Final = (
+    "gateway.storage.tables",
+    "gateway.storage.tables_webhooks",
+    "gateway.storage.tables_masking",
+)
 
 for _module in TABLE_MODULES:
     importlib.import_module(_module)
