@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from proxy_pool.core.holding import IN_PROGRESS, follows, gives_way, may_close, not_in_pool
+from proxy_pool.core.holding import IN_PROGRESS, closed, follows, gives_way, may_close, noted, not_in_pool
 from proxy_pool.core.number import PoolNumber
 from proxy_pool.core.opening import USE_OF
 from proxy_pool.core.party import key_of
 from proxy_pool.core.session import (
-    SEAT_A,
     Binding,
     CloseReason,
     Door,
@@ -24,7 +23,15 @@ from proxy_pool.core.session import (
     SessionId,
     Status,
 )
-from proxy_pool.ports import NameTaken, PairTaken, SessionEvent, SessionFilter, SessionPage, StaleVersion
+from proxy_pool.ports import (
+    ACTIVE,
+    NameTaken,
+    PairTaken,
+    SessionEvent,
+    SessionFilter,
+    SessionPage,
+    StaleVersion,
+)
 from telephony.errors import MalformedRequest, StorageUnavailable
 from telephony.ids import TenantId
 from telephony.numbers import E164
@@ -129,14 +136,7 @@ class MemoryLedger:
         kept = self._open_one(tenant, session_id)
         if kept is None or not may_close(kept.session, reason, at):
             return None
-        kept.session = replace(
-            kept.session,
-            status=Status.CLOSED,
-            closed_at=at,
-            close_reason=reason,
-            free_at=free_at,
-            version=kept.session.version + 1,
-        )
+        kept.session = closed(kept.session, reason, at, free_at)
         gone = [row for row in self._own[session_id] if row.live]
         for row in gone:
             row.free_at = free_at
@@ -148,20 +148,12 @@ class MemoryLedger:
     ) -> Session | None:
         self._answer()
         kept = self._open_one(tenant, session_id)
-        if kept is None or kept.session.ends_at <= at:
+        after = None if kept is None else noted(kept.session, seat, at, ends_at)
+        if kept is None or after is None:
             return None
-        before = kept.session
-        first = before.status is Status.OPEN
-        kept.session = replace(
-            before,
-            status=Status.IN_PROGRESS,
-            last_used_at=at if before.last_used_at is None else max(at, before.last_used_at),
-            last_seat=seat if seat > SEAT_A else before.last_seat,
-            ends_at=max(ends_at, before.ends_at),
-            interactions=before.interactions + 1,
-            version=before.version + first,
-        )
-        kept.told_expiring &= ends_at <= before.ends_at
+        first = kept.session.status is Status.OPEN
+        kept.told_expiring &= after.ends_at <= kept.session.ends_at
+        kept.session = after
         if first:
             self._tell(kept.session, [SessionEvent(IN_PROGRESS, at)])
         return kept.session
@@ -318,7 +310,9 @@ class MemoryLedger:
         return sorted(found, key=lambda session: session.ends_at)
 
     def _fits(self, session: Session, wanted: SessionFilter) -> bool:
-        if wanted.status is not None and session.status != wanted.status:
+        if wanted.status == ACTIVE and not session.live:
+            return False
+        if wanted.status not in (None, ACTIVE, session.status):
             return False
         if wanted.unique_name is not None and session.unique_name != wanted.unique_name:
             return False

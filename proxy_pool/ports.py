@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy_pool.core.forecast import Busiest as Busiest
 from proxy_pool.core.forecast import NumberLoad as NumberLoad
@@ -87,9 +87,13 @@ class IndexAway(PatchbayError):
     code = "INDEX_AWAY"
 
 
+ACTIVE: Final = "active"
+"""In a filter: every status but ``closed``."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """Which sessions a list shows."""
+    """Which sessions a list shows. ``status`` is a status's word, or ``ACTIVE``."""
 
     status: str | None = None
     unique_name: str | None = None
