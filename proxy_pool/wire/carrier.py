@@ -123,7 +123,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was taken. ``permanent``: the same text would be refused again. ``code``: the carrier's word."""
+    """Nothing was taken. ``permanent``: it would be refused again. ``code`` is the carrier's word."""
 
     code: str
     permanent: bool

@@ -51,7 +51,7 @@ class Generic:
     )
 
     def verify(self, request: RawRequest, account: Account, now: float) -> None:
-        """``webhook-signature`` = ``v1,`` + base64 HMAC-SHA256 of ``{webhook-id}.{webhook-timestamp}.{body}``."""
+        """``v1,`` + base64 HMAC-SHA256 of ``{webhook-id}.{webhook-timestamp}.{body}``."""
         message_id = request.headers.get("webhook-id", "")
         timestamp = request.headers.get("webhook-timestamp", "")
         given = request.headers.get("webhook-signature", "").split(" ")

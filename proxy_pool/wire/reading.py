@@ -1,4 +1,4 @@
-"""Reading what strangers wrote, for all carriers alike: every field bounded, every failure MalformedRequest."""
+"""Reading what strangers wrote, for all carriers alike: fields are bounded, failures are MalformedRequest."""
 
 from __future__ import annotations
 
@@ -153,7 +153,8 @@ def moment(value: object) -> float | None:
 
 def attachments(given: Sequence[tuple[object, object]]) -> tuple[tuple[Media, ...], tuple[Ignored, ...]]:
     """The media of (address, type) pairs; what has no usable address, and what is too many, is ignored."""
-    kept, left = [], []
+    kept: list[Media] = []
+    left: list[Ignored] = []
     for url, kind in given:
         if isinstance(url, str) and _URL.fullmatch(url) is not None and len(kept) < MAX_MEDIA:
             lower = kind.partition(";")[0].strip().lower() if isinstance(kind, str) else ""

@@ -67,7 +67,7 @@ class Twilio:
     )
 
     def verify(self, request: RawRequest, account: Account, now: float) -> None:
-        """Base64 HMAC-SHA1 of the public address and the sorted form; of the address alone for JSON and GET."""
+        """Base64 HMAC-SHA1 of public address and sorted form; of the address alone for JSON and GET."""
         given = request.headers.get("x-twilio-signature", "")
         signed = _signed(request)
         if not given or signed is None:

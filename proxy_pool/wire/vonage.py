@@ -107,7 +107,7 @@ class Vonage:
         return HttpRequest("POST", f"{account.api_base}/sms/json", headers, urlencode(form).encode("ascii"))
 
     def decode_sent(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """A long text is answered with one entry a segment, each with its own id: the first stands for all."""
+        """A long text is answered by an entry a segment, each with an id: the first stands for all."""
         if not 200 <= status < 300:
             return reading.not_taken(status, headers, "")
         entries = reading.items(reading.member(reading.answered(body), "messages"))
