@@ -71,14 +71,14 @@ class GuardedPoster:
         self._threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="webhook-dns")
         self._checked = lru_cache(maxsize=1024)(lambda url: _checked(url, policy))
         self._sessions = {
-            plaintext: self._session(_Guard(policy, plaintext), lookup or system_lookup, tls)
+            plaintext: self._session(Guard(policy, plaintext), lookup or system_lookup, tls)
             for plaintext in (False, True)
         }
 
-    def _session(self, guard: _Guard, lookup: Lookup, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    def _session(self, guard: Guard, lookup: Lookup, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=0,
-            resolver=_GuardedResolver(guard, lookup, self._threads),
+            resolver=GuardedResolver(guard, lookup, self._threads),
             socket_factory=guard.socket,
             keepalive_timeout=_KEEP_ALIVE_S,
             ttl_dns_cache=_DNS_CACHE_S,
@@ -121,10 +121,10 @@ class GuardedPoster:
                     break
         except (aiohttp.ClientError, TimeoutError):
             response.close()
-        return _printable(start.decode("utf-8", "replace")[: self._limits.excerpt_chars])
+        return printable(start.decode("utf-8", "replace")[: self._limits.excerpt_chars])
 
     def _no_reply(self, error: Exception) -> NoReply:
-        refused = _refused(error)
+        refused = refused_address(error)
         if refused is not None:
             return NoReply("dns", str(refused))
         if isinstance(error, TimeoutError):
@@ -132,10 +132,10 @@ class GuardedPoster:
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return NoReply("dns", "the host name was not found")
         if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
-            return NoReply("tls", _printable(str(error)))
+            return NoReply("tls", printable(str(error)))
         if isinstance(error, (aiohttp.ClientConnectionError, OSError)):
-            return NoReply("connect", _printable(str(error) or "the connection broke"))
-        return NoReply("protocol", _printable(f"{type(error).__name__}: {error}"))
+            return NoReply("connect", printable(str(error) or "the connection broke"))
+        return NoReply("protocol", printable(f"{type(error).__name__}: {error}"))
 
     async def close(self) -> None:
         for session in self._sessions.values():
@@ -143,7 +143,7 @@ class GuardedPoster:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class _Guard:
+class Guard:
     """Says which addresses may be connected to, and makes sockets for those only."""
 
     def __init__(self, policy: Policy, plaintext: bool) -> None:
@@ -164,10 +164,10 @@ class _Guard:
         return socket.socket(family, kind, protocol)
 
 
-class _GuardedResolver(AbstractResolver):
+class GuardedResolver(AbstractResolver):
     """Resolves in threads of its own, so that a slow name server holds up nothing else."""
 
-    def __init__(self, guard: _Guard, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, guard: Guard, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
         self._guard = guard
         self._lookup = lookup
         self._threads = threads
@@ -207,7 +207,7 @@ def _checked(url: str, policy: Policy) -> _Sent:
     return _Sent(URL(target.url, encoded=True), target.scheme == "http")
 
 
-def _refused(error: BaseException | None) -> AddressRefused | None:
+def refused_address(error: BaseException | None) -> AddressRefused | None:
     """The refusal behind an error of the client, if there is one."""
     seen = error
     while seen is not None:
@@ -218,6 +218,6 @@ def _refused(error: BaseException | None) -> AddressRefused | None:
     return None
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """No control characters: the text is stored and shown."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
