@@ -17,6 +17,8 @@ from telephony.numbers import E164
 
 FROM_PHONE = "from-phone"
 """The dialplan context that calls of our own phones enter."""
+FROM_TRUNK = "from-trunk"
+"""The dialplan context that calls from outside enter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ def inbound(offered: Offered, known: RouteFacts, tenant: TenantId, route: Route,
         max_duration_s=known.max_duration_s,
         record=known.record and not isinstance(route, Reject),
         webhook_url=known.webhook_url,
+        session_id=known.session_id,
+        seat=known.seat,
+        to_seat=known.to_seat,
+        private=known.private,
     )
     legs = LegId(makers.new_id("leg")), LegId(makers.new_id("leg"))
     return Call(
@@ -82,6 +88,35 @@ def inbound(offered: Offered, known: RouteFacts, tenant: TenantId, route: Route,
         callee=Leg(legs[1], Role.CALLEE),
         route=route,
     )
+
+
+def offered_again(call: Call) -> Offered:
+    """How the call of a caller who is back from a detour was offered at first."""
+    caller, line = call.caller, call.caller.line
+    assert caller.channel is not None, "a caller who asks has a channel"
+    known = call.terms.from_number
+    if known.startswith("phone:"):
+        return Offered(caller.channel, call.terms.to_number, "", FROM_PHONE, line)
+    return Offered(caller.channel, call.terms.to_number, known, FROM_TRUNK, line)
+
+
+def going_on(call: Call, known: RouteFacts) -> Call:
+    """The call with what the book says after a detour: its route, and the terms that depend on it."""
+    route = known.route
+    if known.tenant != call.terms.tenant or route is None:
+        route = Reject(Cause.UNALLOCATED, "no_route")
+    terms = replace(
+        call.terms,
+        ring_timeout_s=known.ring_timeout_s,
+        max_duration_s=known.max_duration_s,
+        record=known.record and not isinstance(route, Reject),
+        webhook_url=known.webhook_url or call.terms.webhook_url,
+        session_id=known.session_id,
+        seat=known.seat,
+        to_seat=known.to_seat,
+        private=known.private or call.terms.private,
+    )
+    return replace(call, route=route, terms=terms)
 
 
 def refused_for_want_of_lines(call: Call) -> Call:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -21,6 +21,7 @@ from dialplan.core.routing import Offered
 from dialplan.life import Life, Surroundings, story
 from dialplan.lines import TRUNK_FULL, Lines
 from dialplan.ports import Archive, CallStore, Endings, PlaceCall, RouteBook, Switch
+from dialplan.session_calls import SessionCalls
 from telephony.causes import Cause
 from telephony.errors import Conflict, NotFound, SwitchUnavailable, TooMany
 from telephony.ids import CallId, ChannelId, TenantId
@@ -87,6 +88,7 @@ class Director:
         self._ended: OrderedDict[ChannelId, CallId] = OrderedDict()
         self._questions: dict[CallId, asyncio.Future[orders.Reply]] = {}
         self._open: Counter[TenantId] = Counter()
+        self._of_session = SessionCalls()
         self._background: set[asyncio.Task[None]] = set()
         self.tally = Tally()
 
@@ -122,6 +124,18 @@ class Director:
         life.post(facts.HangupAsked(Ender.API, "hangup"))
         await life.until(lambda call: call.closed, patience_s)
 
+    def calls_of_session(self, session_id: str) -> list[CallId]:
+        """The open calls of a masking session, the oldest first."""
+        return self._of_session.calls(session_id)
+
+    def end_calls(self, call_ids: Iterable[CallId], why: str, after_s: float = 0.0) -> None:
+        """The gateway ends these calls, for the reason that their termination shall name, now or
+        ``after_s`` seconds from now. Those that are closed or unknown here are left alone. Never waits."""
+        for call_id in call_ids:
+            life = self._lives.get(call_id)
+            if life is not None:
+                life.post(facts.HangupAsked(Ender.GATEWAY, why, after_s))
+
     async def turn_tape(self, call_id: CallId, verb: str, *, patience_s: float = 5.0) -> Call:
         """Start, stop, pause or resume a recording; returns when the switch has confirmed."""
         life = self._lives.get(call_id)
@@ -151,15 +165,16 @@ class Director:
 
     # ------------------------------------------------------------ the routing question
 
-    async def answer(self, offered: Offered) -> orders.Reply | int:
+    async def answer(self, offered: Offered, digits: str = "") -> orders.Reply | int:
         """Where to take this channel: the Reply order, or the Q.850 cause to turn it away with.
 
-        When it is cancelled because its budget is over, ``answer_lost`` must be told.
+        ``digits`` are those that a caller typed who was asked for them. When it raises, or is cancelled
+        because its budget is over, ``answer_lost`` must be told.
         """
         place = self._places.get(offered.channel)
         if place is not None:
-            return await self._answer_known(place)
-        known = self._ports.book.facts_for(offered)
+            return await self._answer_known(place, digits)
+        known = await self._ports.book.facts_for(offered)
         if known.tenant is None or known.route is None:
             self.tally.turned_away += 1
             return beginnings.cause_for_nobodys(offered)
@@ -175,19 +190,29 @@ class Director:
         await self._open_call(call, out)
         return reply
 
-    async def _answer_known(self, place: _Place) -> orders.Reply | int:
-        """A channel of ours asks: a call we placed has been answered."""
+    async def _answer_known(self, place: _Place, digits: str) -> orders.Reply | int:
+        """A channel of ours asks: a call we placed has been answered, or a caller is back from a detour."""
         life = place.life
         asked = life.call.connected_at is not None or life.call.id in self._questions
         if place.role is not Role.CALLER or asked:
             return Cause.NORMAL_CLEARING
         waiting: asyncio.Future[orders.Reply] = asyncio.get_running_loop().create_future()
         self._questions[life.call.id] = waiting
-        life.post(facts.Asked())
         try:
+            life.post(await self._asked(life.call, digits))
             return await waiting
         finally:
             self._questions.pop(life.call.id, None)
+
+    async def _asked(self, call: Call, digits: str) -> facts.Fact:
+        if call.outbound:
+            return facts.Asked()
+        known = await self._ports.book.go_on(beginnings.offered_again(call), call, digits)
+        call = beginnings.going_on(call, known)
+        if self.lines.full_for(call) is not None:
+            call = beginnings.refused_for_want_of_lines(call)
+        assert call.route is not None, "the book's silence is a refusal"
+        return facts.Routed(call.route, call.terms)
 
     def answer_lost(self, channel: ChannelId) -> None:
         """The answer for this channel came too late: the dialplan's fallback speaks to the caller."""
@@ -332,6 +357,7 @@ class Director:
         life = Life(call, self._around, self._changed)
         self._lives[call.id] = life
         self.lines.note(call)
+        self._of_session.note(call)
         self._channels[call.id] = []
         self._open[call.terms.tenant] += 1
         for leg in (call.caller, call.callee):
@@ -344,6 +370,7 @@ class Director:
         if self._lives.pop(call.id, None) is None:
             return
         self.lines.forget(call.id)
+        self._of_session.forget(call)
         self._open[call.terms.tenant] -= 1
         for channel in self._channels.pop(call.id):
             self._places.pop(channel, None)
@@ -353,6 +380,9 @@ class Director:
 
     def _changed(self, life: Life, before: Call, call: Call) -> None:
         self.lines.note(call)
+        if call.terms is not before.terms:
+            self._of_session.forget(before)
+            self._of_session.note(call)
         if call.status is not before.status:
             _log.info(
                 f"call.{call.status}",

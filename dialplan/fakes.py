@@ -220,17 +220,40 @@ class MemoryCallStore:
 
 
 class FixedBook:
-    """Fits ``dialplan.ports.RouteBook``: the same answer always, or one for each dialled number."""
+    """Fits ``dialplan.ports.RouteBook``: the same answer always, or one for each dialled number.
 
-    def __init__(self, facts: RouteFacts | Mapping[str, RouteFacts]) -> None:
+    ``then`` answers those who ask again, one after another, and the last of them for ever; without it they
+    hear what they heard at first. ``error`` is raised instead, once, where it is set.
+    """
+
+    def __init__(self, facts: RouteFacts | Mapping[str, RouteFacts], then: Sequence[RouteFacts] = ()) -> None:
         self._facts = facts
+        self._then = deque(then)
         self.asked: list[Offered] = []
+        self.typed: list[str] = []
+        self.error: Exception | None = None
 
-    def facts_for(self, offered: Offered) -> RouteFacts:
+    async def facts_for(self, offered: Offered) -> RouteFacts:
         self.asked.append(offered)
+        return self._answer(offered)
+
+    async def go_on(self, offered: Offered, call: Call, digits: str) -> RouteFacts:
+        self.typed.append(digits)
+        self.asked.append(offered)
+        if not self._then:
+            return self._answer(offered)
+        return self._take(self._then[0] if len(self._then) == 1 else self._then.popleft())
+
+    def _answer(self, offered: Offered) -> RouteFacts:
         if isinstance(self._facts, RouteFacts):
-            return self._facts
-        return self._facts.get(offered.dialled.lstrip("+"), RouteFacts(tenant=None, route=None))
+            return self._take(self._facts)
+        return self._take(self._facts.get(offered.dialled.lstrip("+"), RouteFacts(tenant=None, route=None)))
+
+    def _take(self, facts: RouteFacts) -> RouteFacts:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        return facts
 
 
 class FakeArchive:

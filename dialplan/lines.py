@@ -38,11 +38,13 @@ class Lines:
         return self._limits.get(trunk, 0)
 
     def full_for(self, call: Call) -> str | None:
-        """The trunk that has no line left for this new call, if there is one."""
+        """The trunk that has no line left for this call as it would be, if there is one. What the call holds
+        already is its own."""
         if not self._limits:
             return None
+        held = Counter(self._held.get(call.id, ()))
         for trunk, wanted in Counter(lines_of(call)).items():
-            if trunk in self._limits and self.used[trunk] + wanted > self._limits[trunk]:
+            if trunk in self._limits and self.used[trunk] - held[trunk] + wanted > self._limits[trunk]:
                 return trunk
         return None
 

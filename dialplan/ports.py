@@ -69,9 +69,22 @@ class CallStore(Protocol):
 
 
 class RouteBook(Protocol):
-    """Answers from memory where an inbound call goes. Never waits."""
+    """Knows where an inbound call goes.
 
-    def facts_for(self, offered: Offered) -> RouteFacts: ...
+    ``facts_for`` is asked when a call arrives, ``go_on`` when its caller comes back from a detour: ``digits``
+    are those typed after a ``Gather`` (``0-9*#``, empty when none came in time), empty after a ``Later``.
+    ``call`` is the call as it stands; its terms hold what earlier answers said.
+
+    Both answer within the routing question's budget (a quarter of a second): whatever takes longer is begun,
+    and answered with a ``Later``. An answer that is late, or an error, leaves the caller to the dialplan's
+    fallback; where it was the first, no call was made of it.
+    A phone of ours calls with ``door`` ``from-phone`` and its name in ``line``; calls' records name it
+    ``phone:<line>``.
+    """
+
+    async def facts_for(self, offered: Offered) -> RouteFacts: ...
+
+    async def go_on(self, offered: Offered, call: Call, digits: str) -> RouteFacts: ...
 
 
 class Archive(Protocol):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Route, Trunk
+from dialplan.core.call import Announcement, Call, Connect, HoldMusic, Phone, Reject, Route, Trunk
 from dialplan.core.routing import Offered, RouteFacts
 from gateway.storage.records import Json, OwnedNumber
 from telephony.causes import Cause
@@ -57,8 +57,16 @@ class NumberRoutes:
             book[number.number.reveal().lstrip("+")] = self._facts(number)
         self._by_digits = book
 
-    def facts_for(self, offered: Offered) -> RouteFacts:
-        """Whose number was dialled and where it leads; no tenant where nobody owns it."""
+    async def facts_for(self, offered: Offered) -> RouteFacts:
+        """Whose number was dialled and where it leads; no tenant where nobody owns it. Never waits."""
+        return self.known(offered)
+
+    async def go_on(self, offered: Offered, call: Call, digits: str) -> RouteFacts:
+        """No route of this book is a detour: whoever asks again hears what the number's route is now."""
+        return self.known(offered)
+
+    def known(self, offered: Offered) -> RouteFacts:
+        """The answer to both, at once."""
         known = self._by_digits.get(offered.dialled.lstrip("+"))
         return known if known is not None else RouteFacts(tenant=None, route=None)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from dialplan.agi.answer import caller_of, encode_reply, refusal
+from dialplan.agi.answer import caller_of, digits_of, encode_reply, refusal
 from dialplan.agi.server import AgiLimits, AgiServer
 from dialplan.agi.wire import Question
 from dialplan.ami.client import AmiAddress, AmiLink, LinkDown, LinkSettings, LinkUp
@@ -27,6 +27,8 @@ from telephony.numbers import E164
 
 _log = structlog.get_logger("gateway.voice")
 
+_AGAIN = "again"
+"""The script that the dialplan asks for when a caller is back from a detour."""
 _BUDGET_SHARE = 0.9
 """Of the routing question's budget: what is left lets the call learn that its answer came too late."""
 _FIRST_LOOK_S = 20.0
@@ -165,18 +167,19 @@ class VoiceEngine:
     async def _answer(self, question: Question) -> str:
         """The routing question, from wire to wire. Raising leaves the caller to the dialplan's fallback."""
         line = question.channel_name.partition("/")[2].rpartition("-")[0]
-        caller = caller_of(",".join(question.arguments))
+        given = ",".join(question.arguments)
+        again = question.network_script == _AGAIN
+        caller, digits = ("", digits_of(given)) if again else (caller_of(given), "")
         offered = Offered(question.channel, question.dialled, caller, question.context, line)
         try:
             async with asyncio.timeout(self._parts.agi_limits.budget_s * _BUDGET_SHARE):
-                reply = await self.director.answer(offered)
-        except TimeoutError:
+                reply = await self.director.answer(offered, digits)
+            return encode_reply(reply) if isinstance(reply, Reply) else refusal(reply)
+        except Exception as error:  # whatever broke, the call must learn of it
             self.director.answer_lost(question.channel)
+            if isinstance(error, StorageUnavailable):
+                _log.warning("question.unanswered", reason="storage_unavailable")
             raise
-        except StorageUnavailable:
-            _log.warning("question.unanswered", reason="storage_unavailable")
-            raise
-        return encode_reply(reply) if isinstance(reply, Reply) else refusal(reply)
 
     def _on_event(self, message: Message) -> None:
         heard = translate(message)

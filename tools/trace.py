@@ -82,7 +82,7 @@ class OneRoute:
     def __init__(self) -> None:
         self.scenario: Scenario | None = None
 
-    def facts_for(self, offered: Offered) -> RouteFacts:
+    async def facts_for(self, offered: Offered) -> RouteFacts:
         if self.scenario is None:
             return RouteFacts(tenant=None, route=None)
         return RouteFacts(
@@ -91,6 +91,9 @@ class OneRoute:
             record=self.scenario.record,
             ring_timeout_s=self.scenario.ring_timeout_s,
         )
+
+    async def go_on(self, offered: Offered, call: Call, digits: str) -> RouteFacts:
+        return await self.facts_for(offered)
 
 
 class Recorder:

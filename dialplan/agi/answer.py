@@ -1,30 +1,42 @@
-"""The Reply order as the one channel variable that the dialplan reads. Pure.
+"""The Reply order as the one channel variable that the dialplan reads, and what comes back. Pure.
 
-``entry,action,call,destination,CLI,ring,max,tape``; the entry is where the dialplan goes first: ``tape`` to
-record, else the action itself. Commas never occur inside a part, so the dialplan takes it apart
-with ARRAY(). Every part comes from values with an alphabet of their own. An empty CLI is a withheld number.
+``entry,action,call,destination,CLI,ring,max,tape``, and where there is something to hear
+``,caller's prompt,callee's prompt,limit:warning`` (milliseconds). The entry is where the dialplan goes first:
+``say`` to play the caller's prompt, ``tape`` to record, else the action itself. Of a detour the destination
+is the number of digits wanted, and ring the seconds to wait for each, or in all. Commas never occur inside a
+part, so the dialplan takes it apart with ARRAY(). Every part comes from values with an alphabet of their own.
+An empty CLI is a withheld number.
 """
 
 from __future__ import annotations
 
 import re
 
-from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Trunk
+from dialplan.core.call import Announcement, Connect, Gather, HoldMusic, Later, Phone, Reject, Trunk
 from dialplan.core.orders import Reply
 from telephony.errors import UnsafeValue
 
 _CALL = re.compile(r"[A-Za-z0-9_]{1,64}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,79}")
 _CALLER = re.compile(r"\+?[0-9*#]{1,32}")
+MOST_DIGITS = 32
+_TYPED = re.compile(rf"[0-9*#]{{0,{MOST_DIGITS}}}")
 _SOUND = re.compile(r"(?=.{1,160}$)[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
 
 
 def encode_reply(reply: Reply) -> str:
     """The value of PB_ROUTE. Raises UnsafeValue rather than let a part break out of its place."""
-    action, destination, cli = _target(reply.route, reply.caller)
+    route = reply.route
+    if isinstance(route, Gather | Later):
+        return _detour(reply, route)
+    action, destination, cli = _target(route, reply.caller)
+    heard = _heard(reply, route) if action == "connect" and isinstance(route, Connect) else ("", "", "")
+    said, told, warned = heard
+    if told or warned:
+        action = "join"
     tape = f"{_safe(reply.tape_id, _NAME)}.raw" if reply.tape_id else ""
     parts = (
-        "tape" if tape else action,
+        "say" if said else "tape" if tape else action,
         action,
         _safe(reply.call_id, _CALL),
         destination,
@@ -33,7 +45,27 @@ def encode_reply(reply: Reply) -> str:
         str(reply.backstop_max_s),
         tape,
     )
-    return ",".join(parts)
+    return ",".join((*parts, *heard) if any(heard) else parts)
+
+
+def _heard(reply: Reply, route: Connect) -> tuple[str, str, str]:
+    """What the caller hears first, what the far end hears first, and when both are warned."""
+    said, told = (
+        _safe(prompt, _SOUND) if prompt else "" for prompt in (route.caller_prompt, route.callee_prompt)
+    )
+    warned = f"{reply.limit_s * 1000}:{reply.warn_s * 1000}" if reply.limit_s else ""
+    return said, told, warned
+
+
+def _detour(reply: Reply, route: Gather | Later) -> str:
+    """Digits to collect, or seconds to wait, before the dialplan asks again."""
+    call, most = _safe(reply.call_id, _CALL), str(reply.backstop_max_s)
+    if isinstance(route, Later):
+        return f"later,later,{call},,,{reply.backstop_ring_s},{most},"
+    if not 1 <= route.digits <= MOST_DIGITS:
+        raise UnsafeValue("not a number of digits that can be asked for")
+    prompt = _safe(route.prompt, _SOUND)
+    return f"gather,gather,{call},{route.digits},,{reply.backstop_ring_s},{most},,{prompt}"
 
 
 def _safe(part: str, alphabet: re.Pattern[str]) -> str:
@@ -63,6 +95,11 @@ def _target(route: Connect | Reject, caller: str) -> tuple[str, str, str]:
             return "announce", _safe(sound, _SOUND), ""
         case HoldMusic():
             return "hold", "", ""
+
+
+def digits_of(argument: str) -> str:
+    """What a caller typed; "" where it is anything but digits, ``*`` and ``#``."""
+    return argument if _TYPED.fullmatch(argument) else ""
 
 
 _FROM_USER = re.compile(r"sips?:([^@;>\s]+)@")

@@ -75,10 +75,18 @@ def is_virtual(endpoint: Endpoint) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Route: join the caller with this endpoint, showing it ``cli``."""
+    """Route: join the caller with this endpoint, showing it ``cli``.
+
+    ``caller_prompt`` is a sound that the caller hears before the far end is dialled, ``callee_prompt`` one
+    that the far end hears once it has answered, before it is joined; file names without ending, empty for
+    none. ``warn_s``: both hear a tone this many seconds before the maximum duration; 0 for none.
+    """
 
     endpoint: Endpoint
     cli: E164 | None = None
+    caller_prompt: str = ""
+    callee_prompt: str = ""
+    warn_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +97,43 @@ class Reject:
     reason: str
 
 
-Route = Connect | Reject
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Detour: play ``prompt`` (a sound's file name without ending) and collect up to ``digits`` digits, ended
+    by ``#`` or by ``timeout_s`` seconds without another; then the switch asks again, with what was typed.
+
+    The caller's channel is answered for it. For the world the call is still being set up.
+    """
+
+    prompt: str
+    digits: int
+    timeout_s: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Detour: the caller hears ringing for ``wait_s`` seconds, then the switch asks again."""
+
+    wait_s: int = 1
+
+
+Detour = Gather | Later
+"""An answer that is not the last: the switch asks again after it."""
+
+Route = Connect | Reject | Detour
+
+MOST_DETOURS = 12
+"""How often one call may be sent on a detour; then it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What was asked for: fixed when the call is made. Durations in seconds."""
+    """What was asked for: fixed when the call is made, or by the answer after a detour. Durations in seconds.
+
+    ``session_id`` is the masking session that the call belongs to; ``seat`` is who calls in it (0 is party
+    A, 1 and above the others, -1 a visitor) and ``to_seat`` who is called. The parties of a ``private`` call
+    do not know each other's number, and nobody is shown it who did not ask for whole numbers.
+    """
 
     tenant: TenantId
     direction: Direction
@@ -107,6 +146,10 @@ class Terms:
     webhook_url: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     api_key_id: str | None = None
+    session_id: str | None = None
+    seat: int = -1
+    to_seat: int = -1
+    private: bool = False
 
     def __repr__(self) -> str:
         return (
@@ -182,7 +225,11 @@ class Tape:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One conversation attempt: its terms, route, two legs, and what has been decided about it."""
+    """One conversation attempt: its terms, route, two legs, and what has been decided about it.
+
+    ``detours`` counts those the caller was sent on; ``detour_at`` is when the present one began. ``end_at``
+    is when the call shall be ended, and ``end_why`` why, where that is arranged beforehand.
+    """
 
     id: CallId
     terms: Terms
@@ -205,6 +252,10 @@ class Call:
     termination: Termination | None = None
     late_facts: int = 0
     tapes: tuple[Tape, ...] = field(default=())
+    detours: int = 0
+    detour_at: float | None = None
+    end_at: float | None = None
+    end_why: str | None = None
 
     @property
     def closed(self) -> bool:
@@ -225,10 +276,20 @@ class Call:
 
     @property
     def subject(self) -> Leg:
-        """The leg whose answering means that the call was connected: ``to``'s side."""
+        """The leg whose answering means that the call was connected: ``to``'s side.
+
+        A caller who was sent on a detour may have been answered for it, which is no connection.
+        """
+        if self.detours and not self.outbound:
+            return self.callee
         if self.outbound or not isinstance(self.route, Connect) or self.virtual_callee:
             return self.caller
         return self.callee
+
+    @property
+    def on_detour(self) -> bool:
+        """Whether the switch is to ask again."""
+        return self.detour_at is not None
 
     @property
     def tape(self) -> Tape | None:

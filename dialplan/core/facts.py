@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialplan.core.call import Ender, Role
+from dialplan.core.call import Ender, Role, Route, Terms
 from telephony.ids import ChannelId
 
 
@@ -91,6 +91,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Routed:
+    """The caller is back from a detour, and this is where to take it now, on these terms."""
+
+    route: Route
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerLost:
     """The routing question was given up before its answer reached the switch: the dialplan's fallback
     tells the caller why and ends the call."""
@@ -98,10 +106,11 @@ class AnswerLost:
 
 @dataclass(frozen=True, slots=True)
 class HangupAsked:
-    """Somebody with the right to do so wants the call ended."""
+    """Somebody with the right to do so wants the call ended, now or ``after_s`` seconds from now."""
 
     by: Ender
     why: str
+    after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +152,7 @@ Fact = (
     | Vanished
     | SeenLive
     | Asked
+    | Routed
     | AnswerLost
     | HangupAsked
     | TapeAsked

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 from dialplan.core import facts, orders, outcome, tapes
 from dialplan.core.call import (
+    MOST_DETOURS,
     Announcement,
     Call,
     Connect,
     Direction,
     Ender,
     Endpoint,
+    Gather,
+    Later,
     Leg,
     Rank,
     Reject,
     Role,
+    Route,
+    Terms,
 )
 from dialplan.core.evolve import replace
 from dialplan.core.publish import publish
-from dialplan.core.waits import PATIENCE, Patience, Wait, waits
+from dialplan.core.waits import PATIENCE, Patience, Wait, all_s, detour_s, waits
 from telephony.causes import CallStatus, Cause
 from telephony.numbers import E164
 
@@ -65,6 +70,8 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
     match fact:
         case facts.TimerFired():
             call, extra = _expire(call, now, patience)
+        case facts.HangupAsked(why=why, after_s=after_s) if after_s > 0:
+            call = _arrange(call, why, now + after_s)
         case facts.HangupAsked(by=by, why=why):
             call = end(call, by, why, now)
             if by is Ender.API and call.subject.rank < Rank.UP:
@@ -73,8 +80,10 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
             call = _answer_lost(call, now, patience)
         case facts.Asked():
             # Only an answered caller that we dialled gets to ask: the question itself is evidence.
-            caller = _answer(call.caller, now) if call.outbound else call.caller
-            call = replace(call.with_leg(caller), asked=True)
+            if call.outbound:
+                call = replace(call.with_leg(_answer(call.caller, now)), asked=True)
+        case facts.Routed(route=route, terms=terms):
+            call = _go_on(call, route, terms)
         case _:
             extra = _orphan(call, fact)
             call = _lift(call, fact, now)
@@ -93,9 +102,26 @@ def end(call: Call, by: Ender, why: str, now: float) -> Call:
     return replace(call, ended_by=by, ended_why=why, ending_at=now)
 
 
+def _arrange(call: Call, why: str, at: float) -> Call:
+    """The call shall end at this time, if it has not ended by then. The earliest time counts."""
+    if call.ended_by is not None or (call.end_at is not None and call.end_at <= at):
+        return call
+    return replace(call, end_at=at, end_why=why)
+
+
+def _go_on(call: Call, route: Route, terms: Terms) -> Call:
+    """The caller is back from its detour. What was private stays so; nobody is sent round for ever."""
+    if not call.on_detour or not call.caller.live:
+        return call
+    if isinstance(route, Gather | Later) and call.detours >= MOST_DETOURS:
+        route = Reject(Cause.TEMPORARY_FAILURE, "too_many_questions")
+    terms = replace(terms, private=terms.private or call.terms.private)
+    return replace(call, route=route, terms=terms, asked=True, detour_at=None)
+
+
 def _answer_lost(call: Call, now: float, patience: Patience) -> Call:
     """Nobody will be dialled. The switch speaks to the caller now; we hang up only if it does not end it."""
-    if not call.caller.live or call.callee.channel is not None:
+    if not call.caller.live or call.callee.channel is not None or call.callee.lost == "answer_too_late":
         return call
     call = end(call, Ender.GATEWAY, "answer_too_late", now + patience.apology_s)
     return call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now, lost="answer_too_late"))
@@ -249,6 +275,8 @@ def _overdue(call: Call, wait: Wait, now: float) -> Step:
             return _hang_up(call, call.leg(wait.role), Cause.NO_ANSWER, now)
         case "linger":
             return _hang_up(call, leg, outcome.cause_towards(call, wait.role), now)
+        case "arranged":
+            return end(call, Ender.GATEWAY, call.end_why or "unclassified", now), ()
         case "setup":
             call = end(call, Ender.GATEWAY, "switch_silent", now)
             return _hang_up(call, leg, Cause.NORMAL_CLEARING, now)
@@ -258,6 +286,7 @@ def _overdue(call: Call, wait: Wait, now: float) -> Step:
 
 _OVERDUE_REASON = {
     "ask": "question_not_asked",
+    "again": "question_not_asked",
     "connect": "connect_not_started",
     "answer": "answer_not_reported",
     "max_duration": "max_duration",
@@ -292,9 +321,11 @@ def _reply(call: Call, now: float) -> Step:
     """The caller asked and the route is known: answer the question, once."""
     if not call.asked or call.connected_at is not None or call.route is None or not call.caller.live:
         return call, ()
-    route: Connect | Reject = call.route
+    route = call.route
     if call.ended_by is not None:
         route = Reject(Cause.NORMAL_CLEARING, "ending")
+    if isinstance(route, Gather | Later):
+        return _send_round(call, route, now)
     call = replace(call, connected_at=now)
     tape_id = ""
     if isinstance(route, Connect) and call.terms.record:
@@ -303,17 +334,32 @@ def _reply(call: Call, now: float) -> Step:
         call = call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now))
     elif call.callee.rank is Rank.NEW and call.virtual_callee:
         call = call.with_leg(replace(call.callee, rank=Rank.DIALING, dialed_at=now))
-    terms = call.terms
-    return call, (
-        orders.Reply(
-            call.id,
-            route,
-            terms.ring_timeout_s + PATIENCE.backstop_s,
-            terms.max_duration_s + PATIENCE.backstop_s,
-            tape_id,
-            terms.from_number,
-        ),
+    return call, (_answer_with(call, route, tape_id),)
+
+
+def _answer_with(call: Call, route: Connect | Reject, tape_id: str) -> orders.Reply:
+    """The last answer. The number of a private call's caller does not go along, whatever the route shows."""
+    terms, backstop_s = call.terms, PATIENCE.backstop_s
+    warn_s = route.warn_s if isinstance(route, Connect) else 0
+    warned = 0 < warn_s < terms.max_duration_s
+    return orders.Reply(
+        call.id,
+        route,
+        terms.ring_timeout_s + backstop_s,
+        all_s(call) + backstop_s,
+        tape_id,
+        "" if terms.private else terms.from_number,
+        terms.max_duration_s + backstop_s if warned else 0,
+        warn_s + backstop_s if warned else 0,
     )
+
+
+def _send_round(call: Call, route: Gather | Later, now: float) -> Step:
+    """A detour: the switch does this with the caller, then asks again."""
+    call = replace(call, asked=False, detours=call.detours + 1, detour_at=now)
+    step_s = route.timeout_s if isinstance(route, Gather) else route.wait_s
+    most_s = detour_s(call) + round(PATIENCE.ask_s) + PATIENCE.backstop_s
+    return call, (orders.Reply(call.id, route, step_s, most_s),)
 
 
 def _virtual_callee(call: Call, now: float) -> Step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialplan.core.call import Connect, Endpoint, Reject, Role
+from dialplan.core.call import Endpoint, Role, Route
 from telephony.ids import CallId, ChannelId
 from telephony.numbers import E164
 
@@ -22,14 +22,21 @@ class Originate:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """Answer Asterisk's routing question. ``tape_id``: record from here, into that file. ``caller`` is the
-    number the call came with, shown where the route names no CLI of ours; empty when withheld."""
+    number the call came with, shown where the route names no CLI of ours; empty when withheld.
+
+    ``backstop_max_s`` is when the switch ends all of it, or the detour, by itself. Where the parties are to
+    be warned, ``limit_s`` is how long the switch lets them talk, and ``warn_s`` how long before that they
+    hear the tone; else both are 0.
+    """
 
     call_id: CallId
-    route: Connect | Reject
+    route: Route
     backstop_ring_s: int
     backstop_max_s: int
     tape_id: str = ""
     caller: str = ""
+    limit_s: int = 0
+    warn_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

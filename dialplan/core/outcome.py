@@ -13,6 +13,7 @@ from telephony.causes import CAUSE_FOR_STATUS, CallStatus, Cause, Result, Termin
 
 _GATEWAY_RESULTS = {
     "max_duration": Result.SUCCESS,
+    "session_ended": Result.SUCCESS,
     "announcement_finished": Result.SUCCESS,
     "switch_unavailable": Result.SERVER_ERROR,
 }
@@ -20,6 +21,8 @@ _GATEWAY_RESULTS = {
 
 _NO_WAY_TO_IT = {Cause.NO_ROUTE, Cause.SUBSCRIBER_ABSENT}
 """What the caller is told when Dial() could not make a channel: a phone that is not registered."""
+_FOR_WANT_OF_OURS = {"trunk_full", "too_many_questions"}
+"""The refusals that are not the caller's doing."""
 _NOT_REGISTERED = Termination(Result.FAR_END, "phone_not_registered")
 _NO_WAY = Termination(Result.UPSTREAM_ERROR, "trunk_unreachable")
 
@@ -107,12 +110,16 @@ def _unanswered(call: Call) -> Verdict:
     if call.ring_expired:
         return Verdict(CallStatus.NO_ANSWER, Termination(Result.FAR_END, "ring_timeout"))
     if isinstance(call.route, Reject) and not call.outbound:
-        # the one refusal that is for want of something of ours
-        result = Result.SERVER_ERROR if call.route.reason == "trunk_full" else Result.CLIENT_ERROR
+        ours = call.route.reason in _FOR_WANT_OF_OURS
+        result = Result.SERVER_ERROR if ours else Result.CLIENT_ERROR
         return Verdict(CallStatus.FAILED, Termination(result, call.route.reason))
     if call.ended_by in (Ender.GATEWAY, Ender.SWITCH):
         why = call.ended_why or "unclassified"
+        if why == "session_ended":
+            return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, why))
         return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, why))
+    if call.on_detour:
+        return _left_on_detour(call)
     subject = call.subject
     if subject.role is Role.CALLEE:
         if subject.channel is None:
@@ -130,6 +137,13 @@ def _unanswered(call: Call) -> Verdict:
     if subject.lost is not None:
         return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, subject.lost))
     return _far_end(subject)
+
+
+def _left_on_detour(call: Call) -> Verdict:
+    """Nobody had been dialled: the caller left, or the switch could not ask on and ended the call itself."""
+    if call.ended_by is Ender.CALLER or call.caller.cause in (None, Cause.UNKNOWN, Cause.NORMAL_CLEARING):
+        return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, "cancelled_by_caller"))
+    return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, "question_not_asked"))
 
 
 def _far_end(leg: Leg) -> Verdict:

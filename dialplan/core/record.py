@@ -9,13 +9,17 @@ from functools import lru_cache
 from dialplan.core.call import Call, Direction, Ender
 from telephony.causes import CallStatus, Cause, Termination
 from telephony.ids import CallId, TenantId
+from telephony.numbers import mask
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A call as stored and shown. Times are epoch seconds; ``duration_s`` counts from answer to end."""
+    """A call as stored and shown. Times are epoch seconds; ``duration_s`` counts from answer to end.
+
+    ``session_id``, ``seat``, ``to_seat`` and ``private`` are those of the call's terms.
+    """
 
     id: CallId
     tenant: TenantId
@@ -37,6 +41,10 @@ class CallRecord:
     termination: Termination | None = None
     ended_by: Ender | None = None
     sequence: int = 0
+    session_id: str | None = None
+    seat: int = -1
+    to_seat: int = -1
+    private: bool = False
 
     def __repr__(self) -> str:
         return f"CallRecord({self.id}, {self.status})"
@@ -69,6 +77,10 @@ def record(call: Call) -> CallRecord:
         termination=call.termination,
         ended_by=call.ended_by if call.closed else None,
         sequence=call.sequence,
+        session_id=terms.session_id,
+        seat=terms.seat,
+        to_seat=terms.to_seat,
+        private=terms.private,
     )
 
 
@@ -106,17 +118,23 @@ def cause_name(cause: int | None) -> str | None:
         return f"cause_{cause}"
 
 
-def shown(known: CallRecord) -> dict[str, Json]:
-    """The public form of a call, as the API and webhooks give it (without what needs signing)."""
+def shown(known: CallRecord, *, whole: bool = False) -> dict[str, Json]:
+    """The public form of a call, as the API and webhooks give it (without what needs signing).
+
+    The real number in a private call is masked, unless ``whole`` numbers were asked for by somebody who may
+    see them. The other end is a number of ours, and stays.
+    """
+    hidden = None if whole or not known.private else known.direction
     termination: Json = None
     if known.termination is not None:
         termination = {"result": str(known.termination.result), "reason": known.termination.reason}
     return {
         "id": known.id,
         "direction": str(known.direction),
-        "to": known.to_number,
-        "from": known.from_number,
+        "to": masked_end(known.to_number) if hidden is Direction.OUTBOUND else known.to_number,
+        "from": masked_end(known.from_number) if hidden is Direction.INBOUND else known.from_number,
         "agent_id": known.agent_id,
+        "session_id": known.session_id,
         "status": str(known.status),
         "record": known.record,
         "metadata": dict(known.metadata),
@@ -131,6 +149,15 @@ def shown(known: CallRecord) -> dict[str, Json]:
         "termination": termination,
         "ended_by": None if known.ended_by is None else str(known.ended_by),
     }
+
+
+def masked_end(end: str) -> str:
+    """An end of a call, masked where it is a number: the name of a phone of ours is none.
+
+    >>> masked_end("phone:alice"), masked_end("+14155552671")
+    ('phone:alice', '+141••••••71')
+    """
+    return end if end.startswith("phone:") else mask(end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ class Offered:
 class RouteFacts:
     """All that is needed to decide: whose call it is and where its number leads.
 
-    ``tenant`` is None when nobody owns the dialled number.
+    ``tenant`` is None when nobody owns the dialled number. ``session_id``, ``seat``, ``to_seat`` and
+    ``private`` are those of ``Terms``. A call may become private by the answer after a detour and never
+    ceases to be; one that may become so had better be so from its first answer, for it is told at once.
     """
 
     tenant: TenantId | None
@@ -38,3 +40,7 @@ class RouteFacts:
     webhook_url: str | None = None
     ring_timeout_s: int = 30
     max_duration_s: int = 3600
+    session_id: str | None = None
+    seat: int = -1
+    to_seat: int = -1
+    private: bool = False

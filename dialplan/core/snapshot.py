@@ -11,7 +11,9 @@ from dialplan.core.call import (
     Direction,
     Ender,
     Endpoint,
+    Gather,
     HoldMusic,
+    Later,
     Leg,
     Phone,
     Rank,
@@ -66,11 +68,18 @@ def encode(call: Call) -> Snapshot:
         else [call.termination.result.value, call.termination.reason],
         "late_facts": call.late_facts,
         "tapes": [_fields(tape) for tape in call.tapes],
+        "detours": call.detours,
+        "detour_at": call.detour_at,
+        "end_at": call.end_at,
+        "end_why": call.end_why,
     }
 
 
 def decode(snapshot: Snapshot) -> Call:
-    """The call from its snapshot. Raises ValueError on a version this release cannot read."""
+    """The call from its snapshot. Raises ValueError on a version this release cannot read.
+
+    What snapshots of earlier releases lack has its default.
+    """
     if snapshot.get("version") != VERSION:
         raise ValueError(
             f"call snapshot has version {snapshot.get('version')!r}, this release reads {VERSION}"
@@ -99,6 +108,10 @@ def decode(snapshot: Snapshot) -> Call:
         termination=None if ended is None else Termination(Result(ended[0]), ended[1]),
         late_facts=s["late_facts"],
         tapes=tuple(Tape(**{**tape, "state": TapeState(tape["state"])}) for tape in s["tapes"]),
+        detours=s.get("detours", 0),
+        detour_at=s.get("detour_at"),
+        end_at=s.get("end_at"),
+        end_why=s.get("end_why"),
     )
 
 
@@ -132,9 +145,19 @@ def _encode_route(route: Route | None) -> Snapshot | None:
             return None
         case Reject(cause=cause, reason=reason):
             return {"kind": "reject", "cause": cause, "reason": reason}
-        case Connect(endpoint=endpoint, cli=cli):
-            shown = None if cli is None else cli.reveal()
-            return {"kind": "connect", "cli": shown, "endpoint": _encode_endpoint(endpoint)}
+        case Gather(prompt=prompt, digits=digits, timeout_s=timeout_s):
+            return {"kind": "gather", "prompt": prompt, "digits": digits, "timeout_s": timeout_s}
+        case Later(wait_s=wait_s):
+            return {"kind": "later", "wait_s": wait_s}
+        case Connect():
+            return {
+                "kind": "connect",
+                "cli": None if route.cli is None else route.cli.reveal(),
+                "endpoint": _encode_endpoint(route.endpoint),
+                "caller_prompt": route.caller_prompt,
+                "callee_prompt": route.callee_prompt,
+                "warn_s": route.warn_s,
+            }
 
 
 def _encode_endpoint(endpoint: Endpoint) -> Snapshot:
@@ -152,9 +175,23 @@ def _encode_endpoint(endpoint: Endpoint) -> Snapshot:
 def _decode_route(raw: Snapshot | None) -> Route | None:
     if raw is None:
         return None
-    if raw["kind"] == "reject":
-        return Reject(raw["cause"], raw["reason"])
-    return Connect(_decode_endpoint(raw["endpoint"]), None if raw["cli"] is None else E164(raw["cli"]))
+    match raw["kind"]:
+        case "reject":
+            return Reject(raw["cause"], raw["reason"])
+        case "gather":
+            return Gather(raw["prompt"], raw["digits"], raw["timeout_s"])
+        case "later":
+            return Later(raw["wait_s"])
+        case "connect":
+            return Connect(
+                _decode_endpoint(raw["endpoint"]),
+                None if raw["cli"] is None else E164(raw["cli"]),
+                raw.get("caller_prompt", ""),
+                raw.get("callee_prompt", ""),
+                raw.get("warn_s", 0),
+            )
+        case kind:
+            raise ValueError(f"call snapshot names a route of kind {kind!r}, unknown to this release")
 
 
 def _decode_endpoint(raw: Snapshot) -> Endpoint:

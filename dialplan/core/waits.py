@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dialplan.core.call import Call, Rank, Role
+from dialplan.core.call import Call, Connect, Gather, Later, Rank, Role
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long each wait may last, in seconds. ``backstop_s`` later the switch gives up by itself."""
+    """How long each wait may last, in seconds. ``backstop_s`` later the switch gives up by itself.
+
+    ``gather_s`` is for a prompt and all digits together, ``prompt_s`` for a prompt on the way to a talk.
+    """
 
     setup_s: float = 10.0
     ask_s: float = 5.0
@@ -21,6 +24,8 @@ class Patience:
     verdict_s: float = 1.5
     linger_s: float = 2.0
     apology_s: float = 25.0
+    gather_s: int = 90
+    prompt_s: int = 120
     backstop_s: int = 5
 
 
@@ -69,6 +74,10 @@ def _linger_waits(call: Call, patience: Patience) -> Iterator[Wait]:
 
 def _caller_waits(call: Call, patience: Patience) -> Iterator[Wait]:
     caller = call.caller
+    if call.end_at is not None:
+        yield Wait("arranged", call.end_at, Role.CALLER)
+    if call.detour_at is not None and caller.live and not caller.ending:
+        yield Wait("again", call.detour_at + detour_s(call, patience) + patience.ask_s, Role.CALLER)
     if call.talking_at is not None:
         yield Wait("max_duration", call.talking_at + call.terms.max_duration_s, Role.CALLER)
     if not call.outbound or not caller.live or caller.ending or caller.rank is Rank.NEW:
@@ -84,13 +93,40 @@ def _callee_waits(call: Call, patience: Patience) -> Iterator[Wait]:
     if call.connected_at is None or not callee.live or callee.ending:
         return
     if callee.rank is Rank.NEW:
-        yield Wait("connect", call.connected_at + patience.connect_s, Role.CALLEE)
+        told_s = patience.prompt_s if _prompts(call)[0] else 0
+        yield Wait("connect", call.connected_at + told_s + patience.connect_s, Role.CALLEE)
     elif callee.rank < Rank.UP and call.virtual_callee:
         yield Wait("answer", call.connected_at + patience.answer_s, Role.CALLEE)
     elif callee.rank < Rank.UP:
         yield Wait("ring", _or(callee.dialed_at, call.connected_at) + call.terms.ring_timeout_s, Role.CALLEE)
     elif caller.rank < Rank.UP:
-        yield Wait("answer", _or(callee.answered_at, call.connected_at) + patience.answer_s, Role.CALLER)
+        told_s = patience.prompt_s if _prompts(call)[1] else 0
+        answered_at = _or(callee.answered_at, call.connected_at)
+        yield Wait("answer", answered_at + told_s + patience.answer_s, Role.CALLER)
+
+
+def _prompts(call: Call) -> tuple[str, str]:
+    """What the caller hears before the far end is dialled, and what that hears before it is joined."""
+    route = call.route
+    return (route.caller_prompt, route.callee_prompt) if isinstance(route, Connect) else ("", "")
+
+
+def detour_s(call: Call, patience: Patience = PATIENCE) -> int:
+    """How long the call's detour may last, in seconds; 0 where its route is none."""
+    match call.route:
+        case Gather():
+            return patience.gather_s
+        case Later(wait_s=wait_s):
+            return wait_s
+    return 0
+
+
+def all_s(call: Call, patience: Patience = PATIENCE) -> int:
+    """How long the call may last from its answer on, prompts, ringing and talk together, in seconds."""
+    terms = call.terms
+    ring_s = 0 if call.virtual_callee else terms.ring_timeout_s
+    told_s = sum(patience.prompt_s for prompt in _prompts(call) if prompt)
+    return told_s + ring_s + terms.max_duration_s
 
 
 def next_deadline(call: Call, patience: Patience = PATIENCE) -> float | None:

@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def terms_row(known: CallRecord) -> Row:
-    """The columns that never change after the call's first append."""
+    """The columns that change after the call's first append only where its caller was sent on a detour."""
     return {
         "id": known.id,
         "tenant_id": known.tenant,
@@ -33,6 +33,10 @@ def terms_row(known: CallRecord) -> Row:
         "webhook_url": known.webhook_url,
         "api_key_id": known.api_key_id,
         "created_at": seconds_to_micros(known.created_at),
+        "session_id": known.session_id,
+        "seat": known.seat,
+        "to_seat": known.to_seat,
+        "private": known.private,
     }
 
 
@@ -85,6 +89,10 @@ def to_record(row: RowMapping) -> CallRecord:
         termination=termination,
         ended_by=None if row["ended_by"] is None else Ender(row["ended_by"]),
         sequence=row["sequence"],
+        session_id=row["session_id"],
+        seat=row["seat"],
+        to_seat=row["to_seat"],
+        private=row["private"],
     )
 
 

@@ -11,10 +11,12 @@ KNOWN: Final = Hot("SELECT sequence FROM calls WHERE id = :id", postgres=" FOR U
 ADD: Final = Hot(
     "INSERT INTO calls (id, tenant_id, direction, status, to_number, from_number, agent_id, record,"
     " metadata, webhook_url, api_key_id, created_at, answered_at, ended_at, duration_seconds,"
-    " hangup_cause, sip_code, termination_result, termination_reason, ended_by, sequence, snapshot)"
+    " hangup_cause, sip_code, termination_result, termination_reason, ended_by, sequence, snapshot,"
+    " session_id, seat, to_seat, private)"
     " VALUES (:id, :tenant_id, :direction, :status, :to_number, :from_number, :agent_id, :record,"
     " :metadata, :webhook_url, :api_key_id, :created_at, :answered_at, :ended_at, :duration_seconds,"
-    " :hangup_cause, :sip_code, :termination_result, :termination_reason, :ended_by, :sequence, :snapshot)"
+    " :hangup_cause, :sip_code, :termination_result, :termination_reason, :ended_by, :sequence, :snapshot,"
+    " :session_id, :seat, :to_seat, :private)"
 )
 CHANGE: Final = Hot(
     "UPDATE calls SET status = :status, answered_at = :answered_at, ended_at = :ended_at,"
@@ -23,6 +25,11 @@ CHANGE: Final = Hot(
     " ended_by = :ended_by, sequence = :sequence, snapshot = :snapshot WHERE id = :id"
 )
 """What may change after the call's first append; the rest are its terms."""
+CHANGE_TERMS: Final = Hot(
+    "UPDATE calls SET record = :record, webhook_url = :webhook_url, session_id = :session_id, seat = :seat,"
+    " to_seat = :to_seat, private = :private WHERE id = :id"
+)
+"""Those terms that the answer after a detour may change."""
 ADD_EVENT: Final = Hot(
     "INSERT INTO call_events (call_id, sequence, tenant_id, type, at, payload)"
     " VALUES (:call_id, :sequence, :tenant_id, :type, :at, :payload)"

@@ -24,7 +24,7 @@ from gateway.storage.call_rows import (
     to_record,
     to_timeline_entry,
 )
-from gateway.storage.call_statements import ADD, ADD_CDR, ADD_EVENT, CHANGE, KNOWN
+from gateway.storage.call_statements import ADD, ADD_CDR, ADD_EVENT, CHANGE, CHANGE_TERMS, KNOWN
 from gateway.storage.columns import seconds_to_micros
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
@@ -47,6 +47,26 @@ class Announcer(Protocol):
     def announce(self, conn: Connection, events: Sequence[CallEvent]) -> Sequence[str]: ...
 
     def committed(self, announced: Sequence[str]) -> None: ...
+
+
+class Announcers:
+    """Several announcers as one. Each hears what it announced itself, once that is durable."""
+
+    def __init__(self, announcers: Sequence[Announcer]) -> None:
+        self._announcers = tuple(announcers)
+
+    def announce(self, conn: Connection, events: Sequence[CallEvent]) -> Sequence[str]:
+        return [
+            f"{place}:{told}"
+            for place, announcer in enumerate(self._announcers)
+            for told in announcer.announce(conn, events)
+        ]
+
+    def committed(self, announced: Sequence[str]) -> None:
+        for place, announcer in enumerate(self._announcers):
+            own = [told for at, _, told in (one.partition(":") for one in announced) if at == str(place)]
+            if own:
+                announcer.committed(own)
 
 
 class Nobody:
@@ -86,6 +106,8 @@ class CallRepository:
                 return ()
             else:
                 CHANGE.run(conn, state)
+                if call.detours:
+                    CHANGE_TERMS.run(conn, terms_row(known_as))
             fresh = [event for event in events if event.sequence > (known or 0)]
             announced: Sequence[str] = ()
             if fresh:

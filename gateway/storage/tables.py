@@ -124,6 +124,14 @@ class CallRow(SQLModel, table=True):
             sqlite_where=text("snapshot IS NOT NULL"),
             postgresql_where=text("snapshot IS NOT NULL"),
         ),
+        Index(
+            "ix_calls_session",
+            "tenant_id",
+            "session_id",
+            "id",
+            sqlite_where=text("session_id IS NOT NULL"),
+            postgresql_where=text("session_id IS NOT NULL"),
+        ),
     )
     id: str = Field(primary_key=True)
     tenant_id: str
@@ -147,6 +155,10 @@ class CallRow(SQLModel, table=True):
     ended_by: str | None
     sequence: int
     snapshot: dict[str, Any] | None = _json(nullable=True)
+    session_id: str | None
+    seat: int = Field(default=-1, sa_column_kwargs={"server_default": "-1"})
+    to_seat: int = Field(default=-1, sa_column_kwargs={"server_default": "-1"})
+    private: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class CallEventRow(SQLModel, table=True):

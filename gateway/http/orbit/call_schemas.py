@@ -129,6 +129,7 @@ class CallShown(Shown):
     to: str
     from_: str = Field(alias="from")
     agent_id: str | None
+    session_id: str | None
     status: Status
     record: bool
     metadata: dict[str, str]

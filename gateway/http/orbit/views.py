@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from dialplan.core.call import Call, TapeState
-from dialplan.core.record import CallRecord, Json, shown
+from dialplan.core.record import CallRecord, Json, masked_end, shown
 from gateway.auth import Caller
 from gateway.http.answers import PageMeta
 from gateway.http.exchange import epoch_stamp
 from gateway.http.operation import Ask
-from gateway.http.orbit.fields import PHONE
 from gateway.http.signing import RecordingLinks
 from gateway.storage.records import Page, Recording, RecordingState, TimelineEntry
 from telephony.ids import CallId
@@ -46,19 +45,14 @@ def number_for(caller: Caller, digits: str) -> str:
 
 def call_view(ask: Ask, call: CallRecord, recording: Recording | None = None) -> dict[str, Json]:
     """A call, with the address of its newest finished recording where the caller may hear it."""
-    view = shown(call)
+    view = shown(call, whole=ask.caller.sees_numbers)
     if not ask.caller.sees_numbers:
-        view["to"], view["from"] = _masked(call.to_number), _masked(call.from_number)
+        view["to"], view["from"] = masked_end(call.to_number), masked_end(call.from_number)
     url = None
     if recording is not None and ask.caller.may("recordings:read"):
         url = links(ask).link(recording.id, ask.exchange.at.timestamp())[0]
     view["recording_url"] = url
     return view
-
-
-def _masked(end: str) -> str:
-    """A number masked; the name of a phone is no number."""
-    return end if end.startswith(PHONE) else mask(end)
 
 
 def recording_view(ask: Ask, recording: Recording) -> dict[str, Json]:

@@ -43,13 +43,13 @@ def book(request: pytest.FixtureRequest) -> RouteBook:
 
 
 @pytest.mark.parametrize("spelled", ["+12025550100", "12025550100"])
-def test_an_owned_number_leads_to_its_route(book: RouteBook, spelled: str) -> None:
-    facts = book.facts_for(offered(spelled))
+async def test_an_owned_number_leads_to_its_route(book: RouteBook, spelled: str) -> None:
+    facts = await book.facts_for(offered(spelled))
     assert (facts.tenant, facts.route) == (OURS, Connect(HoldMusic()))
 
 
-def test_nobodys_number_has_no_tenant(book: RouteBook) -> None:
-    assert book.facts_for(offered("+12025550101")).tenant is None
+async def test_nobodys_number_has_no_tenant(book: RouteBook) -> None:
+    assert (await book.facts_for(offered("+12025550101"))).tenant is None
 
 
 @pytest.fixture(params=["stand-in", "files"])

@@ -54,8 +54,8 @@ READ: list[tuple[dict[str, Json] | None, Route]] = [
 
 
 @pytest.mark.parametrize(("stored", "route"), READ)
-def test_a_stored_route(stored: dict[str, Json] | None, route: Route) -> None:
-    assert book(owned(stored)).facts_for(dialled("+12025550100")).route == route
+async def test_a_stored_route(stored: dict[str, Json] | None, route: Route) -> None:
+    assert (await book(owned(stored)).facts_for(dialled("+12025550100"))).route == route
     assert read_route(stored or {}, DID, lambda _: "carrier") == route
 
 
@@ -84,39 +84,41 @@ def test_a_stored_route(stored: dict[str, Json] | None, route: Route) -> None:
         {"type": "phone", "phone": ["alice"]},
     ],
 )
-def test_a_route_that_cannot_be_read_refuses_and_leaves_the_others(stored: dict[str, Json]) -> None:
+async def test_a_route_that_cannot_be_read_refuses_and_leaves_the_others(stored: dict[str, Json]) -> None:
     routes = book(owned(stored), owned({"type": "hold"}, OTHER))
-    assert routes.facts_for(dialled("+12025550100")).route == UNREADABLE
-    assert routes.facts_for(dialled("+12025550101")).route == Connect(HoldMusic())
+    assert (await routes.facts_for(dialled("+12025550100"))).route == UNREADABLE
+    assert (await routes.facts_for(dialled("+12025550101"))).route == Connect(HoldMusic())
 
 
 @pytest.mark.parametrize("spelled", ["+12025550100", "12025550100"])
-def test_carriers_dial_with_and_without_the_plus(spelled: str) -> None:
-    facts = book(owned({"type": "hold"})).facts_for(dialled(spelled))
+async def test_carriers_dial_with_and_without_the_plus(spelled: str) -> None:
+    facts = await book(owned({"type": "hold"})).facts_for(dialled(spelled))
     assert (facts.tenant, facts.did) == (OURS, DID)
 
 
 @pytest.mark.parametrize("number", ["+12025550199", "", "+", "outbound", "2025550100", "120255501000"])
-def test_nobodys_number_has_no_tenant(number: str) -> None:
-    assert book(owned({"type": "hold"})).facts_for(dialled(number)) == RouteFacts(tenant=None, route=None)
+async def test_nobodys_number_has_no_tenant(number: str) -> None:
+    assert (await book(owned({"type": "hold"})).facts_for(dialled(number))) == RouteFacts(
+        tenant=None, route=None
+    )
 
 
-def test_each_number_is_its_owners() -> None:
+async def test_each_number_is_its_owners() -> None:
     routes = book(owned({"type": "hold"}), owned({"type": "hold"}, OTHER, THEIRS))
-    assert routes.facts_for(dialled("+12025550100")).tenant == OURS
-    assert routes.facts_for(dialled("+12025550101")).tenant == THEIRS
+    assert (await routes.facts_for(dialled("+12025550100"))).tenant == OURS
+    assert (await routes.facts_for(dialled("+12025550101"))).tenant == THEIRS
 
 
-def test_the_book_is_replaced_whole() -> None:
+async def test_the_book_is_replaced_whole() -> None:
     routes = book(owned({"type": "hold"}), owned({"type": "hold"}, OTHER))
     assert len(routes) == 2
     routes.replace([owned({"type": "phone", "phone": "bob"}, OTHER)])
     assert len(routes) == 1
-    assert routes.facts_for(dialled("+12025550100")).tenant is None
-    assert routes.facts_for(dialled("+12025550101")).route == Connect(Phone("bob"))
+    assert (await routes.facts_for(dialled("+12025550100"))).tenant is None
+    assert (await routes.facts_for(dialled("+12025550101"))).route == Connect(Phone("bob"))
 
 
-def test_what_a_route_says_besides() -> None:
+async def test_what_a_route_says_besides() -> None:
     said: dict[str, Json] = {
         "type": "hold",
         "record": True,
@@ -124,15 +126,15 @@ def test_what_a_route_says_besides() -> None:
         "ring_timeout": 12,
         "max_duration": 600,
     }
-    facts = book(owned(said)).facts_for(dialled("+12025550100"))
+    facts = await book(owned(said)).facts_for(dialled("+12025550100"))
     assert (facts.record, facts.webhook_url) == (True, "https://example.com/h")
     assert (facts.ring_timeout_s, facts.max_duration_s) == (12, 600)
 
 
 @pytest.mark.parametrize("wrong", [None, 0, -1, "12", 1.5, True, [12]])
-def test_what_a_route_says_wrongly_is_as_if_unsaid(wrong: Json) -> None:
+async def test_what_a_route_says_wrongly_is_as_if_unsaid(wrong: Json) -> None:
     said: dict[str, Json] = {"type": "hold", "ring_timeout": wrong, "max_duration": wrong, "webhook_url": 7}
-    facts = book(owned({**said, "record": "yes"})).facts_for(dialled("+12025550100"))
+    facts = await book(owned({**said, "record": "yes"})).facts_for(dialled("+12025550100"))
     assert (facts.ring_timeout_s, facts.max_duration_s) == (30, 3600)
     assert (facts.record, facts.webhook_url) == (False, None)
 
@@ -147,7 +149,7 @@ KEYS = st.sampled_from(["phone", "number", "sound", "text", "cause", "record", "
 
 
 @given(TYPES, st.dictionaries(KEYS, JSON, max_size=4))
-def test_no_stored_route_breaks_the_book(type_: str | None, rest: dict[str, Json]) -> None:
-    facts = book(owned({"type": type_, **rest})).facts_for(dialled("+12025550100"))
+async def test_no_stored_route_breaks_the_book(type_: str | None, rest: dict[str, Json]) -> None:
+    facts = await book(owned({"type": type_, **rest})).facts_for(dialled("+12025550100"))
     assert facts.tenant == OURS
     assert isinstance(facts.route, Connect | Reject)

@@ -59,7 +59,7 @@ async def test_the_route_book_reads_what_the_api_wrote(rig: Rig, route: dict[str
     assert {k: v for k, v in shown["route"].items() if v is not None} == route
     book = NumberRoutes(RouteDefaults(trunk_for=lambda _: "carrier"))
     book.replace((await rig.face.books.numbers.page(OURS, limit=10)).items)
-    facts = book.facts_for(Offered(ChannelId("c"), NEW.lstrip("+"), "", "from-trunk", "carrier"))
+    facts = await book.facts_for(Offered(ChannelId("c"), NEW.lstrip("+"), "", "from-trunk", "carrier"))
     assert facts.tenant == OURS
     assert (facts.record, facts.webhook_url) == (True, "https://example.com/in")
     if leads_to is None:
