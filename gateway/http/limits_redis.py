@@ -19,7 +19,7 @@ local previous = tonumber(redis.call('GET', KEYS[2]) or '0')
 local used = previous * (1 - tonumber(ARGV[2])) + current
 if ARGV[3] == '1' and used + 1 <= tonumber(ARGV[1]) then
   redis.call('INCR', KEYS[1])
-  redis.call('EXPIRE', KEYS[1], 180)
+  redis.call('EXPIRE', KEYS[1], tonumber(ARGV[4]))
 end
 return {current, previous}
 """
@@ -34,24 +34,26 @@ class RedisRates:
         self._prefix = prefix
         self._local = LocalRates(now)
 
-    async def take(self, name: str, limit: int) -> Rate:
-        return await self._ask(name, limit, counting=True)
+    async def take(self, name: str, limit: int, window_s: int = WINDOW_S) -> Rate:
+        return await self._ask(name, limit, window_s, counting=True)
 
-    async def peek(self, name: str, limit: int) -> Rate:
-        return await self._ask(name, limit, counting=False)
+    async def peek(self, name: str, limit: int, window_s: int = WINDOW_S) -> Rate:
+        return await self._ask(name, limit, window_s, counting=False)
 
-    async def _ask(self, name: str, limit: int, *, counting: bool) -> Rate:
+    async def _ask(self, name: str, limit: int, window_s: int, *, counting: bool) -> Rate:
         now = self._now()
-        window = int(now // WINDOW_S)
-        keys = [f"{self._prefix}:{{{name}}}:{number}" for number in (window, window - 1)]
-        gone = (now % WINDOW_S) / WINDOW_S
+        window = int(now // window_s)
+        length = "" if window_s == WINDOW_S else f"{window_s}s:"
+        keys = [f"{self._prefix}:{{{name}}}:{length}{number}" for number in (window, window - 1)]
+        gone = (now % window_s) / window_s
         try:
-            asked = self._redis.eval(_SCRIPT, 2, *keys, limit, repr(gone), int(counting))
+            asked = self._redis.eval(_SCRIPT, 2, *keys, limit, repr(gone), int(counting), 3 * window_s)
             current, previous = await cast("Awaitable[list[Any]]", asked)
         except (RedisError, OSError):
             local = self._local
-            return await (local.take(name, limit) if counting else local.peek(name, limit))
-        rate = judge(Count(window, int(current), int(previous)), limit, now)
+            count = local.take if counting else local.peek
+            return await count(name, limit, window_s)
+        rate = judge(Count(window, int(current), int(previous)), limit, now, window_s)
         if rate.allowed and counting:
             return Rate(True, limit, rate.remaining - 1, rate.reset_s)
         return rate

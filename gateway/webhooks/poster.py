@@ -39,12 +39,17 @@ Lookup = Callable[[str, int], list[tuple[socket.AddressFamily, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``total_s`` bounds an attempt from resolving to the last byte read, ``connect_s`` its connection."""
+    """``total_s`` bounds an attempt from resolving to the last byte read, ``connect_s`` its connection.
+
+    ``keep_body``: whether a reply carries its body, of which never more than ``reply_bytes`` is read; one
+    that is longer, or breaks off, counts as no reply then, for nobody could act on a part of it.
+    """
 
     total_s: float = 15.0
     connect_s: float = 5.0
     reply_bytes: int = 64 * 1024
     excerpt_chars: int = 512
+    keep_body: bool = False
 
 
 class AddressRefused(OSError):
@@ -102,6 +107,8 @@ class GuardedPoster:
             async with self._sessions[sent.plaintext].post(
                 sent.url, data=body, headers=headers, allow_redirects=False
             ) as response:
+                if self._limits.keep_body:
+                    return await self._whole(response)
                 excerpt = await self._read(response)
                 kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
                 return Reply(response.status, kept, excerpt)
@@ -122,6 +129,15 @@ class GuardedPoster:
         except (aiohttp.ClientError, TimeoutError):
             response.close()
         return printable(start.decode("utf-8", "replace")[: self._limits.excerpt_chars])
+
+    async def _whole(self, response: aiohttp.ClientResponse) -> Answer:
+        body = await response.content.read(self._limits.reply_bytes + 1)
+        while len(body) <= self._limits.reply_bytes and not response.content.at_eof():
+            body += await response.content.read(self._limits.reply_bytes + 1 - len(body))
+        if len(body) > self._limits.reply_bytes:
+            response.close()
+            return NoReply("protocol", f"the reply is longer than {self._limits.reply_bytes} bytes")
+        return Reply(response.status, {}, body=body)
 
     def _no_reply(self, error: Exception) -> NoReply:
         refused = refused_address(error)

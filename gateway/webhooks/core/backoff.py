@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final, Literal
@@ -32,11 +32,15 @@ _STRAINED = frozenset({502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The receiver answered. ``headers`` has lower-case names; ``excerpt`` is the start of its body."""
+    """The receiver answered. ``headers`` has lower-case names; ``excerpt`` is the start of its body.
+
+    ``body`` is the body as it came, only from a sender that was told to keep it.
+    """
 
     status: int
     headers: Mapping[str, str]
     excerpt: str = ""
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

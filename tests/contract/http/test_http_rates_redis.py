@@ -70,6 +70,15 @@ async def test_the_window_moves(rates: Rates, now: Now):
     assert (await rates.peek("k", 5)).remaining == 5
 
 
+async def test_a_window_may_be_longer_than_a_minute(rates: Rates, now: Now):
+    assert [(await rates.take("k", 2, 3600)).allowed for _ in range(3)] == [True, True, False]
+    assert (await rates.peek("k", 2)).remaining == 2
+    now.at += 1800
+    assert (await rates.take("k", 2, 3600)).allowed is False
+    now.at += 7200
+    assert (await rates.take("k", 2, 3600)).remaining == 1
+
+
 async def test_looking_counts_nothing(rates: Rates, now: Now):
     for _ in range(20):
         assert (await rates.peek("k", 1)).allowed

@@ -311,3 +311,26 @@ async def test_the_environments_proxy_is_ignored(receivers: Make, monkeypatch: p
         monkeypatch.setenv(name, proxy.url(""))
     assert isinstance(await post(receiver.url()), Reply)
     assert (len(receiver.requests), len(proxy.requests)) == (1, 0)
+
+
+async def test_a_reply_is_kept_whole_where_that_is_asked(receivers: Make) -> None:
+    receiver = await receivers()
+    bodies = [b"", b"1234\x008\r\n", b"123456789"]
+
+    async def answer(_: Received) -> web.StreamResponse:
+        return web.Response(body=bodies[len(receiver.requests) - 1])
+
+    receiver.answer = answer
+    told = [await post(receiver.url(), limits=Limits(reply_bytes=8, keep_body=True)) for _ in bodies]
+    assert told[:2] == [Reply(200, {}, body=body) for body in bodies[:2]]
+    assert told[2] == NoReply("protocol", "the reply is longer than 8 bytes")
+
+
+async def test_a_reply_that_breaks_off_is_none_where_it_is_kept() -> None:
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+        await writer.drain()
+
+    async with raw_server(talk) as port:
+        answer = await post(f"http://127.0.0.1:{port}/", limits=Limits(keep_body=True))
+    assert isinstance(answer, NoReply)
