@@ -1,0 +1,1 @@
+"""Prove on recorded histories that the pool never gives one door to two, however its servers die."""
