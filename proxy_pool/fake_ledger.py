@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from proxy_pool.core.holding import IN_PROGRESS, closed, follows, gives_way, may_close, noted, not_in_pool
+from proxy_pool.core.holding import IN_PROGRESS, closed, follows, gives_way, may_close, not_in_pool, noted
 from proxy_pool.core.number import PoolNumber
 from proxy_pool.core.opening import USE_OF
 from proxy_pool.core.party import key_of

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from proxy_pool.core.session import Binding, CloseReason, Door, Hold, Session
+from proxy_pool.core.session import SEAT_A, Binding, CloseReason, Door, Hold, Session, Status
 from telephony.errors import Conflict
 
 IN_PROGRESS: Final = "session.in_progress"
@@ -29,6 +30,33 @@ def follows(after: Session, before: Session) -> bool:
 def may_close(session: Session, reason: CloseReason, at: float) -> bool:
     """Whether an open session may be closed: an expired one only if no interaction has moved its end on."""
     return session.live and (reason is not CloseReason.EXPIRED or session.ends_at <= at)
+
+
+def closed(session: Session, reason: CloseReason, at: float, free_at: float) -> Session:
+    """The session after its end; its doors stay in quarantine until ``free_at``."""
+    return replace(
+        session,
+        status=Status.CLOSED,
+        closed_at=at,
+        close_reason=reason,
+        free_at=free_at,
+        version=session.version + 1,
+    )
+
+
+def noted(session: Session, seat: int, at: float, ends_at: float) -> Session | None:
+    """The session after an interaction that ``seat`` began; None when it is over."""
+    if not session.live or session.ends_at <= at:
+        return None
+    return replace(
+        session,
+        status=Status.IN_PROGRESS,
+        last_used_at=at if session.last_used_at is None else max(at, session.last_used_at),
+        last_seat=seat if seat > SEAT_A else session.last_seat,
+        ends_at=max(ends_at, session.ends_at),
+        interactions=session.interactions + 1,
+        version=session.version + (session.status is Status.OPEN),
+    )
 
 
 def not_in_pool(door: Door) -> Conflict:

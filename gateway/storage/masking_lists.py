@@ -1,0 +1,75 @@
+"""Lists of masking sessions, newest first.
+
+The index has a tenant's sessions by status and then by time, so a list of all of them is three lists put
+together: none reads more rows than a page shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from sqlalchemy import Connection
+
+from gateway.storage.cursors import Cursors, Position
+from gateway.storage.hot import Hot, Values
+from gateway.storage.masking_rows import SessionRow
+from gateway.storage.masking_statements import SESSIONS
+from gateway.storage.paging import scope_of
+from proxy_pool.core.session import Status
+from proxy_pool.ports import SessionFilter, SessionPage
+from telephony.ids import TenantId
+
+_START: Final = Position(2**63 - 1, str(2**63 - 1))
+_COUNT: Final = "SELECT count(*) FROM proxy_sessions"
+_STATUS: Final = " WHERE tenant_id = :tenant_id AND status = :status"
+_NAMED: Final = " AND unique_name IS NOT NULL AND unique_name = :unique_name"
+_PARTY: Final = (
+    " AND seq IN (SELECT session_seq FROM proxy_bindings"
+    " WHERE tenant_id = :tenant_id AND participant = :party AND hold > 0"
+    " UNION SELECT session_seq FROM proxy_bindings"
+    " WHERE tenant_id = :tenant_id AND participant = :party AND hold = 0)"
+)
+_BEHIND: Final = " AND (created_at, seq) < (:micros, :seq) ORDER BY created_at DESC, seq DESC LIMIT :limit"
+
+
+def page_of_sessions(
+    tenant: TenantId, wanted: SessionFilter, limit: int, cursor: str | None, cursors: Cursors
+) -> Callable[[Connection], SessionPage]:
+    """The work that reads one page. Raises MalformedRequest (INVALID_CURSOR) here, before any is asked."""
+    scope = scope_of("proxy_sessions", tenant, wanted.status, wanted.unique_name, wanted.party)
+    after = _START if cursor is None else cursors.open(cursor, scope)
+    count, rows_behind = _statements(wanted.unique_name is not None, wanted.party is not None)
+    values: Values = {
+        "tenant_id": tenant,
+        "unique_name": wanted.unique_name,
+        "party": wanted.party,
+        "micros": after.micros,
+        "seq": int(after.id),
+        "limit": limit + 1,
+    }
+    statuses = [one.value for one in Status if wanted.status in (None, one.value)]
+
+    def work(conn: Connection) -> SessionPage:
+        total = 0
+        rows: list[SessionRow] = []
+        for status in statuses:
+            here = {**values, "status": status}
+            total += count.scalar(conn, here)
+            rows += map(SessionRow._make, rows_behind.rows(conn, here))
+        rows.sort(key=lambda row: (row.created_at, row.seq), reverse=True)
+        more = None
+        if len(rows) > limit:
+            last = rows[limit - 1]
+            more = cursors.seal(Position(last.created_at, str(last.seq)), scope)
+        return SessionPage(tuple(row.session() for row in rows[:limit]), more, total)
+
+    return work
+
+
+@lru_cache(maxsize=4)
+def _statements(named: bool, of_party: bool) -> tuple[Hot, Hot]:
+    """Counting and reading one status, with these further conditions."""
+    where = _STATUS + (_NAMED if named else "") + (_PARTY if of_party else "")
+    return Hot(_COUNT + where), Hot(SESSIONS + where + _BEHIND)
