@@ -110,10 +110,13 @@ class MemoryInteractions:
     away: bool = False
     told: list[tuple[Interaction, SessionEvent]] = field(default_factory=list)
     _kept: dict[str, Interaction] = field(default_factory=dict)
+    _forgotten: set[str] = field(default_factory=set)
 
     async def keep(self, interaction: Interaction, events: Sequence[SessionEvent]) -> None:
         self._answer()
         before = self._kept.get(interaction.id)
+        if interaction.id in self._forgotten:
+            return
         if before is not None and before.sequence >= interaction.sequence:
             return
         self._kept[interaction.id] = interaction
@@ -137,6 +140,7 @@ class MemoryInteractions:
         if await self.get(tenant, interaction_id) is None:
             return False
         del self._kept[interaction_id]
+        self._forgotten.add(interaction_id)
         return True
 
     def _answer(self) -> None:

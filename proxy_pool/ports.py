@@ -235,7 +235,7 @@ class PoolBook(Protocol):
 
 class InteractionBook(Protocol):
     """Interactions as stored. ``keep`` stores or replaces one (only a higher ``sequence`` replaces), with its
-    events, in one transaction. ``forget`` removes it for good."""
+    events, in one transaction. ``forget`` removes it for good: what is kept of it later is not stored."""
 
     async def keep(self, interaction: Interaction, events: Sequence[SessionEvent]) -> None: ...
 

@@ -18,7 +18,7 @@ from gateway.storage.masking_rows import SessionRow
 from gateway.storage.masking_statements import SESSIONS
 from gateway.storage.paging import scope_of
 from proxy_pool.core.session import Status
-from proxy_pool.ports import SessionFilter, SessionPage
+from proxy_pool.ports import ACTIVE, SessionFilter, SessionPage
 from telephony.ids import TenantId
 
 _START: Final = Position(2**63 - 1, str(2**63 - 1))
@@ -49,7 +49,7 @@ def page_of_sessions(
         "seq": int(after.id),
         "limit": limit + 1,
     }
-    statuses = [one.value for one in Status if wanted.status in (None, one.value)]
+    statuses = [one.value for one in Status if wanted.status in (None, one.value, _active(one))]
 
     def work(conn: Connection) -> SessionPage:
         total = 0
@@ -66,6 +66,11 @@ def page_of_sessions(
         return SessionPage(tuple(row.session() for row in rows[:limit]), more, total)
 
     return work
+
+
+def _active(status: Status) -> str | None:
+    """What a filter says that takes this status among others."""
+    return None if status is Status.CLOSED else ACTIVE
 
 
 @lru_cache(maxsize=4)
