@@ -16,6 +16,7 @@ from gateway.http.metrics import HttpMetrics
 from gateway.http.openapi import document
 from gateway.http.operation import Operation, Room
 from gateway.http.orbit.routes_account import ACCOUNT
+from gateway.http.orbit.routes_proxy import PROXY
 from gateway.http.orbit.routes_voice import VOICE
 from gateway.http.rooms import FACE_ROOMS
 from gateway.http.serve import Switchboard
@@ -28,7 +29,7 @@ def create_app(face: Face) -> Starlette:
     served = to_json(document(FACE_ROOMS))
     account = replace(ACCOUNT, operations=(*ACCOUNT.operations, serves_document(served, "openapiOfFace")))
     app = Starlette(
-        routes=[*_mounts(face, (VOICE, account)), *_routes(face, room(served), "")],
+        routes=[*_mounts(face, (VOICE, PROXY, account)), *_routes(face, room(served), "")],
         middleware=[Middleware(Front, face=face, metrics=HttpMetrics(face.registry))],
     )
     app.router.default = _unknown

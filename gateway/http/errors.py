@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from proxy_pool.core.choice import Exhausted
 from telephony import errors as tree
 from telephony.errors import PatchbayError
 from telephony.numbers import mask, mask_text
@@ -85,6 +86,7 @@ STATUS: Final[dict[type[PatchbayError], int]] = {
     MethodNotAllowed: 405,
     RequestTooSlow: 408,
     tree.Conflict: 409,
+    Exhausted: 409,
     PayloadTooLarge: 413,
     UnsupportedMediaType: 415,
     RangeNotSatisfiable: 416,
@@ -168,6 +170,9 @@ def _details(error: PatchbayError) -> dict[str, object]:
         return {"retry_after": error.retry_after_s, "limit": error.limit, "window": error.window}
     if isinstance(error, tree.Unavailable):
         return {"retry_after": error.retry_after_s}
+    if isinstance(error, Exhausted):
+        bucket = {"use": error.use, "country": error.country, "area": error.area}
+        return {"constraint": error.constraint, "shortfall": error.shortfall, "bucket": bucket}
     return {}
 
 

@@ -172,6 +172,8 @@ def _not_null(schema: Json) -> Json:
 
 def _responses(operation: Operation) -> Json:
     responses: Json = {str(operation.status): _success(operation)}
+    if operation.also is not None:
+        responses[str(operation.also)] = _success(operation)
     if operation.media == "audio/wav":
         responses["206"] = {**_success(operation), "description": "The range that was asked for."}
     for status in sorted(_error_statuses(operation)):

@@ -7,12 +7,14 @@ from typing import Any, Final
 Json = dict[str, Any]
 
 DESCRIPTION: Final = """\
-Place, follow, record and end telephone calls over your own Asterisk.
+Place, follow, record and end telephone calls over your own Asterisk; let people call and text each other
+through proxy numbers.
 
-**Base paths.** Everything is under `/api/v1`; voice also under `/v1/voice`.
+**Base paths.** Everything is under `/api/v1`; voice also under `/v1/voice`, masking under `/v1/proxy`.
 
 **Keys.** Send your key as `X-API-Key` or `Authorization: Bearer`. A key has a role (owner, admin, developer,
-viewer, billing) and scopes; without `pii:read` numbers are masked. Test keys place no calls.
+viewer, billing) and scopes; without `pii:read` numbers are masked. Test keys place no calls and open no
+masking sessions.
 
 **Envelope.** `{data, meta{request_id, timestamp}}`; lists add `meta.pagination{cursor, has_more, total}`.
 Errors are `{error{code, message, status, details}, meta}`; `details` names the field and the rule.
@@ -31,6 +33,11 @@ TAGS: Final[list[Json]] = [
         "description": "Two-channel WAV: left is what `to` says, right what it hears.",
     },
     {"name": "Numbers", "description": "The numbers you own at your carrier, and where their calls go."},
+    {
+        "name": "Masking",
+        "description": "Sessions in which people call and text each other without learning their numbers, "
+        "and the pool of proxy numbers they use.",
+    },
     {"name": "Webhooks", "description": "Who is told what happened, and what was sent to them."},
     {"name": "Keys", "description": "API keys, roles and scopes."},
 ]
@@ -55,6 +62,8 @@ REASONS: Final[dict[int, str]] = {
 PATH_PATTERNS: Final[dict[str, str]] = {
     "call_id": "^call_[0-9A-HJKMNP-TV-Z]{26}$",
     "recording_id": "^call_[0-9A-HJKMNP-TV-Z]{26}-[0-9]{1,3}$",
+    "session_id": "^ses_[0-9A-HJKMNP-TV-Z]{26}$",
+    "interaction_id": "^int_[0-9A-HJKMNP-TV-Z]{26}$",
 }
 
 _TEXT: Final[Json] = {"type": "string"}
@@ -94,6 +103,12 @@ PAGED_META: Final[Json] = {
         },
     },
 }
+_BUCKET: Final[Json] = {
+    "type": "object",
+    "required": ["use", "country", "area"],
+    "additionalProperties": False,
+    "properties": {"use": _TEXT, "country": _TEXT, "area": _TEXT},
+}
 ERROR: Final[Json] = {
     "type": "object",
     "required": ["error", "meta"],
@@ -117,6 +132,9 @@ ERROR: Final[Json] = {
                         "retry_after": {"type": "integer"},
                         "limit": {"type": "integer"},
                         "window": _TEXT,
+                        "constraint": {"type": "string", "description": "Which rule left no proxy number."},
+                        "shortfall": {"type": "integer", "description": "How many more would do."},
+                        "bucket": _BUCKET,
                     },
                 },
             },

@@ -53,7 +53,8 @@ class Operation:
 
     ``path`` is within its mount. ``access`` is the scope a key needs, or OPEN. ``raises`` lists errors
     for the documentation beyond those every operation of its kind has. ``conceal`` names members of
-    ``data`` that are shown once and not kept for a replay. ``id_prefix`` is that of what a POST makes.
+    ``data`` that are shown once and not kept for a replay (``list.member`` of each in a list). ``id_prefix``
+    is that of what a POST makes. ``also`` is another status that it may succeed with.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Operation:
     serve: Serve
     access: Scope | Literal["open"]
     status: int = 200
+    also: int | None = None
     bucket: Bucket = "api"
     body: type[Strict] | None = None
     query: type[Strict] | None = None

@@ -34,4 +34,13 @@ def concealed(answer: Answer, names: tuple[str, ...]) -> Answer:
     """The answer without members that are shown once only."""
     if not names or not isinstance(answer.data, dict):
         return answer
-    return replace(answer, data={k: None if k in names else v for k, v in answer.data.items()})
+    return replace(answer, data={name: _without(name, value, names) for name, value in answer.data.items()})
+
+
+def _without(name: str, value: object, names: tuple[str, ...]) -> object:
+    if name in names:
+        return None
+    inner = tuple(one.removeprefix(f"{name}.") for one in names if one.startswith(f"{name}."))
+    if not inner or not isinstance(value, list):
+        return value
+    return [{k: None if k in inner else v for k, v in item.items()} for item in value]

@@ -6,7 +6,8 @@ from typing import Final
 
 from gateway.http.operation import Room
 from gateway.http.orbit.routes_account import ACCOUNT
+from gateway.http.orbit.routes_proxy import PROXY
 from gateway.http.orbit.routes_voice import VOICE
 
-FACE_ROOMS: Final[tuple[Room, ...]] = (VOICE, ACCOUNT)
+FACE_ROOMS: Final[tuple[Room, ...]] = (VOICE, PROXY, ACCOUNT)
 """In the order in which they are tried; the hot one first."""

@@ -97,6 +97,8 @@ async def change(ask: Ask) -> Answer:
     """Change what is named; the rest stays."""
     wanted: ChangeNumber = ask.body
     known = await _known(ask)
+    if wanted.model_fields_set & {"route", "capabilities"}:
+        await _not_in_pool(ask, known)
     route = None if wanted.route is None else await _route(ask, wanted.route, known.number)
     edit = _edit(wanted, route, _webhook_url(ask, wanted.webhook_url))
     changed = await ask.face.books.numbers.change(ask.caller.tenant, known.id, edit)
@@ -142,6 +144,7 @@ def _unknown_to_us(number: OwnedNumber) -> dict[str, Json]:
 async def remove(ask: Ask) -> Plain:
     """Give the number up; calls to it are refused from now on."""
     known = await _known(ask)
+    await _not_in_pool(ask, known)
     if await ask.face.books.numbers.remove(ask.caller.tenant, known.id, ask.exchange.at) is None:
         raise NotFound(_MISSING)
     await note(ask, "number.removed", known.id, {"number": known.number.masked})
@@ -160,6 +163,16 @@ async def _known(ask: Ask) -> OwnedNumber:
     if number is None:
         raise NotFound(_MISSING)
     return number
+
+
+async def _not_in_pool(ask: Ask, number: OwnedNumber) -> None:
+    """Raises Conflict for a number that serves as a proxy: its callers must not meet somebody else."""
+    masking = ask.face.masking
+    if masking is None:
+        return
+    pool = await masking.pool(ask.caller.tenant)
+    if any(load.number.id == number.id for load in pool.numbers):
+        raise Conflict("the number serves as a proxy; take it out of the pool first", code="NUMBER_IN_POOL")
 
 
 async def _only_default(ask: Ask, number_id: str) -> None:

@@ -61,7 +61,7 @@ NUMBERS: Final = (
         "numbers:write",
         body=ChangeNumber,
         shows=NumberShown,
-        raises=(NotFound, UnknownReference, SpeechUnavailable),
+        raises=(NotFound, Conflict, UnknownReference, SpeechUnavailable),
     ),
     Operation(
         "DELETE",
@@ -72,7 +72,7 @@ NUMBERS: Final = (
         numbers.remove,
         "numbers:write",
         status=204,
-        raises=(NotFound,),
+        raises=(NotFound, Conflict),
     ),
 )
 
