@@ -54,14 +54,16 @@ class SqlInteractions:
         self._told = told or NobodyTold()
 
     async def keep(self, interaction: Interaction, events: Sequence[SessionEvent]) -> None:
+        self._told.committed(await self._database.write(lambda conn: self.keep_in(conn, interaction, events)))
+
+    def keep_in(
+        self, conn: Connection, interaction: Interaction, events: Sequence[SessionEvent]
+    ) -> Sequence[str]:
+        """The same within somebody's transaction: what ``MaskingTold.committed`` wants to know after it."""
         row = _row(interaction)
-
-        def work(conn: Connection) -> Sequence[str]:
-            if not _KEEP.run(conn, row) or not events:
-                return ()
-            return self._told.interaction(conn, interaction, events, _URL.scalar(conn, row))
-
-        self._told.committed(await self._database.write(work))
+        if not _KEEP.run(conn, row) or not events:
+            return ()
+        return self._told.interaction(conn, interaction, events, _URL.scalar(conn, row))
 
     async def get(self, tenant: TenantId, interaction_id: str) -> Interaction | None:
         query = select(T).where(T.c.id == interaction_id, T.c.tenant_id == tenant, ~T.c.forgotten)

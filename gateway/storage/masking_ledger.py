@@ -28,6 +28,7 @@ from gateway.storage.masking_rows import (
     to_session,
 )
 from proxy_pool.core.holding import IN_PROGRESS, closed, follows, gives_way, may_close, not_in_pool, noted
+from proxy_pool.core.opening import used
 from proxy_pool.core.session import Binding, CloseReason, Session, SessionId, Status
 from proxy_pool.ports import NameTaken, PairTaken, SessionEvent, SessionFilter, SessionPage, StaleVersion
 from telephony.errors import StorageUnavailable
@@ -122,21 +123,39 @@ class SqlLedger:
     async def use(
         self, tenant: TenantId, session_id: SessionId, seat: int, at: float, ends_at: float
     ) -> Session | None:
-        def work(conn: Connection) -> tuple[Session, Sequence[str]] | None:
-            row = _locked(conn, tenant, session_id)
-            session = None if row is None else noted(row.session(), seat, at, ends_at)
-            if row is None or session is None:
-                return None
-            sql.USE.run(conn, {**session_row(session), "seq": row.seq})
-            first = row.status == Status.OPEN
-            return session, self._told.session(conn, session, _begun(at)) if first else ()
-
-        done = await self._database.write(work)
+        done = await self._database.write(
+            lambda conn: self.use_in(conn, tenant, session_id, seat, at, ends_at)
+        )
         if done is None:
             return None
         session, told = done
         self._told.committed(told)
         return session
+
+    def use_in(
+        self,
+        conn: Connection,
+        tenant: TenantId,
+        session_id: SessionId,
+        seat: int,
+        at: float,
+        ends_at: float | None = None,
+    ) -> tuple[Session, Sequence[str]] | None:
+        """The same within somebody's transaction, with what ``MaskingTold.committed`` wants to know after it.
+
+        Without ``ends_at`` the session's own terms say where its end moves to.
+        """
+        row = _locked(conn, tenant, session_id)
+        if row is None:
+            return None
+        before = row.session()
+        moved = used(before, seat, at).ends_at if ends_at is None else ends_at
+        session = noted(before, seat, at, moved)
+        if session is None:
+            return None
+        sql.USE.run(conn, {**session_row(session), "seq": row.seq})
+        first = row.status == Status.OPEN
+        return session, self._told.session(conn, session, _begun(at)) if first else ()
 
     async def told_expiring(self, session: Session, events: Sequence[SessionEvent]) -> None:
         ends_at = seconds_to_micros(session.ends_at)
