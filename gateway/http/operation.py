@@ -55,6 +55,7 @@ class Operation:
     for the documentation beyond those every operation of its kind has. ``conceal`` names members of
     ``data`` that are shown once and not kept for a replay (``list.member`` of each in a list). ``id_prefix``
     is that of what a POST makes. ``also`` is another status that it may succeed with.
+    With ``raw_body``, its most bytes, ``Ask.body`` and ``Ask.query`` are the bytes as they came.
     """
 
     method: str
@@ -78,6 +79,7 @@ class Operation:
     media: str = "application/json"
     optional_body: bool = False
     description: str = ""
+    raw_body: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Protocol
 from proxy_pool.core.party import Party
 from proxy_pool.core.session import SessionId
 from proxy_pool.core.text import InboundText
+from proxy_pool.wire.carrier import HookAnswer, RawRequest
 from telephony.ids import TenantId
 from telephony.numbers import E164
 
@@ -60,3 +61,12 @@ class Carriers(Protocol):
     """The configured carriers for texts."""
 
     def knows(self, carrier: str) -> bool: ...
+
+
+class CarrierHooks(Protocol):
+    """Takes what carriers tell: verified and stored when it returns, with the answer they expect.
+
+    Raises NotAuthenticated, also for a carrier that is not configured; MalformedRequest; StorageUnavailable.
+    """
+
+    async def receive(self, name: str, request: RawRequest) -> HookAnswer: ...

@@ -26,6 +26,7 @@ DEADLINE_S: Final = 45.0
 """No request is worked on for longer; an idempotency claim outlives it."""
 _PATH_PART = re.compile(r"[A-Za-z0-9_.\-]{1,80}")
 _MAX_QUERY: Final = 4_096
+_MAX_RAW_QUERY: Final = 64 * 1024
 
 
 class Switchboard:
@@ -62,12 +63,16 @@ class Switchboard:
         if operation.access != OPEN:
             await admit_key(face, exchange, operation.access, operation.bucket)
         path = _path_of(scope)
-        query = None
+        query: object = None
         if operation.query is not None:
             query = parse_query(operation.query, _query_of(scope))
-        body, canonical = None, b""
+        body: object = None
+        canonical = b""
         if operation.body is not None:
             body, canonical = await _read(operation, exchange, receive)
+        if operation.raw_body:
+            query = _raw_query(scope)
+            body = await read_body(exchange.headers, receive, operation.raw_body)
         ask = Ask(face, exchange, path, body, query)
         if operation.method == "POST" and operation.access != OPEN:
             return await idempotency.once(operation, ask, canonical)
@@ -129,6 +134,13 @@ def _query_of(scope: Scope) -> list[tuple[str, str]]:
         raise MalformedRequest(
             "the query string cannot be read", expected="name=value, percent-encoded"
         ) from None
+
+
+def _raw_query(scope: Scope) -> bytes:
+    raw = cast(bytes, scope.get("query_string", b""))
+    if len(raw) > _MAX_RAW_QUERY:
+        raise MalformedRequest("the query string is too long", expected=f"at most {_MAX_RAW_QUERY} bytes")
+    return raw
 
 
 async def _read(operation: Operation, exchange: Exchange, receive: Receive) -> tuple[object, bytes]:

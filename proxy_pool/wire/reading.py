@@ -33,7 +33,7 @@ Pairs = list[tuple[str, str]]
 
 def refuse_signature() -> NotAuthenticated:
     """The one error of every failed verification: it does not say what was wrong."""
-    return NotAuthenticated("the request is not signed as it must be", code="INVALID_SIGNATURE")
+    return NotAuthenticated("the request is not signed as it must be")
 
 
 def same(expected: bytes, given: str) -> bool:

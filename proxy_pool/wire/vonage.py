@@ -44,7 +44,7 @@ STATES: Final[Mapping[str, ReceiptState]] = {
     "rejected": ReceiptState.REJECTED,
 }
 """``status`` of a delivery receipt. ``unknown`` says nothing, and is ignored."""
-_DIGESTS: Final = {"sha256hmac": "sha256", "sha512hmac": "sha512", "sha1hmac": "sha1", "md5hmac": "md5"}
+DIGESTS: Final = {"sha256hmac": "sha256", "sha512hmac": "sha512", "sha1hmac": "sha1", "md5hmac": "md5"}
 _SEPARATORS: Final = str.maketrans("&=", "__")
 _PASSING: Final = {"4", "5", "9", "10"}
 """``status`` words of a send that may go through later: credentials, their fault, credit, connections."""
@@ -155,7 +155,7 @@ def _signature(given: Mapping[str, str], secret: str, method: str) -> str:
     signed = joined.encode("utf-8", "replace")
     if method == "md5hash":
         return hashlib.md5(signed + secret.encode(), usedforsecurity=False).hexdigest()
-    return hmac.digest(secret.encode(), signed, _DIGESTS[method]).hex()
+    return hmac.digest(secret.encode(), signed, DIGESTS[method]).hex()
 
 
 def _inbound(given: Mapping[str, str], carrier: str) -> Iterator[Told]:
