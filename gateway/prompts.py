@@ -6,8 +6,11 @@ Fits ``gateway.http.ports.Prompts``. Names are paths below the switch's sounds f
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import shutil
+import struct
+import wave
 from pathlib import Path
 
 import structlog
@@ -19,6 +22,8 @@ from voice_agents.ports import TextToSpeech
 _log = structlog.get_logger("gateway.prompts")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 AWAY = "patchbay-away"
+WARNING = "patchbay-warning"
+WARNING_HZ = 1400
 _AWAY_TEXT = "We are sorry. Your call cannot be connected at the moment. Please try again in a few minutes."
 
 
@@ -53,7 +58,9 @@ class SpokenPrompts:
         return f"prompts/{tenant}/{name}" if there else None
 
     async def prepare_away(self) -> None:
-        """Make what the dialplan says when the gateway is away; without speech it plays a tone instead."""
+        """Make what the dialplan plays by itself: the tone before a call's limit, and what it says when the
+        gateway is away; without speech it plays a tone instead of that."""
+        await asyncio.to_thread(write_warning, self._folder)
         target = self._folder / f"{AWAY}.wav"
         try:
             said = await self._speech.speak(_AWAY_TEXT)
@@ -61,6 +68,18 @@ class SpokenPrompts:
             _log.warning("prompt.away_missing", reason=error.message)
             return
         await asyncio.to_thread(_put, said.path, target)
+
+
+def write_warning(folder: Path) -> None:
+    """Make the tone that a call's parties hear before its limit: two beeps of a fifth of a second."""
+    target = folder / f"{WARNING}.wav"
+    beep = [round(9000 * math.sin(2 * math.pi * WARNING_HZ * n / 8000)) for n in range(1600)]
+    samples = [*beep, *([0] * 1200), *beep]
+    part = target.with_suffix(".part")
+    with wave.open(str(part), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", "not compressed"))
+        file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+    part.replace(target)
 
 
 def _put(source: Path, target: Path) -> None:
