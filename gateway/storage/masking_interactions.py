@@ -42,6 +42,7 @@ _FORGET: Final = Hot(
     "UPDATE proxy_interactions SET forgotten = true, subject = '', outcome = '', body = '', flags = NULL,"
     " proxy = '', media = 0 WHERE id = :id AND tenant_id = :tenant_id AND forgotten = false"
 )
+_IS_KNOWN: Final = Hot("SELECT 1 FROM proxy_interactions WHERE id = :id")
 _URL: Final = Hot("SELECT webhook_url FROM proxy_sessions WHERE id = :session_id AND tenant_id = :tenant_id")
 
 
@@ -64,6 +65,10 @@ class SqlInteractions:
         if not _KEEP.run(conn, row) or not events:
             return ()
         return self._told.interaction(conn, interaction, events, _URL.scalar(conn, row))
+
+    def is_known_in(self, conn: Connection, interaction_id: InteractionId) -> bool:
+        """Whether it was stored before, as seen from within somebody's transaction."""
+        return _IS_KNOWN.scalar(conn, {"id": interaction_id}) is not None
 
     async def get(self, tenant: TenantId, interaction_id: str) -> Interaction | None:
         query = select(T).where(T.c.id == interaction_id, T.c.tenant_id == tenant, ~T.c.forgotten)
