@@ -102,14 +102,20 @@ def digits_of(argument: str) -> str:
     return argument if _TYPED.fullmatch(argument) else ""
 
 
-_FROM_USER = re.compile(r"sips?:([^@;>\s]+)@")
+_FROM = re.compile(
+    r"""(?:^|^(?!sips?:).*<)sips?:([^@;<>\s]+)@[^<>"\s]*  # the address itself: in brackets, or the whole of it
+        (?:>(?:;[^<>"]*)?)?$                   # and its parameters, with nothing quoted in them
+    """,
+    re.VERBOSE,
+)
 
 
 def caller_of(from_header: str) -> str:
     """The number in a From header's URI, or "" where it is withheld or is no number.
 
     The switch is told to make nothing of From itself: it would decode ``%0D%0A`` in the user part and put
-    a line break into every event about the channel. Read here, undecoded, such a user is no number.
+    a line break into every event about the channel. Read here, undecoded, such a user is no number. Neither
+    a display name before the address nor a quoted parameter behind it can pass for the address.
     """
-    users = _FROM_USER.findall(from_header)
-    return users[-1] if users and _CALLER.fullmatch(users[-1]) else ""
+    found = _FROM.match(from_header)
+    return found[1] if found and _CALLER.fullmatch(found[1]) else ""

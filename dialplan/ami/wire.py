@@ -47,11 +47,15 @@ _SEGMENT = r"(?!\.{1,2}/)[A-Za-z0-9_.@+~ -]+"
 _FILE = rf"/?(?:{_SEGMENT}/)*[A-Za-z0-9_-]+\.(?:wav|raw|sln|sln16|ulaw|alaw)"
 _LEVELS = r"[a-z]+(?:,[a-z]+)*"
 
+_DB_KEY = re.compile(r"[A-Za-z0-9_+.@*:-]{1,80}(?:/[A-Za-z0-9_+.@*:-]{1,80}){0,2}")
+_DB_VALUE = re.compile(r"[A-Za-z0-9_.:/+@=#*|,-]*")
+"""With a comma, which a channel variable must not have: what the dialplan reads takes it apart with ARRAY()."""
+
 _SEEN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _FLAG = re.compile(r"true|false")
 _PLAIN = re.compile(_WORD)
 _VARIABLE = re.compile(f"{_NAME}={_VALUE}")
-_VARIABLE_NAME = re.compile(rf"{_NAME}|CHANNEL\([a-z_]+(?:,[a-z_]+)?\)")
+_VARIABLE_NAME = re.compile(rf"{_NAME}|CHANNEL\([a-z_]+(?:,[a-z_]+)?\)|CDR\(answer,u\)")
 _VARIABLE_VALUE = re.compile(_VALUE)
 _NUMBER = re.compile(r"\d{1,9}")
 _EXTENSION = re.compile(_USER)
@@ -129,11 +133,11 @@ _ACTIONS: Mapping[str, _Shape] = {
     "CoreSettings": _Shape(),
     "CoreShowChannels": _Shape(),
     "CoreStatus": _Shape(),
-    "DBDel": _Shape(("Family", "Key")),
+    "DBDel": _Shape(("Family", "Key"), (), {"Key": _DB_KEY}),
     "DBDelTree": _Shape(("Family",), ("Key",)),
-    "DBGet": _Shape(("Family", "Key")),
+    "DBGet": _Shape(("Family", "Key"), (), {"Key": _DB_KEY}),
     "DBGetTree": _Shape(("Family",), ("Key",)),
-    "DBPut": _Shape(("Family", "Key", "Val")),
+    "DBPut": _Shape(("Family", "Key", "Val"), (), {"Key": _DB_KEY, "Val": _DB_VALUE}),
     "Events": _Shape(("EventMask",)),
     "Filter": _Shape(("Operation", "Filter"), ("MatchCriteria",)),
     "Getvar": _Shape(("Variable",), ("Channel",), {"Variable": _VARIABLE_NAME}),
