@@ -18,7 +18,8 @@ How long, with the earlier end winning:
     ``warn_then_end``              cut ``warn_s`` after the session's end, tone at the session's end
     ``end_now``                    cut at the session's end
 
-In each case nobody is rung longer than the session lasts.
+In each case nobody is rung longer than the session lasts. Where its end slides with its use, this use
+counts: the end is the one that it has once the interaction has begun.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from proxy_pool.core.opening import first_callee
+from proxy_pool.core.opening import first_callee, used
 from proxy_pool.core.party import Party, key_of
 from proxy_pool.core.session import (
     SEAT_A,
@@ -197,8 +198,9 @@ def _barred(target: Party, approach: Approach) -> Refusal | None:
 
 def _reached(session: Session, seat: int, target: Participant, now: float) -> Reached:
     terms = session.terms
-    left = session.ends_at - now
-    max_s, warn_s, cut_at = _time(terms, session.ends_at, left)
+    ends_at = used(session, seat, now).ends_at
+    left = ends_at - now
+    max_s, warn_s, cut_at = _time(terms, ends_at, left)
     own, other = (terms.announce_a, terms.announce_b)[:: 1 if seat == SEAT_A else -1]
     return Reached(
         target=target.party,

@@ -43,7 +43,7 @@ def session(model: Model = Model.PAIR, *, others: tuple[Party, ...] = (BOB,), **
         id=SessionId("ses_01JAY0000000000000000000AA"),
         tenant=TenantId("tnt_1"),
         model=model,
-        terms=replace(Terms(), **terms),  # type: ignore[arg-type]
+        terms=replace(Terms(max_lifetime_s=2_000), **terms),  # type: ignore[arg-type]
         participants=tuple(people),
         created_at=0.0,
         ends_at=END,
@@ -189,6 +189,14 @@ def test_the_earlier_end_wins(
     one = session(on_expiry=on_expiry, call_limit_s=limit, warn_before_limit=warned)
     found = reached(voice(one, SEAT_A))
     assert (found.max_s, found.warn_s, found.cut_at) == times
+
+
+def test_a_sliding_end_has_slid_on_when_the_conversation_begins() -> None:
+    one = session(on_expiry=OnExpiry.END_NOW, ttl_s=1_500, max_lifetime_s=9_000)
+    assert reached(voice(one, SEAT_A)).cut_at == NOW + 1_500
+    bounded = replace(one, terms=replace(one.terms, expires_at=2_100.0))
+    assert reached(voice(bounded, SEAT_A)).max_s == 1_100
+    assert voice(one, SEAT_A, END) == Refused(Refusal.EXPIRED, SEAT_A)
 
 
 @given(
