@@ -6,6 +6,7 @@ views mask it, PINs and bodies are left out, and details are searched for anythi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -18,6 +19,9 @@ from proxy_pool.core.session import Session
 from proxy_pool.core.views import interaction_view, session_view
 from proxy_pool.ports import SessionEvent
 from telephony.numbers import mask_text
+
+_NO_NUMBER = re.compile(r"[a-z]{2,5}_[0-9A-Z]{26}|\d{4}-\d\d-\d\dT[0-9:.]{5,15}(?:Z|\+\d\d:\d\d)")
+"""Ids and moments: digits that are nobody's number."""
 
 
 class MaskingAnnouncer:
@@ -85,7 +89,7 @@ def _webhook(
 ) -> WebhookEvent:
     data: dict[str, object] = {**view}
     if event.detail:
-        data["detail"] = {name: mask_text(value) for name, value in event.detail}
+        data["detail"] = {name: _harmless(value) for name, value in event.detail}
     return WebhookEvent(
         id=event_id,
         type=event.type,
@@ -94,3 +98,7 @@ def _webhook(
         sequence=sequence,
         data=data,
     )
+
+
+def _harmless(value: str) -> str:
+    return value if _NO_NUMBER.fullmatch(value) else mask_text(value)

@@ -45,9 +45,9 @@ class SessionRow(NamedTuple):
     tenant_id: str
     model: str
     status: str
-    participants: str
-    terms: str | None
-    metadata: str | None
+    participants: Any
+    terms: Any
+    metadata: Any
     extension: str | None
     unique_name: str | None
     webhook_url: str | None
@@ -70,14 +70,14 @@ class SessionRow(NamedTuple):
             id=SessionId(self.id),
             tenant=TenantId(self.tenant_id),
             model=Model(self.model),
-            terms=_PLAIN if self.terms is None else terms_from(_PLAIN, orjson.loads(self.terms)),
-            participants=tuple(_participant(*one) for one in orjson.loads(self.participants)),
+            terms=_PLAIN if self.terms is None else terms_from(_PLAIN, _loaded(self.terms)),
+            participants=tuple(_participant(*one) for one in _loaded(self.participants)),
             created_at=self.created_at / 1_000_000,
             ends_at=self.ends_at / 1_000_000,
             status=Status(self.status),
             extension=self.extension or "",
             unique_name=self.unique_name or "",
-            metadata=() if self.metadata is None else _pairs(orjson.loads(self.metadata)),
+            metadata=() if self.metadata is None else _pairs(_loaded(self.metadata)),
             webhook_url=self.webhook_url,
             api_key_id=self.api_key_id,
             last_used_at=_seconds(self.last_used_at),
@@ -182,6 +182,11 @@ def micros(at: float | None) -> int | None:
 
 def _order(binding: Binding) -> tuple[str, E164]:
     return binding.door.key, binding.door.proxy
+
+
+def _loaded(found: Any) -> Any:
+    """A JSON column: SQLite's driver gives the text, PostgreSQL's what it says."""
+    return orjson.loads(found) if isinstance(found, str) else found
 
 
 def _seconds(at: int | None) -> float | None:
