@@ -154,8 +154,8 @@ def _moment(text: str) -> float:
         ) from None
 
 
-def _read_moment(given: object) -> object:
-    return _moment(given) if isinstance(given, str) else given
+def _read_moment(given: object) -> float:
+    return _moment(given if isinstance(given, str) else "")
 
 
 Moment = Annotated[

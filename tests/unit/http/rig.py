@@ -49,6 +49,7 @@ from gateway.webhooks.service import EndpointService, Makers, Stores
 from telephony.errors import InvalidInput, SpeechUnavailable
 from telephony.ids import CallId, ChannelId, TenantId
 from telephony.numbers import E164
+from tests.unit.http.masked import Masked, masked
 
 OURS, THEIRS = TenantId("ten_ours"), TenantId("ten_theirs")
 FROM, TO, OTHER = "+12025550100", "+14155552671", "+14155552672"
@@ -211,6 +212,7 @@ class Rig:
     folder: Path
     health: dict[str, Health]
     number_changes: list[int]
+    masked: Masked
 
     face_tenant = OURS
     their_tenant = THEIRS
@@ -276,6 +278,17 @@ class Rig:
         await self.face.books.numbers.add(owned)
         self.face.recent.forget_numbers()
         return owned
+
+    async def pool(self, *numbers: str, client: Client | None = None, **fields: object) -> list[str]:
+        """Own these numbers and let them serve as proxies; their ids."""
+        asked = client or self.client
+        made = []
+        for number in numbers:
+            wanted = {"e164": number, "capabilities": ["voice", "sms"]}
+            made.append((await asked.post("/api/v1/numbers", wanted)).data["id"])
+            added = await asked.post("/api/v1/proxy/pool/numbers", {"number_id": made[-1], **fields})
+            assert added.data["id"] == made[-1]
+        return made
 
     async def key(self, role: str, tenant: TenantId = OURS, **fields: Any) -> str:
         """A key made behind the API's back."""
@@ -381,6 +394,7 @@ async def open_rig(
     async def numbers_changed() -> None:
         changes.append(1)
 
+    behind = masked(clock)
     face = Face(
         settings=settings,
         clock=clock,
@@ -408,6 +422,10 @@ async def open_rig(
         probes={name: probe(name) for name in health},
         registry=registry,
         numbers_changed=numbers_changed,
+        masking=behind.masking,
+        inbound_texts=behind.texts,
+        inbound_calls=behind.calls,
+        carriers=behind.carriers,
     )
     app = create_app(face)
     client = Client(app)
@@ -426,6 +444,7 @@ async def open_rig(
         folder,
         health,
         changes,
+        behind,
     )
     if first_id == 1:
         await _fill(rig)

@@ -48,7 +48,13 @@ async def test_only_the_hash_is_kept(rig: Rig):
 
 async def test_without_scopes_a_key_has_those_of_its_role(rig: Rig):
     key = (await rig.client.post(PATH, {"name": "x", "role": "viewer"})).data
-    assert key["scopes"] == ["calls:read", "recordings:read", "numbers:read", "webhooks:read"]
+    assert key["scopes"] == [
+        "calls:read",
+        "recordings:read",
+        "numbers:read",
+        "webhooks:read",
+        "proxy:read",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from gateway.http.operation import OPEN, Operation
 from gateway.http.rooms import FACE_ROOMS
 from gateway.http.system import room
 from gateway.storage.records import KeyRole
-from tests.unit.http.rig import FROM, ROLES, TO, Rig
+from tests.unit.http.masked import SESSIONS
+from tests.unit.http.rig import FROM, OURS, ROLES, TO, Rig
 
 pytestmark = pytest.mark.unit
 
@@ -59,6 +60,22 @@ ALLOWED: dict[str, set[str]] = {
     "replayDelivery": {"owner", "admin", "developer"},
     "getSigningSecret": {"owner", "admin", "developer"},
     "rotateSigningSecret": {"owner", "admin", "developer"},
+    "openSession": {"owner", "admin", "developer"},
+    "listSessions": {"owner", "admin", "developer", "viewer", "billing"},
+    "getSession": {"owner", "admin", "developer", "viewer", "billing"},
+    "changeSession": {"owner", "admin", "developer"},
+    "closeSession": {"owner", "admin", "developer"},
+    "listInteractions": {"owner", "admin", "developer", "viewer", "billing"},
+    "getInteraction": {"owner", "admin", "developer", "viewer", "billing"},
+    "deleteInteraction": {"owner", "admin", "developer"},
+    "getPool": {"owner", "admin", "developer", "viewer", "billing"},
+    "forecastPool": {"owner", "admin", "developer", "viewer", "billing"},
+    "addPoolNumber": {"owner", "admin", "developer"},
+    "changePoolNumber": {"owner", "admin", "developer"},
+    "removePoolNumber": {"owner", "admin", "developer"},
+    "getProxySettings": {"owner", "admin", "developer", "viewer", "billing"},
+    "putProxySettings": {"owner", "admin", "developer"},
+    "proxyInbound": {"owner", "admin", "developer"},
 }
 """Written by hand: the table of rights must agree with it, and a new operation needs a row."""
 
@@ -85,6 +102,9 @@ def _body(op: Operation) -> dict[str, Any] | None:
         "createWebhook": {"url": "https://example.com/h", "events": ["*"]},
         "replaceWebhook": {"url": "https://example.com/h", "events": ["*"]},
         "replayFailed": {"since": "2026-03-08T12:00:00Z"},
+        "openSession": {"party_a": TO, "party_b": "phone:alice"},
+        "addPoolNumber": {"e164": FROM},
+        "proxyInbound": {"type": "call", "from": TO, "to": FROM},
     }
     return bodies.get(op.name, {}) if op.body is not None else None
 
@@ -98,7 +118,10 @@ async def _paths(rig: Rig) -> dict[str, str]:
     ]
     delivery = (await rig.client.post(f"/api/v1/webhooks/{hook}/test")).data["delivery_id"]
     key = (await rig.client.post("/api/v1/settings/api-keys", {"name": "x", "role": "viewer"})).data["id"]
+    session, interaction = await _session(rig)
     return {
+        "session_id": session,
+        "interaction_id": interaction,
         "call_id": call_id,
         "recording_id": f"{call_id}-1",
         "number_id": number,
@@ -106,6 +129,15 @@ async def _paths(rig: Rig) -> dict[str, str]:
         "delivery_id": delivery,
         "key_id": key,
     }
+
+
+async def _session(rig: Rig) -> tuple[str, str]:
+    """A masking session of ours, and a call of it."""
+    if not await rig.masked.book.numbers():
+        await rig.pool(*(f"+1202555030{n}" for n in range(2)), capabilities=["voice"])
+    with_voice = {"channels": ["voice"], "party_a": f"+141555526{next(FRESH):02d}", "party_b": "phone:bob"}
+    session = (await rig.client.post(SESSIONS, with_voice)).data["id"]
+    return session, await rig.masked.interact(OURS, session, rig.clock.now())
 
 
 @pytest.mark.parametrize("role", ROLES)

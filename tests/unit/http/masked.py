@@ -1,0 +1,126 @@
+"""Number masking behind the face: the real service on memory, and what a test does with it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from dialplan.fakes import ManualClock
+from gateway.http.ports_masking import CallDecision, TakenText
+from gateway.policy.destination import describe
+from proxy_pool.core.interaction import Interaction, InteractionId, Kind
+from proxy_pool.core.session import SessionId
+from proxy_pool.core.text import InboundText
+from proxy_pool.drafts import Makers
+from proxy_pool.fakes import MemoryInteractions, MemoryLedger, MemoryPoolBook, MemorySettings
+from proxy_pool.no_index import NoIndex
+from proxy_pool.placing import Placer
+from proxy_pool.pool_memory import PoolMemory
+from proxy_pool.service import Books, Masking
+from proxy_pool.sessions import Places, Sessions
+from proxy_pool.settings_memory import SettingsMemory
+from telephony.errors import StorageUnavailable
+from telephony.ids import TenantId
+from telephony.numbers import E164
+from tests.rig.masking import Copy
+
+PROXY = "/api/v1/proxy"
+SESSIONS = f"{PROXY}/sessions"
+
+
+class TakenTexts:
+    """Fits ``gateway.http.ports_masking.InboundTexts``. ``away`` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[TenantId, InboundText]] = []
+        self.away = False
+
+    async def take_in(self, tenant: TenantId, text: InboundText) -> TakenText:
+        if self.away:
+            raise StorageUnavailable
+        self.taken.append((tenant, text))
+        return TakenText(f"msg_{len(self.taken):026d}", "received")
+
+
+class DecidedCalls:
+    """Fits ``gateway.http.ports_masking.InboundCalls``: knows who is behind one door of a session."""
+
+    def __init__(self, masking: Masking) -> None:
+        self._masking = masking
+
+    async def decide(self, tenant: TenantId, caller: str, dialled: E164) -> CallDecision:
+        found = await self._masking.resolve(tenant, caller, dialled)
+        if found is None:
+            return CallDecision("unknown_caller")
+        session, seat = found
+        other = session.seated(1 - seat)
+        assert other is not None
+        return CallDecision(
+            "session", other.party, other.proxy, session.id, session.terms.ring_timeout_s, 3600, False
+        )
+
+
+class OneCarrier:
+    """Fits ``gateway.http.ports_masking.Carriers``."""
+
+    def knows(self, carrier: str) -> bool:
+        return carrier == "trunkline"
+
+
+@dataclass(eq=False)
+class Masked:
+    """The service and everything below it."""
+
+    masking: Masking
+    ledger: MemoryLedger
+    book: MemoryPoolBook
+    interactions: MemoryInteractions
+    settings: MemorySettings
+    texts: TakenTexts
+    calls: DecidedCalls
+    carriers: OneCarrier = field(default_factory=OneCarrier)
+
+    async def interact(self, tenant: TenantId, session_id: str, at: float, **fields: Any) -> str:
+        """An interaction of the session, put there behind the API's back; its id."""
+        count = len(self.interactions._kept)
+        proxy = (await self.masking.get(tenant, SessionId(session_id))).participants[0].proxy
+        plain = {
+            "kind": Kind.VOICE,
+            "from_seat": 0,
+            "to_seat": 1,
+            "subject": f"call_{count:026d}",
+            "status": "completed",
+            "outcome": "answered",
+        }
+        kept = Interaction(
+            id=InteractionId(f"int_{count:026d}"),
+            tenant=tenant,
+            session=SessionId(session_id),
+            proxy=proxy,
+            created_at=at,
+            sequence=1,
+            **{**plain, **fields},
+        )
+        await self.interactions.keep(kept, ())
+        return kept.id
+
+
+def masked(clock: ManualClock) -> Masked:
+    """A service with an empty pool, at the face's own time."""
+    dice = random.Random(7)
+    ledger = MemoryLedger()
+    book, interactions, kept = MemoryPoolBook(ledger), MemoryInteractions(), MemorySettings()
+    pool, settings = PoolMemory(book, dice.randrange), SettingsMemory(kept, clock.now)
+
+    def digits(count: int) -> str:
+        return "".join(str(dice.randrange(10)) for _ in range(count))
+
+    makers = Makers(clock.now, digits, lambda number: describe(number.reveal()).region or "")
+    index = NoIndex()
+    placer = Placer(ledger, index, pool, clock.now)
+    sessions = Sessions(
+        Places(ledger, index, pool, Copy(), placer, makers, settings.of, lambda session: None)
+    )
+    masking = Masking(sessions, Books(ledger, book, interactions), pool, settings, clock.now)
+    return Masked(masking, ledger, book, interactions, kept, TakenTexts(), DecidedCalls(masking))
