@@ -1,4 +1,4 @@
-"""``patchbay simulate``: a carrier for texts that runs on this machine, with the faults that are asked for."""
+"""``patchbay simulate``: a carrier for texts on this machine, with the faults that are asked for."""
 
 from __future__ import annotations
 

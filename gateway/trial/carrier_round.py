@@ -42,7 +42,7 @@ class _Due:
 
 
 class Round:
-    """Sends callbacks one after another. ``told`` has every attempt; ``watch`` wakes whoever waits for one."""
+    """Sends callbacks one after another. ``told`` has every attempt; ``watch`` wakes who waits."""
 
     def __init__(self, watch: Watch, heard: Callable[[Told], None]) -> None:
         self.told: list[Told] = []

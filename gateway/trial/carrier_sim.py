@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Final
@@ -46,6 +46,7 @@ SPEECHES: Final[Mapping[str, Callable[[int], Speech]]] = {
     "vonage": VonageSpeech,
     "generic": GenericSpeech,
 }
+Make = Callable[[], Callback]
 _BY_GET: Final = ("twilio", "vonage")
 _PIECE: Final = (153, 67)
 """Characters of one part: plain, and with any character outside ASCII."""
@@ -147,9 +148,9 @@ class CarrierSim:
     ) -> tuple[str, ...]:
         """Somebody sends a text to a number of ours: the ids under which the gateway is told of it."""
         pieces = self._pieces(body)
-        order = range(len(pieces))
+        order: Sequence[int] = range(len(pieces))
         if len(pieces) > 1 and self._dice.falls(self.faults.shuffle):
-            order = self._dice.order(len(pieces))  # type: ignore[assignment]
+            order = self._dice.order(len(pieces))
         self._count += 1
         reference = self._count % 256
         texts = []
@@ -235,9 +236,7 @@ class CarrierSim:
 
         self._tell("text", text.id, public, make, 0.0)
 
-    def _tell(
-        self, what: str, message_id: str, public: str, make: Callable[[], Callback], after_s: float
-    ) -> None:
+    def _tell(self, what: str, message_id: str, public: str, make: Make, after_s: float) -> None:
         """Tell once, with the faults that fall: a forgery before, a repetition after, a delay."""
         url, faults = self._on_this_machine(public), self.faults
         forge, reorder = self._dice.falls(faults.forge), self._dice.falls(faults.reorder)
