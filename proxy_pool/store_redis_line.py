@@ -1,0 +1,137 @@
+"""The connection of the index: what is asked in one moment goes out together, and nothing waits for long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
+from typing import Final, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+ANSWER_S: Final = 0.5
+"""Within this time a server answers, or it is away."""
+_MOST: Final = 1_000
+"""Commands in one pipeline."""
+LIBRARY: Final = "patchbay_pool_v1"
+_PARTS: Final = ("library.lua", "doors.lua", "roll.lua")
+
+Command = tuple[str | bytes | int, ...]
+
+
+def open_redis(url: str) -> Redis:
+    """A client as the index needs it: bytes, short waits, no silent second attempts."""
+    return Redis.from_url(
+        url,
+        decode_responses=False,
+        socket_timeout=ANSWER_S,
+        socket_connect_timeout=ANSWER_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def library() -> str:
+    """The source of the functions that the server runs."""
+    folder = files("proxy_pool") / "lua"
+    return "\n".join((folder / part).read_text("utf-8") for part in _PARTS)
+
+
+async def load_library(redis: Redis) -> None:
+    """Have the server know our functions. Loading them makes it forget which generation is trusted, so a
+    server that has the same text already is left alone. Raises RedisError, OSError, TimeoutError."""
+    source = library()
+    async with asyncio.timeout(ANSWER_S):
+        asked = redis.function_list(library=LIBRARY, withcode=True)
+        known = await cast("Awaitable[object]", asked)
+        if source.encode() not in _leaves(known):
+            await cast("Awaitable[object]", redis.function_load(source, replace=True))
+
+
+def _leaves(answer: object) -> set[object]:
+    """Every plain value in a reply, whatever its nesting in this version of the protocol."""
+    if isinstance(answer, dict):
+        return {leaf for pair in answer.items() for part in pair for leaf in _leaves(part)}
+    if isinstance(answer, list):
+        return {leaf for part in answer for leaf in _leaves(part)}
+    return {answer}
+
+
+class LineBroken(Exception):
+    """The server did not answer, or not in time: what was asked may or may not have been done."""
+
+
+class Line:
+    """Commands of many tasks, sent as pipelines, one after the other: while one is under way the next one
+    gathers. A task that gives up waiting leaves its commands in the pipeline, so no reply is ever taken for
+    another's. ``broken`` is told of every pipeline that got no answer."""
+
+    def __init__(self, redis: Redis, broken: Callable[[], None]) -> None:
+        self._redis = redis
+        self._broken = broken
+        self._waiting: list[tuple[Sequence[Command], asyncio.Future[list[object]]]] = []
+        self._flow: asyncio.Task[None] | None = None
+        self._sent_at: float | None = None
+
+    def late(self, by_s: float) -> bool:
+        """Whether the server has owed an answer for longer than this."""
+        return self._sent_at is not None and asyncio.get_running_loop().time() - self._sent_at > by_s
+
+    async def ask(self, commands: Sequence[Command]) -> list[object]:
+        """The replies, errors among them as values (RedisError). Raises LineBroken."""
+        answer: asyncio.Future[list[object]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((commands, answer))
+        if self._flow is None or self._flow.done():
+            self._flow = asyncio.create_task(self._send_all(), name="index-line")
+        return await answer
+
+    async def close(self) -> None:
+        """End what is under way."""
+        if self._flow is not None:
+            self._flow.cancel()
+            await asyncio.gather(self._flow, return_exceptions=True)
+
+    async def _send_all(self) -> None:
+        while self._waiting:
+            count, size = 0, 0
+            while count < len(self._waiting) and (count == 0 or size < _MOST):
+                size += len(self._waiting[count][0])
+                count += 1
+            batch, self._waiting = self._waiting[:count], self._waiting[count:]
+            try:
+                replies = await self._send([command for commands, _ in batch for command in commands])
+            except LineBroken as error:
+                self._broken()
+                for _, answer in batch:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            except asyncio.CancelledError:
+                for _, answer in (*batch, *self._waiting):
+                    if not answer.done():
+                        answer.set_exception(LineBroken("closed"))
+                raise
+            for commands, answer in batch:
+                mine, replies = replies[: len(commands)], replies[len(commands) :]
+                if not answer.done():
+                    answer.set_result(mine)
+
+    async def _send(self, commands: Sequence[Command]) -> list[object]:
+        self._sent_at = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                pipeline = self._redis.pipeline(transaction=False)
+                for command in commands:
+                    pipeline.execute_command(*command)
+                replies = cast("list[object]", await pipeline.execute(raise_on_error=False))
+        except (RedisError, OSError, TimeoutError) as error:
+            # why: a connection with replies still to come must never serve anybody again
+            await self._redis.connection_pool.disconnect()
+            raise LineBroken(type(error).__name__) from None
+        finally:
+            self._sent_at = None
+        if len(replies) != len(commands):
+            raise LineBroken("replies are missing")
+        return replies
