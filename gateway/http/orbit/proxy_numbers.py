@@ -66,14 +66,10 @@ async def change(ask: Ask) -> Answer:
     """Change what is named; the rest stays."""
     wanted: ChangePoolNumber = ask.body
     masking, tenant, number_id = desk(ask), ask.caller.tenant, ask.path["number_id"]
-    if await _in_pool(ask, number_id) is None:
+    owned = await ask.face.books.numbers.get(tenant, number_id)
+    if owned is None:
         raise NotFound(_MISSING)
-    capabilities = None
-    if wanted.capabilities is not None:
-        owned = await ask.face.books.numbers.get(tenant, number_id)
-        if owned is None:
-            raise NotFound(_MISSING)
-        capabilities = _within(owned, wanted.capabilities)
+    capabilities = None if wanted.capabilities is None else _within(owned, wanted.capabilities)
     carrier = _known_carrier(ask, wanted.carrier)
     if carrier is None and "carrier" in wanted.model_fields_set:
         carrier = ""

@@ -13,7 +13,8 @@ from pathlib import Path
 import uvicorn
 
 from gateway.policy.attempt import CallLimits
-from tests.unit.http.rig import NUMBER_LIMITS, Rig, open_rig
+from tests.unit.http.masked import SESSIONS
+from tests.unit.http.rig import NUMBER_LIMITS, OURS, TO, Rig, open_rig
 
 
 @dataclass
@@ -30,14 +31,17 @@ async def _fill(rig: Rig) -> dict[str, str]:
     (rig.folder / f"{call_id}-1.wav").write_bytes(b"RIFF" + bytes(40))
     hook = (await rig.client.post("/api/v1/webhooks", {"url": "https://a.example/", "events": ["*"]})).data
     sent = (await rig.client.post(f"/api/v1/webhooks/{hook['id']}/test")).data
-    number = (await rig.client.get("/api/v1/numbers")).data[0]
     spare = (await rig.client.post("/api/v1/settings/api-keys", {"name": "spare", "role": "viewer"})).data
+    proxies = await rig.pool("+12025550301", "+12025550302", "+12025550303")
+    session = (await rig.client.post(SESSIONS, {"party_a": TO, "party_b": "phone:bob"})).data["id"]
     return {
+        "session_id": session,
+        "interaction_id": await rig.masked.interact(OURS, session, rig.clock.now()),
         "call_id": call_id,
         "recording_id": f"{call_id}-1",
         "webhook_id": hook["id"],
         "delivery_id": sent["delivery_id"],
-        "number_id": number["id"],
+        "number_id": proxies[0],
         "key_id": spare["id"],
     }
 

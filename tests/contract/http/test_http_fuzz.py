@@ -61,6 +61,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 FRESH = count(1000)
+PEOPLE = count(3000)
 
 
 def _real(name: str, value: Any) -> Any:
@@ -76,6 +77,13 @@ def _real(name: str, value: Any) -> Any:
         "secret": None,
         "agent_id": None,
         "announcement": None,
+        "party_a": f"+1415555{next(PEOPLE)}",
+        "party_b": "phone:alice",
+        "members": [f"+1415555{next(PEOPLE)}"],
+        "expires_at": "2026-03-09T12:00:00Z",
+        "announcement_a": "Hello.",
+        "announcement_b": None,
+        "carrier": "trunkline",
     }
     return real[name] if name in real and value is not None else value
 
