@@ -33,13 +33,21 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part that came: ``id`` is ours, ``at`` when it came. ``used``: it went out with a text already."""
+    """A part that came: ``id`` is ours, ``at`` when it came. ``used``: it went out with a text already.
+
+    ``mark`` stands for what it says (a digest), so that a repetition is known when the body is erased.
+    """
 
     id: str
     number: int
     body: str = field(repr=False)
     at: float
     used: bool = False
+    mark: str = ""
+
+    @property
+    def says(self) -> tuple[int, str]:
+        return self.number, self.mark or self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +85,11 @@ def gather(pieces: Sequence[Piece], total: int, now: float, patience_s: float = 
     """
     texts: list[Whole] = []
     repeated: list[str] = []
-    known = {(piece.number, piece.body) for piece in pieces if piece.used}
+    known = {piece.says for piece in pieces if piece.used}
     held: dict[int, Piece] = {}
     for piece in sorted((one for one in pieces if not one.used), key=lambda one: (one.at, one.id)):
         other = held.get(piece.number)
-        if (piece.number, piece.body) in known or (other is not None and other.body == piece.body):
+        if piece.says in known or (other is not None and other.says == piece.says):
             repeated.append(piece.id)
             continue
         if other is not None or (held and piece.at - max(one.at for one in held.values()) > WINDOW_S):
@@ -90,7 +98,7 @@ def gather(pieces: Sequence[Piece], total: int, now: float, patience_s: float = 
         held[piece.number] = piece
         if len(held) == total:
             texts.append(_joined(held, total))
-            known |= {(one.number, one.body) for one in held.values()}
+            known |= {one.says for one in held.values()}
             held = {}
     if not held:
         return Gathered(tuple(texts), tuple(repeated))

@@ -18,25 +18,25 @@ from proxy_pool.core.text import Receipt, ReceiptState
 PARKED_S: Final = 600.0
 """How long a receipt for an unknown text is kept: it can overtake the answer to our own request."""
 RANK: Final = {
-    ReceiptState.QUEUED: 2,
-    ReceiptState.SENT: 3,
-    ReceiptState.UNDELIVERED: 4,
-    ReceiptState.FAILED: 4,
-    ReceiptState.EXPIRED: 4,
-    ReceiptState.REJECTED: 4,
-    ReceiptState.DELIVERED: 5,
+    ReceiptState.QUEUED: 1,
+    ReceiptState.SENT: 2,
+    ReceiptState.UNDELIVERED: 3,
+    ReceiptState.FAILED: 3,
+    ReceiptState.EXPIRED: 3,
+    ReceiptState.REJECTED: 3,
+    ReceiptState.DELIVERED: 4,
 }
-"""Also the sequence of the interaction in that state: 1 is ``received``, so what is told twice, or by two
-processes at once, is the same change and is kept once."""
+"""Also the sequence of the interaction in that state: so what is told twice, or by two processes at once, is
+the same change and is kept once. A receipt that overtook another one leaves a number out."""
 
 
 def is_failure(state: ReceiptState) -> bool:
-    return RANK[state] == 4
+    return RANK[state] == 3
 
 
 def is_final(state: ReceiptState) -> bool:
     """Whether nothing more is awaited; only a late ``delivered`` may still mend a failure."""
-    return RANK[state] >= 4
+    return RANK[state] >= 3
 
 
 def advance(

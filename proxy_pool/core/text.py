@@ -76,3 +76,5 @@ class OutboundText:
     to: E164
     body: str = field(repr=False)
     media: tuple[Media, ...] = ()
+    phone: str = ""
+    """The registered phone that gets it, where the receiver has no number; ``to`` is then ``sender``."""

@@ -1,0 +1,1 @@
+"""Texts of masking sessions: taken in, judged, relayed, their receipts joined."""
