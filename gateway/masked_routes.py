@@ -235,8 +235,7 @@ class MaskedRoutes:
                 case Rung.PROOF:
                     return await self._proven(walk, digits)
                 case Rung.EXTENSION:
-                    found = await p.doors.let_in(who, ByKey(f"{EXTENSION}{digits}"))
-                    return found or await p.doors.let_in(who, ByKey(f"{PIN}{digits}", pin_shown=True))
+                    return await p.doors.let_in(who, ByKey(f"{EXTENSION}{digits}"))
                 case _:
                     return await p.doors.let_in(who, ByKey(f"{PIN}{digits}", pin_shown=True))
 

@@ -4,8 +4,8 @@ The rungs, in this order, each only where the service has it:
 
     intercept     the application may block (asked for known callers too)
     proof         a participant whose session always asks for a PIN shows the own one
-    extension     on numbers with extensions: digits that are a session's extension, or a PIN
-    pin           digits that are a PIN
+    extension     on numbers with extensions: digits that are a session's extension
+    pin           on numbers of pairs and groups, which alone have PINs: digits that are a participant's
     callback      the application says what to do, and may open a session on the spot
     fallback      a number of the service's is dialled
     announcement  a sound is played
@@ -121,7 +121,7 @@ def turned_away(why: str) -> Progress:
 def _climb(unknown: UnknownCallers, use: Use) -> tuple[Rung, ...]:
     asked = (Rung.INTERCEPT,) if unknown.intercept_url else ()
     extension = (Rung.EXTENSION,) if use is Use.EXTENSIONS else ()
-    pin = (Rung.PIN,) if unknown.ask_pin else ()
+    pin = (Rung.PIN,) if unknown.ask_pin and use is Use.PAIRS else ()
     return (*asked, *extension, *pin, *_last_rungs(unknown))
 
 

@@ -4,7 +4,7 @@ Who is let through, by model (``proxy_pool.core.session.Model``):
 
     pair       each reaches the other
     anyone     visitors reach party A; A reaches the temporary callee, who reaches A too
-    extension  whoever has the extension or the PIN reaches party A
+    extension  whoever has the extension reaches party A
     group      a member reaches party A; A reaches the member heard from last, else the first
 
 A PIN seats its holder as the participant it belongs to, for this interaction only. Where a session asks
@@ -134,31 +134,25 @@ def reach(session: Session, seat: int, channel: Channel, now: float, approach: A
     ended = _ended(session, now)
     if ended is not None:
         return Refused(ended, seat)
-    at = _standing(session, seat)
     if channel not in session.terms.channels:
-        return Refused(Refusal.CHANNEL, at)
-    if not _flows(session.terms.flow, at):
-        return Refused(Refusal.DIRECTION, at)
+        return Refused(Refusal.CHANNEL, seat)
+    if not _flows(session.terms.flow, seat):
+        return Refused(Refusal.DIRECTION, seat)
     if not approach.pin_shown:
-        asked = _asked_for_pin(session, at)
+        asked = _asked_for_pin(session, seat)
         if asked is not None:
             return asked
-    target = _target(session, at)
+    target = _target(session, seat)
     if target is None:
-        return Refused(Refusal.NOBODY, at)
+        return Refused(Refusal.NOBODY, seat)
     barred = _barred(target.party, approach)
-    return _reached(session, at, target, now) if barred is None else Refused(barred, at)
+    return _reached(session, seat, target, now) if barred is None else Refused(barred, seat)
 
 
 def _ended(session: Session, now: float) -> Refusal | None:
     if not session.live:
         return Refusal.CLOSED
     return Refusal.EXPIRED if now >= session.ends_at else None
-
-
-def _standing(session: Session, seat: int) -> int:
-    """Nobody has an own door on a number with extensions: who comes in by A's PIN wants to reach A."""
-    return VISITOR if session.model is Model.EXTENSION else seat
 
 
 def _flows(flow: Flow, seat: int) -> bool:

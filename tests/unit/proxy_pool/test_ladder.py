@@ -21,8 +21,8 @@ FULL = UnknownCallers(
     fallback=E164("+14155550199"),
     announcement="tts/sorry",
 )
-MOST_STEPS = 1 + TRIES * 2 + 3
-"""The intercept, two questions, callback, fallback, announcement."""
+MOST_STEPS = 1 + TRIES + 3
+"""The intercept, one question, callback, fallback, announcement."""
 
 
 def every_setting() -> Iterator[UnknownCallers]:
@@ -87,7 +87,8 @@ def test_a_stranger_is_connected_only_where_a_session_was_found() -> None:
 def test_the_order_of_the_rungs() -> None:
     tail = (Rung.CALLBACK, Rung.FALLBACK, Rung.ANNOUNCEMENT, Rung.REJECT)
     assert stranger(FULL, Use.PAIRS).rungs == (Rung.INTERCEPT, Rung.PIN, *tail)
-    assert stranger(FULL, Use.EXTENSIONS).rungs == (Rung.INTERCEPT, Rung.EXTENSION, Rung.PIN, *tail)
+    assert stranger(FULL, Use.EXTENSIONS).rungs == (Rung.INTERCEPT, Rung.EXTENSION, *tail)
+    assert stranger(FULL, Use.ANYONE).rungs == (Rung.INTERCEPT, *tail)
     assert participant(FULL, proof=True).rungs == (Rung.INTERCEPT, Rung.PROOF, *tail)
     assert participant(FULL, proof=False).rungs == (Rung.INTERCEPT, Rung.CONNECT)
     assert stranger(UnknownCallers(), Use.PAIRS).rungs == (Rung.REJECT,)

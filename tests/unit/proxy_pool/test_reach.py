@@ -84,11 +84,11 @@ def test_an_open_number_leads_visitors_to_party_a_and_party_a_to_the_temporary_c
     assert voice(session(Model.ANYONE, others=()), SEAT_A) == Refused(Refusal.NOBODY, SEAT_A)
 
 
-def test_an_extension_and_a_pin_both_lead_to_party_a() -> None:
+def test_an_extension_leads_to_party_a() -> None:
     shared = session(Model.EXTENSION, others=())
-    assert reached(voice(shared, VISITOR)).to_seat == SEAT_A
-    by_pin = reached(voice(shared, SEAT_A, pin_shown=True))
-    assert (by_pin.target, by_pin.seat) == (ANNE, VISITOR)
+    found = reached(voice(shared, VISITOR))
+    assert (found.target, found.seat, found.to_seat, found.cli) == (ANNE, VISITOR, SEAT_A, P_ANNE)
+    assert voice(shared, SEAT_A) == Refused(Refusal.NOBODY, SEAT_A)
 
 
 def test_party_a_of_a_group_reaches_the_member_heard_from_last() -> None:
