@@ -71,8 +71,12 @@ class SqlInteractions:
         return _IS_KNOWN.scalar(conn, {"id": interaction_id}) is not None
 
     async def get(self, tenant: TenantId, interaction_id: str) -> Interaction | None:
+        return await self._database.read(lambda conn: self.get_in(conn, tenant, interaction_id))
+
+    def get_in(self, conn: Connection, tenant: TenantId, interaction_id: str) -> Interaction | None:
+        """The same within somebody's transaction."""
         query = select(T).where(T.c.id == interaction_id, T.c.tenant_id == tenant, ~T.c.forgotten)
-        row = await self._database.read(lambda conn: first(conn, query))
+        row = first(conn, query)
         return None if row is None else _interaction(row)
 
     async def page(

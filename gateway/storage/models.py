@@ -12,6 +12,7 @@ TABLE_MODULES: Final = (
     "gateway.storage.tables",
     "gateway.storage.tables_webhooks",
     "gateway.storage.tables_masking",
+    "gateway.storage.tables_texts",
 )
 
 for _module in TABLE_MODULES:
