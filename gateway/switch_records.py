@@ -1,7 +1,8 @@
 """The switch's own call records: what became of channels that ended while nobody listened.
 
 Asterisk appends one line per record to a file (asterisk-config/cdr_custom.conf.j2): Uniqueid, Linkedid,
-start, answer, end, seconds in all, seconds talked, disposition. Fits ``dialplan.ports.Endings``.
+start, answer, end, seconds in all, seconds talked, disposition, and the mark of a call that the switch joined
+by itself. Fits ``dialplan.ports.Endings``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from telephony.ids import ChannelId
 
 _TAIL_BYTES = 8 << 20
 """How much of the file's end is read: some 60,000 records, hours of a busy switch."""
+
+_FIELDS = (8, 9)
+"""How many fields a record has; 8 in those of releases before the mark."""
 
 _CAUSES: dict[str, int] = {
     "ANSWERED": Cause.NORMAL_CLEARING,
@@ -57,7 +61,7 @@ def endings(lines: Iterable[str], wanted: set[ChannelId]) -> dict[ChannelId, End
     """The endings that these lines tell. A channel may have several records; answered once is answered."""
     found: dict[ChannelId, Ending] = {}
     for row in map(_row, lines):
-        if len(row) != 8 or row[0] not in wanted:
+        if len(row) not in _FIELDS or row[0] not in wanted:
             continue
         channel = ChannelId(row[0])
         answered_at, ended_at = _moment(row[3]), _moment(row[4])

@@ -103,7 +103,7 @@ def digits_of(argument: str) -> str:
 
 
 _FROM = re.compile(
-    r"""(?:^|^(?!sips?:).*<)sips?:([^@;<>\s]+)@[^<>"\s]*  # the address itself: in brackets, or the whole of it
+    r"""(?:^|^(?!sips?:).*<)sips?:([^@;<>\s]+)@[^<>"\s]*  # the address: in brackets, or all there is
         (?:>(?:;[^<>"]*)?)?$                   # and its parameters, with nothing quoted in them
     """,
     re.VERBOSE,

@@ -49,7 +49,7 @@ _LEVELS = r"[a-z]+(?:,[a-z]+)*"
 
 _DB_KEY = re.compile(r"[A-Za-z0-9_+.@*:-]{1,80}(?:/[A-Za-z0-9_+.@*:-]{1,80}){0,2}")
 _DB_VALUE = re.compile(r"[A-Za-z0-9_.:/+@=#*|,-]*")
-"""With a comma, which a channel variable must not have: what the dialplan reads takes it apart with ARRAY()."""
+"""With commas, which a channel variable must not have: the dialplan takes the value apart with ARRAY()."""
 
 _SEEN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _FLAG = re.compile(r"true|false")

@@ -1,0 +1,48 @@
+"""An AMI link of one role to a running switch, for a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dialplan.ami.client import AmiAddress, AmiLink, LinkDown, LinkSettings, LinkUp
+from dialplan.ami.message import Message
+from dialplan.ami.wire import AmiAction
+from gateway.runtime.switch import SwitchAddress
+
+
+@asynccontextmanager
+async def ami_link(address: SwitchAddress, role: str) -> AsyncIterator[AmiLink]:
+    """Up, and closed afterwards. What the switch says by itself is not heard."""
+
+    async def up(link: LinkUp) -> None:
+        """Nothing to do."""
+
+    def ignore(message: Message | LinkDown) -> None:
+        """Nothing to do."""
+
+    user, secret = address.users[role]
+    link = AmiLink(
+        role,
+        AmiAddress(address.ami_host, address.ami_port, user, secret),
+        rng=lambda: 0.5,
+        on_event=ignore,
+        on_up=up,
+        on_down=ignore,
+        settings=LinkSettings(events="system", boot_probe=False),
+    )
+    await link.start()
+    try:
+        await link.wait_up(10)
+        yield link
+    finally:
+        await link.stop()
+
+
+async def database(link: AmiLink, family: str) -> dict[str, str]:
+    """What stands in this family of the switch's database, by key."""
+    rows = await link.listing(AmiAction("DBGetTree", (("Family", family),)), deadline_s=5)
+    prefix = f"/{family}/"
+    return {
+        row["Key"].removeprefix(prefix): row.get("Val") for row in rows if row.name == "DBGetTreeResponse"
+    }
