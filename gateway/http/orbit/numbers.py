@@ -218,7 +218,8 @@ async def _route(ask: Ask, wanted: Route, own: E164) -> InboundRoute:
         case NumberRoute(number=number):
             return await _to_number(ask, number, own)
         case AnnouncementRoute(text=text, voice=voice):
-            made = await announcement(ask, Spoken(text=text, voice=voice), "route")
+            spoken = Spoken(text=text, voice=voice)
+            made = await announcement(ask.face.prompts, ask.caller.tenant, spoken, "route")
             return ToAnnouncement(text, made.sound, voice)
         case HoldRoute():
             return ToHold()

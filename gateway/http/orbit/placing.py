@@ -12,13 +12,14 @@ from gateway.http.holding import Holding, holding_of
 from gateway.http.operation import Ask
 from gateway.http.orbit.call_schemas import CreateCall
 from gateway.http.orbit.fields import PHONE, Spoken
+from gateway.http.ports import Prompts
 from gateway.http.throttle import pace_of
 from gateway.policy.attempt import Attempt, Pace, ShownNumber, Target
 from gateway.policy.destination import Destination, describe
 from gateway.policy.rules import enforce
 from gateway.storage.records import OwnedNumber
 from telephony.errors import InvalidInput, UnknownReference
-from telephony.ids import CallId
+from telephony.ids import CallId, TenantId
 from telephony.numbers import E164
 
 VOICE: Final = "voice"
@@ -74,7 +75,7 @@ async def place(ask: Ask, wanted: CreateCall) -> Call:
     spoken = None
     if wanted.announcement is not None:
         enforce(with_live(ask, attempt))
-        spoken = await announcement(ask, wanted.announcement, "announcement")
+        spoken = await announcement(ask.face.prompts, ask.caller.tenant, wanted.announcement, "announcement")
     enforce(with_live(ask, attempt))
     cli = attempt.cli
     assert cli is not None
@@ -136,11 +137,10 @@ def _far_end(ask: Ask, connect_to: str | None) -> Endpoint:
     return Trunk(E164(connect_to), "")
 
 
-async def announcement(ask: Ask, wanted: Spoken, field: str) -> Announcement:
+async def announcement(prompts: Prompts, tenant: TenantId, wanted: Spoken, field: str) -> Announcement:
     """The prompt of a text, made now, or one that is stored. Errors name ``field``."""
-    prompts = ask.face.prompts
     if wanted.prompt is not None:
-        sound = await prompts.stored(ask.caller.tenant, wanted.prompt)
+        sound = await prompts.stored(tenant, wanted.prompt)
         if sound is None:
             raise UnknownReference(
                 f"{field} names no stored prompt",

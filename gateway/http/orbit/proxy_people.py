@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.http.operation import Ask
+from gateway.http import ports
+from gateway.http.face import TenantLimits
 from gateway.http.orbit.fields import PHONE
 from gateway.http.orbit.proxy_fields import AGENT, Member
 from gateway.http.orbit.proxy_schemas import ChangeSession, OpenSession, People
@@ -21,7 +22,17 @@ from gateway.policy.rules import E164_EXPECTED, INVALID_NUMBER, check_target
 from proxy_pool.core.party import Party, PhoneParty, key_of
 from proxy_pool.desk import Seating
 from telephony.errors import InvalidInput, UnknownReference
+from telephony.ids import TenantId
 from telephony.numbers import E164
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """What people are judged by."""
+
+    limits: TenantLimits
+    numbers: ports.Numbers
+    phones: ports.PhoneBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +102,10 @@ def _area_in(body: People, country: str | None) -> str | None:
     return body.area if country in (None, body.country) else None
 
 
-async def seatings(ask: Ask, wanted: Sequence[Wanted]) -> tuple[Seating, ...]:
+async def seatings(judges: Judges, tenant: TenantId, wanted: Sequence[Wanted]) -> tuple[Seating, ...]:
     """These people, judged. Raises InvalidInput for the first who may not take part, or takes part twice."""
     numbers = [_proxy_number(one) for one in wanted]
-    parties = await asyncio.gather(*(judged(ask, one.field, one.party) for one in wanted))
+    parties = await asyncio.gather(*(judged(judges, tenant, one.field, one.party) for one in wanted))
     _all_different(zip((one.field for one in wanted), parties, strict=True))
     return tuple(
         Seating(party, number, one.pin or "", one.country or "", one.area or "")
@@ -102,7 +113,7 @@ async def seatings(ask: Ask, wanted: Sequence[Wanted]) -> tuple[Seating, ...]:
     )
 
 
-async def judged(ask: Ask, field: str, text: str) -> Party:
+async def judged(judges: Judges, tenant: TenantId, field: str, text: str) -> Party:
     """The person behind ``text``, if they may take part. Errors name ``field``."""
     if text.startswith(AGENT):
         raise UnknownReference(
@@ -110,21 +121,21 @@ async def judged(ask: Ask, field: str, text: str) -> Party:
         )
     if text.startswith(PHONE):
         name = text.removeprefix(PHONE)
-        if not ask.face.phones.knows(ask.caller.tenant, name):
+        if not judges.phones.knows(tenant, name):
             raise UnknownReference(
                 f"{field} names no phone", field=field, value=text, expected="phone: and a phone's name"
             )
         return PhoneParty(name)
-    return await judged_number(ask, field, text)
+    return await judged_number(judges, tenant, field, text)
 
 
-async def judged_number(ask: Ask, field: str, text: str) -> E164:
+async def judged_number(judges: Judges, tenant: TenantId, field: str, text: str) -> E164:
     """The number in ``text``, if calls to it are allowed and it is nobody's here. Errors name ``field``."""
     destination = describe(text)
-    check_target(Target(field, destination, own=False), await ask.face.limits.of(ask.caller.tenant))
+    check_target(Target(field, destination, own=False), await judges.limits.of(tenant))
     number = destination.number
     assert number is not None
-    if await ask.face.books.numbers.find_by_e164(number) is not None:
+    if await judges.numbers.find_by_e164(number) is not None:
         raise InvalidInput(
             "a number that this gateway serves itself cannot take part",
             field=field,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.http.answers import Answer, PageMeta, Plain
 from gateway.http.operation import Ask
 from gateway.http.orbit.fields import PHONE
 from gateway.http.orbit.proxy_desk import demand_live_key, desk, interaction_id_of, noted, session_id_of
 from gateway.http.orbit.proxy_fields import ProxyPageQuery
 from gateway.http.orbit.proxy_people import seatings, wanted_a, wanted_others
+from gateway.http.orbit.proxy_reader import reader_of
 from gateway.http.orbit.proxy_schemas import ChangeSession, ListSessions, OpenSession
 from gateway.http.orbit.proxy_shown import shown_session
-from gateway.http.orbit.proxy_terms import check_expiry, check_pins_given, session_terms
+from gateway.http.orbit.proxy_terms import check_expiry, session_terms
 from proxy_pool.core.party import PhoneParty, key_of
 from proxy_pool.core.session import Model, Session, SessionId
 from proxy_pool.core.views import interaction_view
-from proxy_pool.desk import NewSession, SessionChange
+from proxy_pool.desk import SessionChange
 from proxy_pool.ports import SessionFilter
 from telephony.errors import Conflict, InvalidInput
 from telephony.numbers import E164
@@ -25,25 +28,8 @@ async def open_session(ask: Ask) -> Answer:
     wanted: OpenSession = ask.body
     masking, tenant = desk(ask), ask.caller.tenant
     demand_live_key(ask)
-    check_pins_given(wanted)
-    if wanted.expires_at is not None:
-        now = ask.exchange.at.timestamp()
-        longest = wanted.max_lifetime or (await masking.settings(tenant)).terms.max_lifetime_s
-        check_expiry(wanted.expires_at, now, now + longest)
-    party_a = wanted_a(wanted)
-    assert party_a is not None
-    a, *others = await seatings(ask, (party_a, *wanted_others(wanted)))
-    new = NewSession(
-        a=a,
-        others=tuple(others),
-        model=Model(wanted.model),
-        extension=wanted.extension or "",
-        unique_name=wanted.unique_name or "",
-        metadata=tuple(wanted.metadata.items()),
-        webhook_url=_webhook_url(ask, wanted.webhook_url),
-        api_key_id=ask.caller.key_id,
-        terms=await session_terms(ask, wanted),
-    )
+    new = await reader_of(ask.face, masking.settings).new_session(tenant, wanted)
+    new = replace(new, api_key_id=ask.caller.key_id)
     session = await masking.open(tenant, new, session_id=SessionId(ask.resource_id), again=ask.again)
     ask.exchange.facts["session_id"] = session.id
     await noted(ask, "session.opened", session.id, {"model": session.model.value})
@@ -71,12 +57,13 @@ async def change_session(ask: Ask) -> Answer:
     session = await masking.get(tenant, session_id_of(ask))
     demand_live_key(ask)
     _check_change(ask, session, wanted)
-    others = await seatings(ask, wanted_others(wanted))
+    judges = reader_of(ask.face, masking.settings).judges
+    others = await seatings(judges, tenant, wanted_others(wanted))
     party_a = wanted_a(wanted)
     change = SessionChange(
-        a=None if party_a is None else (await seatings(ask, (party_a,)))[0],
+        a=None if party_a is None else (await seatings(judges, tenant, (party_a,)))[0],
         others=others or None,
-        terms=await session_terms(ask, wanted),
+        terms=await session_terms(ask.face.prompts, tenant, wanted),
         metadata=None if wanted.metadata is None else tuple(wanted.metadata.items()),
         webhook_url=_webhook_url(ask, wanted.webhook_url),
     )

@@ -12,7 +12,7 @@ from gateway.http.operation import Ask
 from gateway.http.orbit.placing import announcement
 from gateway.http.orbit.proxy_desk import desk, noted
 from gateway.http.orbit.proxy_fields import KeptSound
-from gateway.http.orbit.proxy_people import judged_number
+from gateway.http.orbit.proxy_people import Judges, judged_number
 from gateway.http.orbit.proxy_schemas_pool import CallerLadder, DefaultTerms, PutSettings
 from gateway.http.orbit.proxy_terms import OURS, plain_terms
 from gateway.http.orbit.views import number_for
@@ -109,7 +109,9 @@ async def _ladder(ask: Ask, wanted: CallerLadder, before: ServiceSettings) -> di
         if url is not None:
             said[word] = ask.face.webhooks.check_url(url, f"unknown.{word}")
     if wanted.fallback is not None:
-        said["fallback"] = await judged_number(ask, "unknown.fallback", wanted.fallback)
+        judges = Judges(ask.face.limits, ask.face.books.numbers, ask.face.phones)
+        tenant = ask.caller.tenant
+        said["fallback"] = await judged_number(judges, tenant, "unknown.fallback", wanted.fallback)
     sound = await _played(ask, wanted.announcement, "unknown.announcement", before)
     if sound is not None:
         said["announcement"] = sound
@@ -121,7 +123,7 @@ async def _played(ask: Ask, wanted: KeptSound | None, field: str, before: Servic
     if wanted is None:
         return None
     if wanted.sound is None:
-        return (await announcement(ask, wanted, field)).sound
+        return (await announcement(ask.face.prompts, ask.caller.tenant, wanted, field)).sound
     terms = before.terms
     if wanted.sound in (terms.announce_a, terms.announce_b, before.unknown.announcement):
         return wanted.sound

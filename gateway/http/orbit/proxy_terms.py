@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.http.operation import Ask
 from gateway.http.orbit.fields import Spoken
 from gateway.http.orbit.placing import announcement
 from gateway.http.orbit.proxy_schemas import ChangeSession, OpenSession, People, SessionPin, Terms
+from gateway.http.ports import Prompts
 from proxy_pool.core.views import WORDS
 from telephony.errors import InvalidInput
+from telephony.ids import TenantId
 
 OURS: Final = {word: name for name, word in WORDS.items()}
 """From the words of requests back to the names of ``Terms``."""
@@ -22,7 +23,9 @@ def plain_terms(wanted: Terms) -> dict[str, object]:
     return {OURS.get(word, word): value for word, value in said.items() if value is not None}
 
 
-async def session_terms(ask: Ask, wanted: OpenSession | ChangeSession) -> dict[str, object]:
+async def session_terms(
+    prompts: Prompts, tenant: TenantId, wanted: OpenSession | ChangeSession
+) -> dict[str, object]:
     """All that the request says of the session's terms; texts are spoken now, so that no caller waits."""
     terms = plain_terms(wanted)
     if isinstance(wanted, OpenSession):
@@ -37,7 +40,7 @@ async def session_terms(ask: Ask, wanted: OpenSession | ChangeSession) -> dict[s
         word = f"announcement_{side}"
         spoken: Spoken | None = getattr(wanted, word)
         if spoken is not None:
-            terms[OURS[word]] = (await announcement(ask, spoken, word)).sound
+            terms[OURS[word]] = (await announcement(prompts, tenant, spoken, word)).sound
         elif _taken_away(wanted, word):
             terms[OURS[word]] = ""
     return terms

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dialplan.fakes import ManualClock
-from gateway.http.ports_masking import CallDecision, TakenText
+from gateway.http.ports_masking import TakenText
+from gateway.masked_doors import Doors
+from gateway.masked_dry_run import DryRun
 from gateway.policy.destination import describe
 from proxy_pool.core.interaction import Interaction, InteractionId, Kind
 from proxy_pool.core.session import SessionId
 from proxy_pool.core.text import InboundText
+from proxy_pool.desk import NewSession
 from proxy_pool.drafts import Makers
 from proxy_pool.fakes import MemoryInteractions, MemoryLedger, MemoryPoolBook, MemorySettings
 from proxy_pool.no_index import NoIndex
@@ -22,7 +26,6 @@ from proxy_pool.sessions import Places, Sessions
 from proxy_pool.settings_memory import SettingsMemory
 from telephony.errors import StorageUnavailable
 from telephony.ids import TenantId
-from telephony.numbers import E164
 from tests.rig.masking import Copy
 
 PROXY = "/api/v1/proxy"
@@ -43,24 +46,6 @@ class TakenTexts:
         return TakenText(f"msg_{len(self.taken):026d}", "received")
 
 
-class DecidedCalls:
-    """Fits ``gateway.http.ports_masking.InboundCalls``: knows who is behind one door of a session."""
-
-    def __init__(self, masking: Masking) -> None:
-        self._masking = masking
-
-    async def decide(self, tenant: TenantId, caller: str, dialled: E164) -> CallDecision:
-        found = await self._masking.resolve(tenant, caller, dialled)
-        if found is None:
-            return CallDecision("unknown_caller")
-        session, seat = found
-        other = session.seated(1 - seat)
-        assert other is not None
-        return CallDecision(
-            "session", other.party, other.proxy, session.id, session.terms.ring_timeout_s, 3600, False
-        )
-
-
 class OneCarrier:
     """Fits ``gateway.http.ports_masking.Carriers``."""
 
@@ -78,7 +63,7 @@ class Masked:
     interactions: MemoryInteractions
     settings: MemorySettings
     texts: TakenTexts
-    calls: DecidedCalls
+    calls: DryRun
     carriers: OneCarrier = field(default_factory=OneCarrier)
 
     async def interact(self, tenant: TenantId, session_id: str, at: float, **fields: Any) -> str:
@@ -123,4 +108,18 @@ def masked(clock: ManualClock) -> Masked:
         Places(ledger, index, pool, Copy(), placer, makers, settings.of, lambda session: None)
     )
     masking = Masking(sessions, Books(ledger, book, interactions), pool, settings, clock.now)
-    return Masked(masking, ledger, book, interactions, kept, TakenTexts(), DecidedCalls(masking))
+    doors = Doors(
+        masking,
+        nobody_reads,
+        clock.now,
+        lambda prefix: prefix,
+        ours=lambda number: pool.owner_of(number) is not None,
+        emergency=lambda number: describe(number.reveal()).emergency,
+    )
+    calls = DryRun(doors, pool.owner_of)
+    return Masked(masking, ledger, book, interactions, kept, TakenTexts(), calls)
+
+
+async def nobody_reads(tenant: TenantId, wanted: Mapping[str, object]) -> NewSession:
+    """A dry run opens no sessions."""
+    raise AssertionError

@@ -103,6 +103,40 @@ async def test_a_stranger_is_rejected_without_a_word_of_the_session(rig: Rig):
     assert answer.data == {"action": "reject", "reason": "unknown_caller"}
 
 
+@pytest.mark.parametrize(
+    ("caller", "terms", "reason"),
+    [
+        ("anonymous", {}, "unknown_caller"),
+        ("4155552671", {}, "unknown_caller"),
+        ("0014155552671", {}, None),
+        (ONE, {}, "loop"),
+        (TO, {"pin": {"mode": "always"}}, "pin_required"),
+        (TO, {"direction": "b_to_a"}, "direction_not_allowed"),
+        (TO, {"channels": ["sms"]}, "channel_not_allowed"),
+    ],
+)
+async def test_a_call_is_judged_as_a_real_one(
+    rig: Rig, caller: str, terms: dict[str, object], reason: str | None
+):
+    await rig.pool(ONE, TWO)
+    made = (await rig.client.post(SESSIONS, {"party_a": TO, "party_b": OTHER, **terms})).data
+    asked = {"type": "call", "from": caller, "to": made["proxy_number_a"]}
+    told = (await rig.client.post(PATH, asked)).data
+    wanted = {"action": "reject", "reason": reason}
+    assert told == wanted if reason else told["to"] == OTHER
+
+
+async def test_a_call_to_no_proxy_number_or_to_nobody_any_more_is_rejected(rig: Rig):
+    plain = (await rig.client.post(PATH, {"type": "call", "from": TO, "to": FROM})).data
+    assert plain == {"action": "reject", "reason": "not_a_proxy_number"}
+    await rig.pool(ONE, TWO)
+    made = (await rig.client.post(SESSIONS, {"party_a": TO, "party_b": OTHER, "ttl": 60})).data
+    asked = {"type": "call", "from": TO, "to": made["proxy_number_a"]}
+    assert (await rig.client.post(PATH, asked)).data["action"] == "connect"
+    rig.clock.advance(60)
+    assert (await rig.client.post(PATH, asked)).data == {"action": "reject", "reason": "unknown_caller"}
+
+
 async def test_without_somebody_to_take_texts_the_hook_is_503(rig: Rig):
     for name in ("inbound_texts", "inbound_calls"):
         object.__setattr__(rig.face, name, None)
