@@ -49,6 +49,10 @@ class Tenure:
     certain_to: float = inf
     possible_to: float = inf
     acknowledged: bool = True
+    taken_by: frozenset[str] = frozenset()
+    """The people for whom the session took this door; a change of people may have put others behind it."""
+    handed_on: bool = False
+    """Its session kept the door and put other people behind it: no quarantine lies between the two."""
 
     def certainly(self, start: float, end: float) -> bool:
         """Whether it was held during the whole of this time."""
@@ -139,13 +143,15 @@ def _replace(op: Op, current: dict[tuple[str, str], Tenure]) -> Iterator[Tenure]
         yield gone
     for door, person in wanted.items():
         before = current.pop(door, None)
+        taken_by = keys if before is None else before.taken_by
         if before is not None:
             # why: the same door with other people behind it is another tenure for whoever dials
             if before.others == keys and before.person == person and before.certain_to == inf:
                 current[door] = before
                 continue
-            yield replace(before, certain_to=min(before.certain_to, op.started_at), possible_to=op.ended_at)
-        current[door] = Tenure(op.told.session, person, keys, op.started_at, op.ended_at)
+            ended = min(before.certain_to, op.started_at)
+            yield replace(before, certain_to=ended, possible_to=op.ended_at, handed_on=True)
+        current[door] = Tenure(op.told.session, person, keys, op.started_at, op.ended_at, taken_by=taken_by)
 
 
 def _release(op: Op, tenures: Iterable[Tenure]) -> None:
@@ -198,7 +204,8 @@ def _overlaps(held: list[Tenure], quarantine_s: float) -> Iterator[Fault]:
             elif (
                 second.certain_from < first.certain_to + quarantine_s
                 and first.certain_from <= first.certain_to
-                and second.others != first.others
+                and not first.handed_on
+                and second.taken_by != first.others
             ):
                 yield Fault("reuse_in_quarantine", _both(first, second))
 

@@ -96,6 +96,14 @@ def test_whoever_was_replaced_no_longer_gets_through():
     assert not faults(FIRST, changed, looked_up(15, A, X, ("s1", 0, C)))
 
 
+def test_a_number_that_was_handed_on_within_its_session_rests_after_it_alone():
+    changed = Op("change", 10, 11, "s1", (A, C), told("s1", (A, X), (C, Y)))
+    assert not faults(FIRST, changed, closed("s1", 20), opened("s2", 25, (A, X), (C, Y)))
+    assert faults(FIRST, changed, closed("s1", 20), opened("s2", 25, (B, Y), (C, X))) == [
+        "reuse_in_quarantine"
+    ]
+
+
 def test_what_was_never_answered_may_have_happened_or_not():
     unsure = Op("open", 0, None, "s1", (A, B))
     assert not faults(unsure, looked_up(5, A, X, ("s1", 0, B)))
