@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,12 @@ from gateway.http.ports_masking import TakenText
 from gateway.masked_doors import Doors
 from gateway.masked_dry_run import DryRun
 from gateway.policy.destination import describe
+from gateway.storage.cursors import Cursors
+from gateway.storage.database import Database
+from gateway.storage.masking_interactions import SqlInteractions
+from gateway.storage.masking_ledger import SqlLedger
+from gateway.storage.masking_pool import SqlPoolBook
+from gateway.storage.masking_settings import SqlSettings
 from proxy_pool.core.interaction import Interaction, InteractionId, Kind
 from proxy_pool.core.session import SessionId
 from proxy_pool.core.text import InboundText
@@ -65,10 +72,11 @@ class Masked:
     texts: TakenTexts
     calls: DryRun
     carriers: OneCarrier = field(default_factory=OneCarrier)
+    _count: Any = field(default_factory=itertools.count)
 
     async def interact(self, tenant: TenantId, session_id: str, at: float, **fields: Any) -> str:
         """An interaction of the session, put there behind the API's back; its id."""
-        count = len(self.interactions._kept)
+        count = next(self._count)
         proxy = (await self.masking.get(tenant, SessionId(session_id))).participants[0].proxy
         plain = {
             "kind": Kind.VOICE,
@@ -91,11 +99,22 @@ class Masked:
         return kept.id
 
 
-def masked(clock: ManualClock) -> Masked:
-    """A service with an empty pool, at the face's own time."""
-    dice = random.Random(7)
+def on_memory() -> tuple[Any, Any, Any, Any]:
+    """Ledger, pool book, interactions and settings, gone with the test."""
     ledger = MemoryLedger()
-    book, interactions, kept = MemoryPoolBook(ledger), MemoryInteractions(), MemorySettings()
+    return ledger, MemoryPoolBook(ledger), MemoryInteractions(), MemorySettings()
+
+
+def on_database(database: Database, cursors: Cursors) -> tuple[Any, Any, Any, Any]:
+    """The same in SQL."""
+    kept = SqlLedger(database, cursors), SqlPoolBook(database), SqlInteractions(database, cursors)
+    return (*kept, SqlSettings(database))
+
+
+def masked(clock: ManualClock, stores: tuple[Any, Any, Any, Any] | None = None) -> Masked:
+    """A service with an empty pool, at the face's own time, on memory unless told otherwise."""
+    dice = random.Random(7)
+    ledger, book, interactions, kept = stores or on_memory()
     pool, settings = PoolMemory(book, dice.randrange), SettingsMemory(kept, clock.now)
 
     def digits(count: int) -> str:

@@ -49,7 +49,7 @@ from gateway.webhooks.service import EndpointService, Makers, Stores
 from telephony.errors import InvalidInput, SpeechUnavailable
 from telephony.ids import CallId, ChannelId, TenantId
 from telephony.numbers import E164
-from tests.unit.http.masked import Masked, masked
+from tests.unit.http.masked import Masked, masked, on_database
 
 OURS, THEIRS = TenantId("ten_ours"), TenantId("ten_theirs")
 FROM, TO, OTHER = "+12025550100", "+14155552671", "+14155552672"
@@ -330,6 +330,8 @@ async def open_rig(
     limits: CallLimits = NUMBER_LIMITS,
     environment: Mapping[str, str] | None = None,
     first_id: int = 1,
+    *,
+    masking_in_sql: bool = False,
 ) -> Any:
     """A rig on an empty database: ours owns FROM, theirs owns nothing; one key for each role of ours.
 
@@ -394,7 +396,7 @@ async def open_rig(
     async def numbers_changed() -> None:
         changes.append(1)
 
-    behind = masked(clock)
+    behind = masked(clock, on_database(database, cursors) if masking_in_sql else None)
     face = Face(
         settings=settings,
         clock=clock,
