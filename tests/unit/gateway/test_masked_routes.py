@@ -295,6 +295,18 @@ async def test_right_pins_do_not_use_up_the_limit() -> None:
             assert line.reached == BOB
 
 
+async def test_what_cannot_be_a_pin_is_wrong_and_no_attempt() -> None:
+    async with staged() as stage:
+        await stage.unknown(ask_pin=True, pin_attempts_per_caller=1)
+        session = await stage.open(*with_pins(), pin_mode="unknown")
+        dialled = session.participants[0].proxy
+        for garbage in ("", "*1234", "1", "12345678901", "\uff11\uff12\uff13\uff14"):
+            assert (await (await stage.call(SECOND, dialled)).types(garbage)).route == Gather(
+                "mask/again", 10, 6
+            )
+        assert (await (await stage.call(SECOND, dialled)).types(PIN_A)).reached == BOB
+
+
 # ---------------------------------------------------------------- what is kept, and what goes wrong
 
 
