@@ -75,6 +75,8 @@ class HttpSender:
         known = self._plan.carriers.get(carrier)
         if known is None:
             raise NotFound("there is no such carrier")
+        if text.phone:
+            raise CarrierRefused("no_number", permanent=True)
         if text.media and not known.adapter.carries_media:
             raise CarrierRefused("no_media", permanent=True)
         request = known.adapter.encode_send(text, known.account)

@@ -27,9 +27,9 @@ class Utterance:
     """A text that somebody sends to a number of ours. ``media`` are (address, type) pairs."""
 
     id: str
-    sender: str
-    to: str
-    body: str
+    sender: str = field(repr=False)
+    to: str = field(repr=False)
+    body: str = field(repr=False)
     media: tuple[tuple[str, str], ...] = ()
     opt_out: str = ""
     part: PartOf | None = None
@@ -40,8 +40,8 @@ class Report:
     """What became of a text that the carrier took."""
 
     id: str
-    sender: str
-    to: str
+    sender: str = field(repr=False)
+    to: str = field(repr=False)
     state: ReceiptState
     error: str = ""
     reference: str = ""
@@ -71,9 +71,9 @@ class Callback:
 class Asked:
     """A text that the gateway asks to be sent. ``reference`` is its own id, where it gives one."""
 
-    sender: str
-    to: str
-    body: str
+    sender: str = field(repr=False)
+    to: str = field(repr=False)
+    body: str = field(repr=False)
     media: tuple[str, ...] = ()
     reference: str = ""
     receipts_url: str = ""
