@@ -39,13 +39,17 @@ _IN_USE: Final = Hot(
     "SELECT 1 FROM proxy_bindings WHERE proxy = :e164 AND hold > 0 AND tenant_id = :tenant_id LIMIT 1"
 )
 _LOADS: Final = Hot(
-    "SELECT proxy, hold, count(*) FROM proxy_bindings WHERE tenant_id = :tenant_id AND hold > 0"
-    " GROUP BY proxy, hold"
+    "SELECT n.e164, b.hold, count(*) FROM proxy_numbers n JOIN proxy_bindings b ON b.proxy = n.e164"
+    " WHERE n.tenant_id = :tenant_id AND n.removed = false AND b.hold > 0 GROUP BY n.e164, b.hold"
 )
+"""Reads the index of numbers alone: what is held on a pool number is held by its tenant."""
 _BUSIEST: Final = Hot(
-    "SELECT participant, sum(CASE WHEN hold = 1 THEN 1 ELSE 0 END), count(*) FROM proxy_bindings"
-    " WHERE tenant_id = :tenant_id AND hold > 0"
+    "SELECT participant FROM proxy_bindings WHERE tenant_id = :tenant_id AND hold > 0"
     " GROUP BY participant ORDER BY count(*) DESC, participant LIMIT :limit"
+)
+_HOLDS: Final = Hot(
+    "SELECT hold, count(*) FROM proxy_bindings"
+    " WHERE tenant_id = :tenant_id AND participant = :participant AND hold > 0 GROUP BY hold"
 )
 _OPENED: Final = Hot(
     "SELECT count(*) FROM proxy_sessions"
@@ -122,8 +126,15 @@ class SqlPoolBook:
 
     async def busiest(self, tenant: TenantId, limit: int) -> Sequence[Busiest]:
         wanted = {"tenant_id": tenant, "limit": limit}
-        found = await self._database.read(lambda conn: _BUSIEST.rows(conn, wanted), deadline_s=_COUNT_S)
-        return tuple(Busiest(key, int(live), int(total - live)) for key, live, total in found)
+
+        def work(conn: Connection) -> tuple[Busiest, ...]:
+            found = []
+            for (key,) in _BUSIEST.rows(conn, wanted):
+                counts = dict(map(tuple, _HOLDS.rows(conn, {**wanted, "participant": key})))
+                found.append(Busiest(key, counts.get(1, 0), counts.get(2, 0)))
+            return tuple(found)
+
+        return await self._database.read(work, deadline_s=_COUNT_S)
 
     async def opened_since(self, tenant: TenantId, since: float) -> int:
         wanted = {"tenant_id": tenant, "since": seconds_to_micros(since)}
