@@ -16,8 +16,7 @@ from proxy_pool.desk import Seating
 from telephony.errors import StorageUnavailable
 from telephony.numbers import E164
 from tests.rig.masking import TENANT, person, proxy
-
-from .masked_stage import OTHER, Line, Stage, staged
+from tests.unit.gateway.masked_stage import OTHER, Line, Stage, staged
 
 pytestmark = pytest.mark.unit
 

@@ -18,8 +18,7 @@ from proxy_pool.desk import Seating
 from proxy_pool.ports import SessionFilter
 from telephony.errors import NotFound
 from tests.rig.masking import TENANT, person, proxy, ulid
-
-from .masked_stage import Line, Stage, staged
+from tests.unit.gateway.masked_stage import Line, Stage, staged
 
 pytestmark = pytest.mark.unit
 
