@@ -22,6 +22,7 @@ from dialplan.life import Life, Surroundings, story
 from dialplan.lines import TRUNK_FULL, Lines
 from dialplan.ports import Archive, CallStore, Endings, PlaceCall, RouteBook, Switch
 from dialplan.session_calls import SessionCalls
+from dialplan.tally import Tally
 from telephony.causes import Cause
 from telephony.errors import Conflict, NotFound, SwitchUnavailable, TooMany
 from telephony.ids import CallId, ChannelId, TenantId
@@ -50,19 +51,6 @@ class Ports:
     """The trunk that a number is called over."""
     trunk_limits: Mapping[str, int] = field(default_factory=dict)
     """Most legs at once, by trunk; no entry, no limit."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counters for the metrics page."""
-
-    placed: int = 0
-    offered: int = 0
-    turned_away: int = 0
-    orphans: int = 0
-    reconciled: int = 0
-    ended: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    late_facts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +163,16 @@ class Director:
         if place is not None:
             return await self._answer_known(place, digits)
         known = await self._ports.book.facts_for(offered)
+        if offered.channel in self._places:
+            return Cause.NORMAL_CLEARING  # asked twice, and answered meanwhile
         if known.tenant is None or known.route is None:
             self.tally.turned_away += 1
             return beginnings.cause_for_nobodys(offered)
         call = beginnings.inbound(offered, known, known.tenant, known.route, self._makers)
-        if self.lines.full_for(call) is not None:
-            call = beginnings.refused_for_want_of_lines(call)
-        return await self._begin(call)
+        return await self._begin(self._within_lines(call))
+
+    def _within_lines(self, call: Call) -> Call:
+        return call if self.lines.full_for(call) is None else beginnings.refused_for_want_of_lines(call)
 
     async def _begin(self, call: Call) -> orders.Reply:
         self.tally.offered += 1
@@ -208,9 +199,7 @@ class Director:
         if call.outbound:
             return facts.Asked()
         known = await self._ports.book.go_on(beginnings.offered_again(call), call, digits)
-        call = beginnings.going_on(call, known)
-        if self.lines.full_for(call) is not None:
-            call = beginnings.refused_for_want_of_lines(call)
+        call = self._within_lines(beginnings.going_on(call, known))
         assert call.route is not None, "the book's silence is a refusal"
         return facts.Routed(call.route, call.terms)
 
@@ -284,6 +273,14 @@ class Director:
             life.start(unfiled)
         return len(calls)
 
+    async def take_up(self, call: Call) -> Life:
+        """The life of an inbound call that the switch joined by itself; stored, where it is new."""
+        channel = call.caller.channel
+        assert channel is not None, "it was a channel that was joined"
+        if channel not in self._places:
+            await self._open_call(*begin_inbound(call, self._ports.now()))
+        return self._places[channel].life
+
     async def look(self, *, restarted: bool) -> None:
         """Compare the open calls with the switch's live channels, after the event link was away.
 
@@ -291,7 +288,7 @@ class Director:
         """
         self.tally.reconciled += 1
         lives = list(self._lives.values())
-        unknown = await reconcile.look(self._ports, lives, self._bind_seen, restarted=restarted)
+        unknown = await reconcile.look(self._ports, lives, self.bind_callee, restarted=restarted)
         for channel in unknown:
             if self._is_ours(channel) and not self._lives_on(channel):
                 self.hang_up_orphan(channel)
@@ -314,7 +311,8 @@ class Director:
         place = self._places.get(channel)
         return place is not None and place.life.call.leg(place.role).live
 
-    def _bind_seen(self, channel: ChannelId, life: Life) -> None:
+    def bind_callee(self, channel: ChannelId, life: Life) -> None:
+        """This channel, which nobody heard being dialled, is the callee of the call."""
         self._bind(channel, life, Role.CALLEE)
 
     def give_up(self, why: str) -> None:

@@ -228,7 +228,7 @@ class FixedBook:
 
     def __init__(self, facts: RouteFacts | Mapping[str, RouteFacts], then: Sequence[RouteFacts] = ()) -> None:
         self._facts = facts
-        self._then = deque(then)
+        self.then = deque(then)
         self.asked: list[Offered] = []
         self.typed: list[str] = []
         self.error: Exception | None = None
@@ -240,9 +240,9 @@ class FixedBook:
     async def go_on(self, offered: Offered, call: Call, digits: str) -> RouteFacts:
         self.typed.append(digits)
         self.asked.append(offered)
-        if not self._then:
+        if not self.then:
             return self._answer(offered)
-        return self._take(self._then[0] if len(self._then) == 1 else self._then.popleft())
+        return self._take(self.then[0] if len(self.then) == 1 else self.then.popleft())
 
     def _answer(self, offered: Offered) -> RouteFacts:
         if isinstance(self._facts, RouteFacts):

@@ -22,6 +22,8 @@ from dialplan.core.call import (
     Connect,
     Direction,
     Ender,
+    Gather,
+    Later,
     Leg,
     Rank,
     Reject,
@@ -44,7 +46,10 @@ _ROUTES: tuple[Route, ...] = (
     Connect(Trunk(E164("+14155550102"), "carrier"), CLI),
     Connect(Announcement("hello")),
     Reject(17, "rejected_by_route"),
+    Gather("pin", 6),
+    Later(1),
 )
+_TERMS = Terms(TenantId("tnt_1"), Direction.INBOUND, "+12025550100", "+14155550101")
 _FACTS: tuple[facts.Fact, ...] = (
     facts.Dialed(_A),
     facts.Dialed(_B, ChannelId("b-1")),
@@ -65,9 +70,12 @@ _FACTS: tuple[facts.Fact, ...] = (
     facts.Vanished(_B, "gateway_was_away"),
     facts.SeenLive(_A, up=True),
     facts.Asked(),
+    facts.AnswerLost(),
     facts.HangupAsked(Ender.API, "hangup"),
     facts.TimerFired(),
 )
+_BACK: tuple[facts.Fact, ...] = tuple(facts.Routed(route, _TERMS) for route in _ROUTES)
+_ARRANGED = facts.HangupAsked(Ender.GATEWAY, "session_ended", after_s=30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +93,11 @@ def explore() -> Found:
     endings: set[tuple[str, str, str]] = set()
     named: set[tuple[str, str]] = set()
     for start in _starts():
-        seen, todo = {_shape(start)}, [start]
+        seen, todo, known = {_shape(start)}, [start], _facts_for(start)
         while todo:
             call = todo.pop()
             named |= {(wait.name, str(wait.role)) for wait in waits(call)}
-            for fact in _FACTS:
+            for fact in known:
                 after = _after(call, fact)
                 edges |= set(_edges(call, fact, after))
                 if after.closed and after.termination is not None:
@@ -101,6 +109,14 @@ def explore() -> Found:
     return Found(frozenset(edges), frozenset(endings), frozenset(named))
 
 
+def _facts_for(start: Call) -> tuple[facts.Fact, ...]:
+    """What can happen to a call that begins so: only some come back from a detour, only some are arranged
+    to end, and to the others it would be late."""
+    if start.outbound:
+        return _FACTS
+    return (*_FACTS, *(_BACK if isinstance(start.route, Gather | Later) else (_ARRANGED,)))
+
+
 def _after(call: Call, fact: facts.Fact) -> Call:
     due = next_deadline(call) if isinstance(fact, facts.TimerFired) else None
     return step(call, fact, NOW + 1 if due is None else due)[0]
@@ -110,7 +126,7 @@ def _starts() -> Iterator[Call]:
     for route in _ROUTES:
         for direction in Direction:
             outbound = direction is Direction.OUTBOUND
-            if outbound and isinstance(route, Reject):
+            if outbound and not isinstance(route, Connect):
                 continue
             call = Call(
                 CallId("call_1"),
@@ -136,9 +152,10 @@ def _edges(before: Call, fact: facts.Fact, after: Call) -> Iterator[tuple[Rank, 
 def _shape(call: Call) -> tuple[object, ...]:
     """The call without what only counts, tells time, or can no longer matter: equal situations are one."""
     ended = (call.ended_by, call.ended_why, call.cancel_asked, call.ring_expired, call.asked)
-    when = (call.connected_at, call.answered_at, call.talking_at, call.ended_at)
+    when = (call.connected_at, call.answered_at, call.talking_at, call.ended_at, call.end_at, call.lost_at)
+    detours = (call.detours > 0, call.on_detour)
     route = call.route, call.terms.direction
-    return (route, ended, *(at is None for at in when), _flat(call.caller), _flat(call.callee))
+    return (route, detours, ended, *(at is None for at in when), _flat(call.caller), _flat(call.callee))
 
 
 def _flat(leg: Leg) -> tuple[object, ...]:
@@ -162,6 +179,7 @@ def page(found: Found) -> str:
         "## Joint rules\n\n"
         "After every fact they run, in this order, until nothing changes.\n\n"
         + _table(("rule", "what it does"), (_rule(rule) for rule in JOINT_RULES)),
+        f"## Detours\n\n{_DETOURS}",
         "## Waits\n\n"
         "A call that is not closed waits for something, and every wait has an end.\n\n"
         + _table(("wait", "for which leg", "at most", "then"), _waits(found.waits)),
@@ -171,6 +189,30 @@ def page(found: Found) -> str:
         + _table(("status", "result", "reason"), sorted(found.endings | set(_far_ends()))),
     )
     return "\n".join(parts)
+
+
+_DETOURS = """\
+The answer to the switch's question may be a detour: digits to collect, or a moment to wait; then the switch
+asks again. Meanwhile the call is `initiating` for the world, though its caller's channel may be up. A call is
+sent round at most twelve times. Of an answer that is late the switch does not wait: it joins the caller by
+what it knows itself, or says that the call cannot be connected.
+
+```mermaid
+stateDiagram-v2
+    [*] --> asked
+    asked --> joining: Connect
+    asked --> refused: Reject
+    asked --> detour: Gather, Later
+    detour --> asked: Routed
+    detour --> ended: the caller hangs up, deadline
+    asked --> fallback: AnswerLost
+    fallback --> joining: Dialed
+    fallback --> ended: HungUp, deadline
+    joining --> ended
+    refused --> ended
+    ended --> [*]
+```
+"""
 
 
 def _rule(rule: object) -> tuple[str, str]:
@@ -191,11 +233,21 @@ def _diagram(edges: Iterable[tuple[Rank, str, Rank]]) -> str:
     )
 
 
-_LIMITS = {"ring": "the call's `ring_timeout`", "max_duration": "the call's `max_duration`"}
+_LIMITS = {
+    "ring": "the call's `ring_timeout`",
+    "max_duration": "the call's `max_duration`",
+    "again": f"the detour's own time and {PATIENCE.ask_s:g} s",
+    "arranged": "the time that was arranged",
+    "connect": f"{PATIENCE.connect_s:g} s, and {PATIENCE.prompt_s} s for a prompt before it",
+    "answer": f"{PATIENCE.answer_s:g} s, and {PATIENCE.prompt_s} s for a prompt before it",
+}
 _THEN = {
     "setup": "the call ends: `switch_silent`",
     "ring": "the leg is hung up: no answer",
     "ask": "the call ends: `question_not_asked`",
+    "again": "the call ends: `question_not_asked`",
+    "apology": "the call ends: `answer_too_late`",
+    "arranged": "the call ends for the reason that was arranged",
     "connect": "the call ends: `connect_not_started`",
     "answer": "the call ends: `answer_not_reported`",
     "max_duration": "the call ends: `max_duration`",

@@ -227,8 +227,9 @@ class Tape:
 class Call:
     """One conversation attempt: its terms, route, two legs, and what has been decided about it.
 
-    ``detours`` counts those the caller was sent on; ``detour_at`` is when the present one began. ``end_at``
-    is when the call shall be ended, and ``end_why`` why, where that is arranged beforehand.
+    ``detours`` counts those the caller was sent on; ``detour_at`` is when the present one began. ``lost_at``
+    is when an answer was given up, so that the dialplan goes on by itself. ``end_at`` is when the call shall
+    be ended, and ``end_why`` why, where that is arranged beforehand.
     """
 
     id: CallId
@@ -254,6 +255,7 @@ class Call:
     tapes: tuple[Tape, ...] = field(default=())
     detours: int = 0
     detour_at: float | None = None
+    lost_at: float | None = None
     end_at: float | None = None
     end_why: str | None = None
 
@@ -297,10 +299,11 @@ class Call:
         return self.tapes[-1] if self.tapes and self.tapes[-1].state.running else None
 
     @property
-    def intent(self) -> tuple[bool, bool, str | None]:
+    def intent(self) -> tuple[object, ...]:
         """What we have decided about its end; only this tells a cancel from a refusal afterwards."""
         ours = self.ended_by in (Ender.API, Ender.GATEWAY)
-        return self.cancel_asked, self.ring_expired, self.ended_why if ours else None
+        why = self.ended_why if ours else None
+        return self.cancel_asked, self.ring_expired, why, self.end_at, self.lost_at
 
     @property
     def settled(self) -> bool:

@@ -101,7 +101,7 @@ class Routed:
 @dataclass(frozen=True, slots=True)
 class AnswerLost:
     """The routing question was given up before its answer reached the switch: the dialplan's fallback
-    tells the caller why and ends the call."""
+    joins the caller by what it knows itself, or tells the caller why and ends the call."""
 
 
 @dataclass(frozen=True, slots=True)

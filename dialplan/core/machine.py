@@ -7,9 +7,8 @@ waits has a deadline (``waits``), so a call ends even if the switch never speaks
 
 from __future__ import annotations
 
-from dialplan.core import facts, orders, outcome, tapes
+from dialplan.core import answering, facts, orders, outcome, tapes
 from dialplan.core.call import (
-    MOST_DETOURS,
     Announcement,
     Call,
     Connect,
@@ -22,12 +21,11 @@ from dialplan.core.call import (
     Rank,
     Reject,
     Role,
-    Route,
-    Terms,
 )
+from dialplan.core.ending import arrange, end
 from dialplan.core.evolve import replace
 from dialplan.core.publish import publish
-from dialplan.core.waits import PATIENCE, Patience, Wait, all_s, detour_s, waits
+from dialplan.core.waits import PATIENCE, Patience, Wait, waits
 from telephony.causes import CallStatus, Cause
 from telephony.numbers import E164
 
@@ -71,19 +69,19 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
         case facts.TimerFired():
             call, extra = _expire(call, now, patience)
         case facts.HangupAsked(why=why, after_s=after_s) if after_s > 0:
-            call = _arrange(call, why, now + after_s)
+            call = arrange(call, why, now + after_s)
         case facts.HangupAsked(by=by, why=why):
             call = end(call, by, why, now)
             if by is Ender.API and call.subject.rank < Rank.UP:
                 call = replace(call, cancel_asked=True)
         case facts.AnswerLost():
-            call = _answer_lost(call, now, patience)
+            call = answering.answer_lost(call, now, patience)
         case facts.Asked():
             # Only an answered caller that we dialled gets to ask: the question itself is evidence.
             if call.outbound:
                 call = replace(call.with_leg(_answer(call.caller, now)), asked=True)
         case facts.Routed(route=route, terms=terms):
-            call = _go_on(call, route, terms)
+            call = answering.go_on(call, route, terms)
         case _:
             extra = _orphan(call, fact)
             call = _lift(call, fact, now)
@@ -91,40 +89,6 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
         call = replace(call, late_facts=call.late_facts + 1)
     call, more = settle(call, now)
     return call, (*extra, *more)
-
-
-def end(call: Call, by: Ender, why: str, now: float) -> Call:
-    """Decide that the call shall end. The first decision stands, the earliest time counts; the joint rules
-    carry it out."""
-    if call.ended_by is not None:
-        waits = call.ending_at is not None and call.ending_at > now
-        return replace(call, ending_at=now) if waits else call
-    return replace(call, ended_by=by, ended_why=why, ending_at=now)
-
-
-def _arrange(call: Call, why: str, at: float) -> Call:
-    """The call shall end at this time, if it has not ended by then. The earliest time counts."""
-    if call.ended_by is not None or (call.end_at is not None and call.end_at <= at):
-        return call
-    return replace(call, end_at=at, end_why=why)
-
-
-def _go_on(call: Call, route: Route, terms: Terms) -> Call:
-    """The caller is back from its detour. What was private stays so; nobody is sent round for ever."""
-    if not call.on_detour or not call.caller.live:
-        return call
-    if isinstance(route, Gather | Later) and call.detours >= MOST_DETOURS:
-        route = Reject(Cause.TEMPORARY_FAILURE, "too_many_questions")
-    terms = replace(terms, private=terms.private or call.terms.private)
-    return replace(call, route=route, terms=terms, asked=True, detour_at=None)
-
-
-def _answer_lost(call: Call, now: float, patience: Patience) -> Call:
-    """Nobody will be dialled. The switch speaks to the caller now; we hang up only if it does not end it."""
-    if not call.caller.live or call.callee.channel is not None or call.callee.lost == "answer_too_late":
-        return call
-    call = end(call, Ender.GATEWAY, "answer_too_late", now + patience.apology_s)
-    return call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now, lost="answer_too_late"))
 
 
 def _orphan(call: Call, fact: facts.Fact) -> tuple[orders.Order, ...]:
@@ -149,9 +113,8 @@ def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
             leg = call.leg(role)
             if leg.rank >= Rank.DIALING or (role is Role.CALLEE and call.virtual_callee):
                 return call
-            return call.with_leg(
-                replace(leg, rank=Rank.DIALING, channel=channel or leg.channel, dialed_at=now)
-            )
+            leg = replace(leg, rank=Rank.DIALING, channel=channel or leg.channel, dialed_at=now)
+            return answering.joined(call.with_leg(leg), role, now)
         case facts.Rang(role=role):
             leg = call.leg(role)
             if leg.rank >= Rank.RINGING:
@@ -176,6 +139,8 @@ def _over(call: Call, fact: facts.EndRequested | facts.HungUp | facts.Vanished, 
         case facts.EndRequested(role=role, cause=cause, sip=sip):
             # A refused INVITE also "requests" the end; only an answered party hangs up.
             leg = call.leg(role)
+            if role is Role.CALLER and call.lost_at is not None:
+                return end(call, Ender.GATEWAY, "answer_too_late", now)
             if leg.rank is Rank.UP:
                 return end(call, Ender.CALLER if role is Role.CALLER else Ender.CALLEE, "hangup", now)
             if role is Role.CALLER and not call.outbound:
@@ -241,6 +206,8 @@ def _hung_up(call: Call, leg: Leg, cause: int | None, sip: int | None, now: floa
     call = call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, cause=cause, sip=sip))
     if leg.role is Role.CALLER and call.ended_by is None and cause != Cause.REQUESTED_CHANNEL_UNAVAILABLE:
         route = call.route
+        if call.lost_at is not None:
+            return end(call, Ender.GATEWAY, "answer_too_late", now)
         if isinstance(route, Connect) and isinstance(route.endpoint, Announcement) and leg.rank is Rank.UP:
             return end(call, Ender.GATEWAY, "announcement_finished", now)
         if isinstance(route, Reject) and not call.outbound:
@@ -289,6 +256,7 @@ _OVERDUE_REASON = {
     "again": "question_not_asked",
     "connect": "connect_not_started",
     "answer": "answer_not_reported",
+    "apology": "answer_too_late",
     "max_duration": "max_duration",
 }
 
@@ -325,7 +293,7 @@ def _reply(call: Call, now: float) -> Step:
     if call.ended_by is not None:
         route = Reject(Cause.NORMAL_CLEARING, "ending")
     if isinstance(route, Gather | Later):
-        return _send_round(call, route, now)
+        return answering.send_round(call, route, now)
     call = replace(call, connected_at=now)
     tape_id = ""
     if isinstance(route, Connect) and call.terms.record:
@@ -334,32 +302,7 @@ def _reply(call: Call, now: float) -> Step:
         call = call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now))
     elif call.callee.rank is Rank.NEW and call.virtual_callee:
         call = call.with_leg(replace(call.callee, rank=Rank.DIALING, dialed_at=now))
-    return call, (_answer_with(call, route, tape_id),)
-
-
-def _answer_with(call: Call, route: Connect | Reject, tape_id: str) -> orders.Reply:
-    """The last answer. The number of a private call's caller does not go along, whatever the route shows."""
-    terms, backstop_s = call.terms, PATIENCE.backstop_s
-    warn_s = route.warn_s if isinstance(route, Connect) else 0
-    warned = 0 < warn_s < terms.max_duration_s
-    return orders.Reply(
-        call.id,
-        route,
-        terms.ring_timeout_s + backstop_s,
-        all_s(call) + backstop_s,
-        tape_id,
-        "" if terms.private else terms.from_number,
-        terms.max_duration_s + backstop_s if warned else 0,
-        warn_s + backstop_s if warned else 0,
-    )
-
-
-def _send_round(call: Call, route: Gather | Later, now: float) -> Step:
-    """A detour: the switch does this with the caller, then asks again."""
-    call = replace(call, asked=False, detours=call.detours + 1, detour_at=now)
-    step_s = route.timeout_s if isinstance(route, Gather) else route.wait_s
-    most_s = detour_s(call) + round(PATIENCE.ask_s) + PATIENCE.backstop_s
-    return call, (orders.Reply(call.id, route, step_s, most_s),)
+    return call, (answering.last_reply(call, route, tape_id),)
 
 
 def _virtual_callee(call: Call, now: float) -> Step:

@@ -43,6 +43,8 @@ def judge(call: Call, now: float) -> Call:
 def _ender(call: Call) -> Ender:
     if call.ended_by is not None:
         return call.ended_by
+    if call.on_detour:
+        return Ender.SWITCH
     if call.answered_at is None:
         return Ender.GATEWAY if call.ring_expired else (Ender.CALLER if call.outbound else Ender.CALLEE)
     if _never_dialled(call) is not None:

@@ -70,6 +70,7 @@ def encode(call: Call) -> Snapshot:
         "tapes": [_fields(tape) for tape in call.tapes],
         "detours": call.detours,
         "detour_at": call.detour_at,
+        "lost_at": call.lost_at,
         "end_at": call.end_at,
         "end_why": call.end_why,
     }
@@ -110,6 +111,7 @@ def decode(snapshot: Snapshot) -> Call:
         tapes=tuple(Tape(**{**tape, "state": TapeState(tape["state"])}) for tape in s["tapes"]),
         detours=s.get("detours", 0),
         detour_at=s.get("detour_at"),
+        lost_at=s.get("lost_at"),
         end_at=s.get("end_at"),
         end_why=s.get("end_why"),
     )

@@ -90,6 +90,9 @@ def _caller_waits(call: Call, patience: Patience) -> Iterator[Wait]:
 
 def _callee_waits(call: Call, patience: Patience) -> Iterator[Wait]:
     caller, callee = call.caller, call.callee
+    if call.lost_at is not None and callee.rank is Rank.NEW:
+        yield Wait("apology", call.lost_at + patience.apology_s, Role.CALLER)
+        return
     if call.connected_at is None or not callee.live or callee.ending:
         return
     if callee.rank is Rank.NEW:

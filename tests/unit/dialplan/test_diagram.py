@@ -42,4 +42,7 @@ def test_every_rule_and_every_wait_is_told(found: Found) -> None:
         "watchdog",
         "verdict",
         "linger",
+        "again",
+        "apology",
+        "arranged",
     }

@@ -8,14 +8,16 @@ from itertools import combinations, permutations
 
 import pytest
 
-from dialplan.core import facts, orders
+from dialplan.core import answering, facts, orders
 from dialplan.core.call import (
     Announcement,
     Call,
     Connect,
     Direction,
     Ender,
+    Gather,
     HoldMusic,
+    Later,
     Leg,
     Phone,
     Rank,
@@ -42,7 +44,12 @@ ROUTES: dict[str, Route] = {
     "announcement": Connect(Announcement("var/hello")),
     "hold": Connect(HoldMusic()),
     "reject": Reject(17, "line_busy"),
+    "gather": Gather("prompts/pin", 6),
+    "later": Later(1),
 }
+FEW_DETOURS = 2
+"""As many as are explored; the rule that bounds them is the same for twelve."""
+TERMS = Terms(TenantId("ten_1"), Direction.INBOUND, "+12025550100", "+14155552671", record=True)
 INPUTS: tuple[facts.Fact, ...] = (
     facts.Dialed(A),
     facts.Dialed(B, ChannelId("b-1")),
@@ -65,10 +72,23 @@ INPUTS: tuple[facts.Fact, ...] = (
     facts.SeenLive(A, up=True),
     facts.SeenLive(B, up=True),
     facts.Asked(),
+    facts.Routed(ROUTES["trunk"], TERMS),
     facts.AnswerLost(),
     facts.HangupAsked(Ender.API, "hangup"),
     facts.TimerFired(),
 )
+DETOURS: tuple[facts.Fact, ...] = tuple(
+    facts.Routed(ROUTES[name], TERMS) for name in ("announcement", "reject", "gather", "later")
+)
+"""Besides, for calls whose first answer is a detour: to others every one of them is late."""
+ARRANGED = facts.HangupAsked(Ender.GATEWAY, "session_ended", after_s=30.0)
+"""Besides, for inbound calls: it is those that belong to sessions."""
+
+
+def inputs_of(call: Call) -> tuple[facts.Fact, ...]:
+    if call.outbound:
+        return INPUTS
+    return (*INPUTS, ARRANGED, *(DETOURS if isinstance(call.route, Gather | Later) else ()))
 
 
 def new_call(direction: Direction, route: Route, *, record: bool = False) -> Call:
@@ -90,7 +110,7 @@ def beginnings() -> Iterator[tuple[str, Call, tuple[orders.Order, ...]]]:
         if name == "phone":
             continue
         record = name == "trunk"
-        if not isinstance(route, Reject):
+        if not isinstance(route, Reject | Gather | Later):
             call = new_call(Direction.OUTBOUND, route, record=record)
             yield (f"out-{name}", *begin_outbound(call, Trunk(CLI, "carrier"), CLI))
         call = new_call(Direction.INBOUND, route, record=record)
@@ -104,8 +124,11 @@ def shape(call: Call) -> tuple[object, ...]:
         when = (leg.answered_at, leg.ending_at, leg.refused_at)
         return leg.rank, leg.channel, *(at is None for at in when)
 
-    when = (call.connected_at, call.answered_at, call.talking_at, call.ended_at)
+    when = (call.connected_at, call.answered_at, call.talking_at, call.ended_at, call.end_at, call.lost_at)
     return (
+        type(call.route),
+        call.virtual_callee,
+        call.detours if call.on_detour else bool(call.detours),
         flat(call.caller),
         flat(call.callee),
         *(at is None for at in when),
@@ -131,7 +154,11 @@ def check_step(before: Call, fact: facts.Fact, after: Call, out: tuple[orders.Or
     closes = [o for o in out if isinstance(o, orders.CloseCall)]
     assert len(closes) == len(finals) == int(after.closed and not before.closed)
     replies = [o for o in out if isinstance(o, orders.Reply)]
-    assert len(replies) == int(before.connected_at is None and after.connected_at is not None)
+    by_itself = isinstance(fact, facts.Dialed) and (before.on_detour or before.lost_at is not None)
+    last = int(before.connected_at is None and after.connected_at is not None and not by_itself)
+    assert len(replies) == last + after.detours - before.detours
+    assert sum(isinstance(o.route, Gather | Later) for o in replies) == after.detours - before.detours
+    check_detours(before, fact, after)
     assert sum(isinstance(o, orders.Originate) for o in out) == 0
     for order in out:
         if isinstance(order, orders.Hangup):
@@ -150,6 +177,22 @@ def check_step(before: Call, fact: facts.Fact, after: Call, out: tuple[orders.Or
             assert after.status is CallStatus.COMPLETED
         else:
             assert after.status is not CallStatus.COMPLETED
+
+
+def check_detours(before: Call, fact: facts.Fact, after: Call) -> None:
+    """Whoever is on a detour, or is refused after one, is not connected, though its channel may be up."""
+    assert after.detours <= FEW_DETOURS
+    if after.on_detour:
+        assert after.asked is False
+        assert after.connected_at is None
+        assert after.callee.channel is None
+    found_later = after.callee.lost is not None  # the switch's own records told of a callee
+    if after.detours and after.callee.channel is None and not after.virtual_callee and not found_later:
+        assert after.answered_at is None
+        assert after.closed or after.status is CallStatus.INITIATING
+    if after.route is not before.route:
+        assert isinstance(fact, facts.Routed)
+        assert before.on_detour
 
 
 FINALS = {str(status) for status in CallStatus if status.final}
@@ -175,15 +218,17 @@ def closes_by_timers_alone(call: Call) -> Call:
     ("name", "start", "first"), list(beginnings()), ids=lambda v: v if isinstance(v, str) else ""
 )
 def test_every_state_answers_every_fact_and_ends(
-    name: str, start: Call, first: tuple[orders.Order, ...]
+    name: str, start: Call, first: tuple[orders.Order, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(answering, "MOST_DETOURS", FEW_DETOURS)
     seen = {shape(start)}
     todo = deque([start])
     steps = 0
+    inputs = inputs_of(start)
     while todo:
         call = todo.popleft()
         closes_by_timers_alone(call)
-        for fact in INPUTS:
+        for fact in inputs:
             now = due(call) if isinstance(fact, facts.TimerFired) else NOW + 1
             after, out = step(call, fact, now)
             check_step(call, fact, after, out)
@@ -192,7 +237,14 @@ def test_every_state_answers_every_fact_and_ends(
                 seen.add(shape(after))
                 todo.append(after)
     assert len(seen) > (15 if "reject" in name else 40)
-    assert steps == len(seen) * len(INPUTS)
+    explored = {(kind, detours) for kind, _, detours, *_ in seen}
+    if isinstance(start.route, Gather | Later):
+        kinds = (Gather, Later)
+        around = {(kind, n) for kind in kinds for n in range(2, FEW_DETOURS + 1)} | {(type(start.route), 1)}
+        assert around | {(Connect, True), (Reject, True)} <= explored
+    else:
+        assert explored == {(type(start.route), False)}
+    assert steps == len(seen) * len(inputs)
 
 
 def test_endpoints_with_channels_are_alike() -> None:

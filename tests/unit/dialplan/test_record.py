@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialplan.core import facts
-from dialplan.core.call import Call, Direction, Ender
+from dialplan.core.call import Call, Direction, Ender, Terms
 from dialplan.core.record import cause_name, cdr, iso, record, shown
 from dialplan.core.waits import next_deadline
 from telephony.causes import CallStatus, Cause, Result, Termination
+from telephony.ids import TenantId
 from tests.unit.dialplan.made_calls import (
     CALLEE,
     CALLER,
@@ -142,6 +144,31 @@ def test_a_record_does_not_show_its_numbers_in_a_log() -> None:
         for text in (repr(record(call)), repr(call.terms), str(record(call))):
             assert "0101" not in text
             assert "0100" not in text
+
+
+@pytest.mark.parametrize(
+    ("direction", "to", "from_"),
+    [
+        (Direction.INBOUND, "+12025550100", "+141••••••01"),
+        (Direction.OUTBOUND, "+120••••••00", "+14155550101"),
+    ],
+)
+def test_the_real_number_of_a_private_call_is_shown_to_nobody_who_did_not_ask_for_it(
+    direction: Direction, to: str, from_: str
+) -> None:
+    terms = Terms(TenantId("tnt_1"), direction, "+12025550100", "+14155550101", session_id="ses_1")
+    known = record(replace(talking(), terms=terms))
+    assert (shown(known)["to"], shown(known)["from"]) == ("+12025550100", "+14155550101")
+    private = replace(known, private=True)
+    assert (shown(private)["to"], shown(private)["from"]) == (to, from_)
+    whole = shown(private, whole=True)
+    assert (whole["to"], whole["from"]) == ("+12025550100", "+14155550101")
+    assert whole["session_id"] == "ses_1"
+
+
+def test_a_phone_of_ours_has_no_number_to_hide() -> None:
+    terms = Terms(TenantId("tnt_1"), Direction.INBOUND, "+12025550100", "phone:alice", private=True)
+    assert shown(record(replace(talking(), terms=terms)))["from"] == "phone:alice"
 
 
 def test_a_closed_call_waits_for_nothing() -> None:

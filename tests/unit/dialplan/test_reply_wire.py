@@ -1,16 +1,17 @@
-"""The answer to the routing question: eight parts, each of its own alphabet, whatever a route holds."""
+"""The answer to the routing question: some parts, each of its own alphabet, whatever a route holds."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialplan.agi.answer import caller_of, encode_reply, refusal
-from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Route, Trunk
+from dialplan.agi.answer import MOST_DIGITS, caller_of, digits_of, encode_reply, refusal
+from dialplan.core.call import Announcement, Connect, Gather, HoldMusic, Later, Phone, Reject, Route, Trunk
 from dialplan.core.orders import Reply
 from telephony.errors import UnsafeValue
 from telephony.ids import CallId
@@ -85,6 +86,59 @@ def test_a_recorded_call_goes_by_the_tape_first() -> None:
     assert encoded == f"tape,hold,{CALL},,,65,3605,{CALL}-1.raw"
 
 
+@pytest.mark.parametrize(
+    ("route", "encoded"),
+    [
+        (Connect(Phone("bob"), CLI, "a/hi"), "say,connect,{},PJSIP/bob,+12025550100,65,3605,{},a/hi,,"),
+        (Connect(Phone("bob"), CLI, "", "b"), "{go}join,{},PJSIP/bob,+12025550100,65,3605,{},,b,"),
+        (
+            Connect(Phone("bob"), CLI, "", "", 30),
+            "{go}join,{},PJSIP/bob,+12025550100,65,3605,{},,,3605000:35000",
+        ),
+        (
+            Connect(Phone("bob"), CLI, "a", "b", 30),
+            "say,join,{},PJSIP/bob,+12025550100,65,3605,{},a,b,3605000:35000",
+        ),
+    ],
+)
+@pytest.mark.parametrize("tape", ["", f"{CALL}-1"])
+def test_what_the_parties_are_to_hear(route: Connect, encoded: str, tape: str) -> None:
+    limits = (3605, 35) if route.warn_s else (0, 0)
+    go = "tape," if tape else "join,"
+    wanted = encoded.format(CALL, f"{tape}.raw" if tape else "", go=go)
+    assert encode_reply(Reply(CALL, route, 65, 3605, tape, "", *limits)) == wanted
+
+
+def test_detours_in_their_own_words() -> None:
+    gather = Reply(CALL, Gather("prompts/pin", 6, 8), 8, 100)
+    assert encode_reply(gather) == f"gather,gather,{CALL},6,,8,100,,prompts/pin"
+    assert encode_reply(Reply(CALL, Later(2), 2, 12)) == f"later,later,{CALL},,,2,12,"
+
+
+@pytest.mark.parametrize("digits", [-1, 0, MOST_DIGITS + 1])
+def test_only_so_many_digits_can_be_asked_for(digits: int) -> None:
+    with pytest.raises(UnsafeValue):
+        encode_reply(reply(Gather("prompts/pin", digits)))
+
+
+@pytest.mark.parametrize(
+    ("argument", "digits"),
+    [
+        ("4711", "4711"),
+        ("*12#", "*12#"),
+        ("", ""),
+        ("9" * MOST_DIGITS, "9" * MOST_DIGITS),
+        ("9" * (MOST_DIGITS + 1), ""),
+        ("47A1", ""),
+        ("4711\n", ""),
+        ("٤٧", ""),
+        ("4711,1", ""),
+    ],
+)
+def test_what_was_typed_is_digits_or_nothing(argument: str, digits: str) -> None:
+    assert digits_of(argument) == digits
+
+
 def test_nobodys_call_is_refused_within_twenty_seconds() -> None:
     assert refusal(1) == "reject,reject,,1,,0,20,"
 
@@ -92,7 +146,10 @@ def test_nobodys_call_is_refused_within_twenty_seconds() -> None:
 def test_the_dialplan_takes_apart_what_is_put_together() -> None:
     text = DIALPLAN.read_text()
     (names,) = re.findall(r"ARRAY\(([A-Z_,]+)\)=\$\{PB_ROUTE\}", text)
-    assert len(names.split(",")) == len(encode_reply(reply(Connect(HoldMusic()))).split(",")) == 8
+    assert len(encode_reply(reply(Connect(HoldMusic()))).split(",")) == 8
+    everything = Connect(Phone("alice"), CLI, "said", "told", 30)
+    whole = Reply(CALL, everything, 65, 3605, f"{CALL}-1", limit_s=3605, warn_s=35)
+    assert len(names.split(",")) == len(encode_reply(whole).split(",")) == 11
     extensions = set(re.findall(r"^exten => (\w+),1,", text, re.MULTILINE))
     routes: list[Route] = [
         Connect(Phone("alice")),
@@ -100,6 +157,10 @@ def test_the_dialplan_takes_apart_what_is_put_together() -> None:
         Connect(Announcement("x")),
         Connect(HoldMusic()),
         Reject(17, "x"),
+        everything,
+        replace(everything, caller_prompt=""),
+        Gather("prompts/pin", 6),
+        Later(2),
     ]
     for route in routes:
         for tape in ("", f"{CALL}-1"):
@@ -147,6 +208,12 @@ def test_a_trunks_name_is_a_name_and_nothing_more(text: str) -> None:
 def test_a_prompt_stays_below_its_folder(text: str) -> None:
     with pytest.raises(UnsafeValue):
         encode_reply(reply(Connect(Announcement(text))))
+    with pytest.raises(UnsafeValue):
+        encode_reply(reply(Gather(text, 4)))
+    if text:
+        for prompts in ((text, ""), ("", text)):
+            with pytest.raises(UnsafeValue):
+                encode_reply(reply(Connect(Phone("bob"), CLI, *prompts)))
 
 
 @pytest.mark.parametrize("tape", ["../x", "a,D", "a b", "x/y", "a.wav;rm", "a\n"])

@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialplan.core import facts
-from dialplan.core.call import Announcement, Call, Connect, Ender, HoldMusic, Phone, Reject, Route, Trunk
+from dialplan.core.call import (
+    Announcement,
+    Call,
+    Connect,
+    Ender,
+    Gather,
+    HoldMusic,
+    Later,
+    Phone,
+    Reject,
+    Route,
+    Trunk,
+)
 from dialplan.core.machine import step
 from dialplan.core.snapshot import VERSION, decode, encode
 from dialplan.core.waits import next_deadline
@@ -25,7 +37,10 @@ ROUTES: list[Route] = [
     Connect(Phone("alice"), CLI),
     Connect(Announcement("var/hello", "Hello, you: “ü”")),
     Connect(HoldMusic()),
+    Connect(Phone("alice"), CLI, "prompts/said", "prompts/told", 30),
     Reject(17, "line_busy"),
+    Gather("prompts/pin", 6, 5),
+    Later(2),
 ]
 ROLES = st.sampled_from([CALLER, CALLEE])
 CAUSES = st.sampled_from([None, 0, 16, 17, 34])
@@ -40,7 +55,19 @@ FACTS: st.SearchStrategy[facts.Fact] = st.one_of(
     st.builds(facts.Vanished, ROLES, st.just("switch_lost"), CAUSES, st.booleans()),
     st.builds(facts.SeenLive, ROLES, st.booleans()),
     st.just(facts.Asked()),
-    st.builds(facts.HangupAsked, st.sampled_from(Ender), st.just("hangup")),
+    st.builds(facts.HangupAsked, st.sampled_from(Ender), st.just("hangup"), st.sampled_from([0.0, 5.0])),
+    st.builds(
+        facts.Routed,
+        st.sampled_from(ROUTES),
+        st.builds(
+            replace,
+            st.just(inbound().terms),
+            session_id=st.sampled_from([None, "ses_1"]),
+            seat=st.integers(-1, 3),
+            private=st.booleans(),
+        ),
+    ),
+    st.just(facts.AnswerLost()),
     st.builds(facts.TapeAsked, st.sampled_from(["start", "stop", "pause", "resume"])),
     st.builds(facts.TapeTurned, st.sampled_from(["started", "stopped", "paused", "resumed", "failed"])),
     st.builds(facts.TapeFiled, st.just("call_00000000000000000000000001-1"), st.booleans()),
@@ -83,6 +110,23 @@ def test_another_version_is_not_guessed_at() -> None:
     for version in (None, 0, VERSION + 1, str(VERSION)):
         with pytest.raises(ValueError, match="version"):
             decode({**encode(talking()), "version": version})
+
+
+def test_a_snapshot_of_the_first_release_is_read() -> None:
+    call, snapshot = talking(), encode(talking())
+    for name in ("detours", "detour_at", "lost_at", "end_at", "end_why"):
+        del snapshot[name]
+    for name in ("session_id", "seat", "to_seat", "private"):
+        del snapshot["terms"][name]
+    for name in ("caller_prompt", "callee_prompt", "warn_s"):
+        del snapshot["route"][name]
+    assert decode(json.loads(json.dumps(snapshot))) == call
+
+
+@pytest.mark.parametrize("kind", ["fax", ""])
+def test_a_route_of_another_release_is_named(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"'{kind}'"):
+        decode({**encode(inbound()), "route": {"kind": kind}})
 
 
 def test_an_endpoint_of_another_release_is_named() -> None:
