@@ -82,13 +82,18 @@ class Answers:
         endpoint = self._endpoint(way)
         if endpoint is None:
             return None
-        route = Connect(endpoint, way.cli, way.caller_prompt, way.callee_prompt, way.warn_s)
-        return replace(
-            _of_session(number, session, way.seat, route),
-            to_seat=way.to_seat,
+        return RouteFacts(
+            tenant=number.tenant,
+            route=Connect(endpoint, way.cli, way.caller_prompt, way.callee_prompt, way.warn_s),
+            did=number.number,
             record=way.record,
+            webhook_url=session.webhook_url,
             ring_timeout_s=way.ring_s,
             max_duration_s=way.max_s,
+            session_id=session.id,
+            seat=way.seat,
+            to_seat=way.to_seat,
+            private=True,
         )
 
     def _endpoint(self, way: Reached) -> Endpoint | None:
@@ -103,7 +108,9 @@ class Answers:
         route: Route = Reject(int(CAUSES.get(reason, Cause.CALL_REJECTED)), reason)
         if sound:
             route = Connect(Announcement(sound))
-        return _of_session(number, session, seat, route)
+        return replace(
+            _plain(number, route), session_id=session.id, seat=seat, webhook_url=session.webhook_url
+        )
 
     def turned_away(self, number: PoolNumber, why: str) -> RouteFacts:
         """The one thing that strangers hear, whatever the reason."""
@@ -131,7 +138,3 @@ class Answers:
 
 def _plain(number: PoolNumber, route: Route) -> RouteFacts:
     return RouteFacts(tenant=number.tenant, route=route, did=number.number, private=True)
-
-
-def _of_session(number: PoolNumber, session: Session, seat: int, route: Route) -> RouteFacts:
-    return replace(_plain(number, route), session_id=session.id, seat=seat, webhook_url=session.webhook_url)

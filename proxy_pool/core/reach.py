@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from proxy_pool.core.opening import first_callee, used
+from proxy_pool.core.opening import end_of, first_callee
 from proxy_pool.core.party import Party, key_of
 from proxy_pool.core.session import (
     SEAT_A,
@@ -192,7 +192,7 @@ def _barred(target: Party, approach: Approach) -> Refusal | None:
 
 def _reached(session: Session, seat: int, target: Participant, now: float) -> Reached:
     terms = session.terms
-    ends_at = used(session, seat, now).ends_at
+    ends_at = max(session.ends_at, end_of(terms, session.created_at, now))
     left = ends_at - now
     max_s, warn_s, cut_at = _time(terms, ends_at, left)
     own, other = (terms.announce_a, terms.announce_b)[:: 1 if seat == SEAT_A else -1]
