@@ -16,10 +16,10 @@ import structlog
 from yarl import URL
 
 from gateway.carriers.plan import Carrier, CarrierPlan
-from gateway.carriers.ports import CarrierRefused, CarrierThrottled, CarrierUnreachable, SentAs
 from gateway.webhooks.core.ssrf import Policy
 from gateway.webhooks.poster import Guard, GuardedResolver, Lookup, system_lookup
 from proxy_pool.core.text import OutboundText
+from proxy_pool.texts.ports import CarrierRefused, CarrierThrottled, CarrierUnreachable, SentAs
 from proxy_pool.wire.carrier import HttpRequest, Outcome, Refused, Sent, Throttled, Unclear
 from telephony.errors import NotFound, OutcomeUnknown
 
