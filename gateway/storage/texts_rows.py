@@ -108,4 +108,5 @@ def _media_json(media: Sequence[KeptMedia]) -> str | None:
 
 
 def _list(stored: Any) -> list[Any]:
-    return [] if stored is None else list(orjson.loads(stored))
+    """A JSON column: SQLite's driver gives the text, PostgreSQL's what it says."""
+    return list((orjson.loads(stored) if isinstance(stored, str) else stored) or ())

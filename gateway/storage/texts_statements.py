@@ -36,6 +36,7 @@ PIECES: Final = Hot(
     "SELECT id, part_number, body, taken_at, state, mark FROM texts_in WHERE recipient = :recipient"
     " AND sender = :sender AND part_reference = :part_reference AND part_total > 0"
     " AND part_total = :part_total AND carrier = :carrier AND taken_at > :since"
+    " AND outcome <> 'repeated'"
 )
 LOCK_KEY: Final = Hot("SELECT pg_advisory_xact_lock(hashtext(:key))")
 """PostgreSQL only: two processes that take two parts of one text must see one another's."""

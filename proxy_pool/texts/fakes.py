@@ -111,7 +111,7 @@ class MemoryTexts:
         rows = {
             id_: row
             for id_, row in self._in.items()
-            if key_of(row.text) == key and row.taken_at > now - WINDOW_S
+            if key_of(row.text) == key and row.taken_at > now - WINDOW_S and row.outcome != "repeated"
         }
         pieces = [
             Piece(id_, row.text.part.number, row.text.body, row.taken_at, used=row.state != "held")

@@ -15,6 +15,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -168,10 +169,10 @@ class TextPump:
                 waits.append(wait_s)
                 continue
             task = self._busy[lane] = asyncio.create_task(self._send_lane(lane), name="text-lane")
-            task.add_done_callback(lambda _, lane=lane: self._ended(lane))
+            task.add_done_callback(partial(self._ended, lane))
         return min(waits, default=self._pace.poll_s)
 
-    def _ended(self, lane: Lane) -> None:
+    def _ended(self, lane: Lane, _: asyncio.Task[None]) -> None:
         del self._busy[lane]
         self._wake.set()
 
