@@ -214,6 +214,8 @@ def _error_statuses(operation: Operation) -> set[int]:
         statuses |= {400, 408, 413, 415, 422}
     if operation.query is not None:
         statuses |= {400, 422}
+    if operation.raw_body:
+        statuses |= {408, 413, 429}
     if _PARAMETER.search(operation.path):
         statuses.add(404)
     if operation.media == "audio/wav":

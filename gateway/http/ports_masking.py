@@ -16,7 +16,7 @@ from telephony.numbers import E164
 @dataclass(frozen=True, slots=True)
 class TakenText:
     """An inbound text that is durably ours. ``id`` is ``msg_…``; ``status`` a word for where it stands now
-    (``received`` until it was relayed). A repeated delivery gives the same id."""
+    (``received``; ``repeated`` where it was taken before). A repeated delivery gives the same id."""
 
     id: str
     status: str

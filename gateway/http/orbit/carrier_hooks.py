@@ -16,7 +16,7 @@ from proxy_pool.wire.reading import refuse_signature
 from telephony.errors import MalformedRequest, NotAuthenticated, StorageUnavailable
 
 MAX_HOOK_BODY: Final = 256 * 1024
-_TAG: Final = "Number masking"
+_TAG: Final = "Masking"
 
 
 async def receive(ask: Ask) -> Plain:

@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.http.operation import Operation, Room
 from gateway.http.orbit import proxy_inbound, proxy_numbers, proxy_sessions, proxy_settings
+from gateway.http.orbit.carrier_hooks import CARRIER_HOOKS
 from gateway.http.orbit.fields import Nothing
 from gateway.http.orbit.proxy_fields import ProxyPageQuery
 from gateway.http.orbit.proxy_schemas import ChangeSession, Inbound, ListSessions, OpenSession
@@ -247,4 +248,4 @@ SERVICE: Final = (
     ),
 )
 
-PROXY: Final = Room(("/api/v1/proxy", "/v1/proxy"), (*SESSIONS, *POOL, *SERVICE))
+PROXY: Final = Room(("/api/v1/proxy", "/v1/proxy"), (*SESSIONS, *POOL, *SERVICE, *CARRIER_HOOKS))

@@ -42,6 +42,7 @@ async def _fill(rig: Rig) -> dict[str, str]:
         "webhook_id": hook["id"],
         "delivery_id": sent["delivery_id"],
         "number_id": proxies[0],
+        "carrier": "trunkline",
         "key_id": spare["id"],
     }
 

@@ -258,11 +258,13 @@ def test_the_document_has_the_operations_at_their_first_address():
     paths = [path for path in document()["paths"] if path.startswith("/api/v1/proxy")]
     assert sorted(paths) == [
         "/api/v1/proxy/inbound",
+        "/api/v1/proxy/inbound/{carrier}",
         "/api/v1/proxy/interactions/{interaction_id}",
         "/api/v1/proxy/pool",
         "/api/v1/proxy/pool/forecast",
         "/api/v1/proxy/pool/numbers",
         "/api/v1/proxy/pool/numbers/{number_id}",
+        "/api/v1/proxy/receipts/{carrier}",
         "/api/v1/proxy/sessions",
         "/api/v1/proxy/sessions/{session_id}",
         "/api/v1/proxy/sessions/{session_id}/interactions",

@@ -109,7 +109,7 @@ def test_every_operation_tells_its_errors_and_rights():
                 assert {"401", "403", "429", "503"} <= statuses
                 assert op["x-scope"]
                 assert "owner" in op["x-roles"]
-            if method == "post":
+            if method == "post" and op.get("security") != []:
                 assert {"409", "422"} <= statuses
                 assert any(p["name"] == "Idempotency-Key" for p in op["parameters"])
 
