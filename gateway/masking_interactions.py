@@ -1,7 +1,8 @@
 """Calls of masking sessions become interactions, inside the transaction that stores the call.
 
 Fits ``gateway.storage.calls.Announcer``. A call's first event that names a session opens its interaction and
-counts as a use of the session, whose sliding end moves on with it; the last one closes it.
+counts as a use of the session, whose sliding end moves on with it; the last one closes it. A participant who
+was not let through (``to_seat`` -1) leaves an interaction, but has not used the session.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from gateway.storage.masking_events import MaskingTold
 from gateway.storage.masking_interactions import SqlInteractions
 from gateway.storage.masking_ledger import SqlLedger
 from proxy_pool.core.interaction import Interaction, InteractionId, Kind
-from proxy_pool.core.session import SessionId
+from proxy_pool.core.session import SEAT_A, SessionId
 from proxy_pool.ports import SessionEvent
 from telephony.errors import InvalidInput
 from telephony.ids import CallId, TenantId
@@ -56,7 +57,7 @@ class CallInteractions:
         begun = self._interactions.is_known_in(conn, interaction.id)
         lanes: list[str] = []
         out: list[str] = []
-        if not begun:
+        if not begun and interaction.to_seat >= SEAT_A:
             used = self._ledger.use_in(conn, event.tenant, session_id, interaction.from_seat, event.at)
             if used is not None:
                 lanes.extend(used[1])
@@ -114,6 +115,8 @@ def _outcome(call: CallRecord) -> str:
 
 def _told_of(interaction: Interaction, begun: bool, event: CallEvent) -> Sequence[SessionEvent]:
     """The events of one step: a call that ends at once began as well."""
+    if interaction.to_seat < SEAT_A:
+        return [] if begun else [SessionEvent("interaction.refused", event.at)]
     types = [] if begun else ["interaction.started"]
     if interaction.over:
         types.append("interaction.ended")

@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy_pool.core.settings import ServiceSettings
 from proxy_pool.ports import SettingsBook
+from telephony.errors import StorageUnavailable
 from telephony.ids import TenantId
 
 FOR_S: Final = 5.0
@@ -22,12 +23,18 @@ class SettingsMemory:
         self._known: dict[TenantId, tuple[float, ServiceSettings]] = {}
 
     async def of(self, tenant: TenantId) -> ServiceSettings:
-        """The tenant's settings, or the defaults. Raises StorageUnavailable where none are remembered."""
+        """The tenant's settings, or the defaults. Raises StorageUnavailable where none are remembered;
+        remembered ones serve for as long as the database is away."""
         known = self._known.get(tenant)
         now = self._now()
         if known is not None and now < known[0] + FOR_S:
             return known[1]
-        settings = await self._book.get(tenant) or ServiceSettings()
+        try:
+            settings = await self._book.get(tenant) or ServiceSettings()
+        except StorageUnavailable:
+            if known is None:
+                raise
+            settings = known[1]
         self._known[tenant] = (now, settings)
         return settings
 
