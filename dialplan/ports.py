@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dialplan.core.call import Call, Endpoint, Phone
+from dialplan.core.call import Call, Connect, Endpoint, Phone
 from dialplan.core.orders import Hangup, Originate, TurnTape
 from dialplan.core.record import CallEvent, Cdr
 from dialplan.core.routing import Offered, RouteFacts
@@ -100,6 +100,48 @@ class Endings(Protocol):
     """The second source: what became of channels that ended while the gateway was away."""
 
     async def of(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Ending]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A masked call that the switch joined by itself, as its dialplan noted it. Times: epoch seconds.
+
+    ``call_id`` follows from the channel's id: it is the same however often this is read. ``caller`` is a
+    number, ``phone:`` and a phone's name, or empty where it was withheld; ``answered_at`` is None where it
+    was not answered, or is over. Durations in seconds.
+    """
+
+    call_id: CallId
+    channel: ChannelId
+    at: float
+    tenant: TenantId
+    session_id: str
+    seat: int
+    to_seat: int
+    dialled: str
+    caller: str
+    line: str
+    route: Connect
+    ring_s: int
+    talk_s: int
+    answered_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Joined({self.call_id}, {self.channel})"
+
+
+class JoinedCalls(Protocol):
+    """What the switch did by itself while we were away.
+
+    ``seen`` gives every such call that was not forgotten, live or over. ``is_told`` says whether it is on
+    record already; then it is not taken up again. Each raises as the switch's, or the store's, verbs do.
+    """
+
+    async def seen(self) -> Sequence[Joined]: ...
+
+    async def is_told(self, joined: Joined) -> bool: ...
+
+    async def forget(self, joined: Joined) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,7 @@ class Product:
             chance=chance,
             trunk_for=choose_by_prefix(plan),
             trunk_limits=limits_of(plan),
+            is_on_record=storage.calls.is_on_record,
             agi=(settings.agi_host, settings.agi_port),
             agi_limits=AgiLimits(budget_s=settings.route_budget_ms / 1000),
         )

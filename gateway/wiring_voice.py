@@ -6,11 +6,12 @@ With ``gateway.wiring`` the only place that names adapters of the switch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
+from dialplan.adoption import Adoption
 from dialplan.agi.answer import caller_of, digits_of, encode_reply, refusal
 from dialplan.agi.server import AgiLimits, AgiServer
 from dialplan.agi.wire import Question
@@ -22,7 +23,9 @@ from dialplan.core.orders import Reply
 from dialplan.core.routing import Offered
 from dialplan.director import Director, Ports
 from dialplan.ports import Archive, CallStore, Endings, RouteBook
+from gateway.masked_fallback import SwitchJoined
 from telephony.errors import OutcomeUnknown, StorageUnavailable, SwitchRefused, SwitchUnavailable
+from telephony.ids import CallId, TenantId
 from telephony.numbers import E164
 
 _log = structlog.get_logger("gateway.voice")
@@ -40,6 +43,10 @@ ROLES = {
     "recording": LinkSettings(events="system", boot_probe=False),
     "events": LinkSettings(events="system,call,user", boot_probe=False),
 }
+
+
+async def _on_no_record(tenant: TenantId, call_id: CallId) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,8 @@ class VoiceParts:
     agi_limits: AgiLimits = field(default_factory=AgiLimits)
     switch_patience_s: float = 120.0
     """How long the switch may be away before its calls are declared lost."""
+    is_on_record: Callable[[TenantId, CallId], Awaitable[bool]] = _on_no_record
+    """Whether this call was ever stored."""
 
 
 class VoiceEngine:
@@ -92,6 +101,8 @@ class VoiceEngine:
                 trunk_limits=parts.trunk_limits,
             )
         )
+        joined = SwitchJoined(self.links["recording"], self.links["control"], parts.is_on_record)
+        self.adoption = Adoption(self.director, joined, switch, parts.new_id)
         self.agi = AgiServer(self._answer, limits=parts.agi_limits)
         self.agi_port = 0
         self._boot_epoch = ""
@@ -137,8 +148,10 @@ class VoiceEngine:
 
     async def _patrol_once(self) -> None:
         try:
+            if await self.adoption.take_up_all():
+                await self.director.look(restarted=False)
             await self.director.patrol()
-        except (SwitchUnavailable, SwitchRefused, OutcomeUnknown) as error:
+        except (SwitchUnavailable, SwitchRefused, OutcomeUnknown, StorageUnavailable) as error:
             _log.warning("patrol.failed", code=error.code)
         except Exception:  # noqa: BLE001  # why: edge of the patrol's loop; one broken round must not end it
             _log.exception("patrol.broken")
@@ -202,9 +215,11 @@ class VoiceEngine:
         """Compare the open calls with the switch, once; whether that could be done."""
         try:
             control = await self.links["control"].wait_up(deadline_s)
+            await self.links["recording"].wait_up(deadline_s)
             restarted = bool(self._boot_epoch) and control.boot_epoch != self._boot_epoch
+            await self.adoption.take_up_all()
             await self.director.look(restarted=restarted)
-        except (SwitchUnavailable, SwitchRefused, OutcomeUnknown) as error:
+        except (SwitchUnavailable, SwitchRefused, OutcomeUnknown, StorageUnavailable) as error:
             _log.warning("look.failed", code=error.code)
             return False
         self._boot_epoch = control.boot_epoch

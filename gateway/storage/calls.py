@@ -132,6 +132,10 @@ class CallRepository:
         row = await self._database.read(lambda conn: conn.execute(_GET, wanted).mappings().first())
         return None if row is None else to_record(row)
 
+    async def is_on_record(self, tenant: TenantId, call_id: CallId) -> bool:
+        """Whether this call was ever stored."""
+        return await self.get(tenant, call_id) is not None
+
     async def page(
         self, tenant: TenantId, wanted: CallFilter, *, limit: int, cursor: str | None = None
     ) -> Page[CallRecord]:
