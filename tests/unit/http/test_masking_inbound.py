@@ -2,7 +2,9 @@
 
 import pytest
 
+from gateway.http.ports_masking import CallDecision
 from proxy_pool.core.text import Media
+from telephony.numbers import E164
 from tests.unit.http.masked import PROXY, SESSIONS
 from tests.unit.http.rig import FROM, OTHER, OURS, THEIRS, TO, Rig
 
@@ -135,6 +137,21 @@ async def test_a_call_to_no_proxy_number_or_to_nobody_any_more_is_rejected(rig: 
     assert (await rig.client.post(PATH, asked)).data["action"] == "connect"
     rig.clock.advance(60)
     assert (await rig.client.post(PATH, asked)).data == {"action": "reject", "reason": "unknown_caller"}
+
+
+async def test_a_visitor_who_is_not_let_through_hears_of_no_session(rig: Rig):
+    await rig.pool(ONE, use="anyone")
+    await rig.client.post(SESSIONS, {"model": "anyone", "party_a": TO, "direction": "a_to_b"})
+    told = (await rig.client.post(PATH, {"type": "call", "from": "+14155552679", "to": ONE})).data
+    assert told == {"action": "reject", "reason": "unknown_caller"}
+
+
+async def test_a_tenant_asks_of_its_own_proxy_numbers_alone(rig: Rig):
+    await rig.pool(ONE, use="anyone")
+    await rig.client.post(SESSIONS, {"model": "anyone", "party_a": TO})
+    decide = rig.masked.calls.decide
+    assert (await decide(OURS, "+14155552679", E164(ONE))).to == E164(TO)
+    assert await decide(THEIRS, "+14155552679", E164(ONE)) == CallDecision("not_a_proxy_number")
 
 
 async def test_without_somebody_to_take_texts_the_hook_is_503(rig: Rig):
