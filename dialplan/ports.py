@@ -26,12 +26,17 @@ class LiveChannel:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a second source knows of a channel that ended while nobody listened. Times: epoch seconds."""
+    """What a second source knows of a channel that ended while nobody listened. Times: epoch seconds.
+
+    ``dialled``: whether it dialled somebody, as far as is known; a caller who is asked for digits is
+    answered without.
+    """
 
     channel: ChannelId
     answered_at: float | None
     ended_at: float | None
     cause: int | None
+    dialled: bool = True
 
 
 class Switch(Protocol):

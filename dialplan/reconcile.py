@@ -86,7 +86,10 @@ def _judge_leg(
             life.post(facts.Vanished(leg.role, why))
         return
     if ending.answered_at is not None:
-        life.post(facts.Answered(leg.role), at=ending.answered_at)
+        answered_at = ending.answered_at
+        if leg.role is Role.CALLEE and life.call.detours:
+            answered_at = max(answered_at, leg.dialed_at or 0.0)  # the caller was answered to type digits
+        life.post(facts.Answered(leg.role), at=answered_at)
     life.post(facts.HungUp(leg.role, ending.cause), at=ending.ended_at)
 
 
@@ -96,6 +99,8 @@ def _judge_unheard_callee(life: Life, known: dict[ChannelId, Ending], why: str) 
     if call.outbound or call.virtual_callee or call.callee.channel is not None or call.caller.channel is None:
         return
     ending = known.get(call.caller.channel)
+    if call.detours and not (ending is not None and ending.dialled):
+        return  # it was answered to type digits
     if ending is not None and ending.answered_at is not None:
         fact = facts.Vanished(Role.CALLEE, why, ending.cause, answered=True)
         life.post(fact, at=ending.answered_at)

@@ -1,8 +1,8 @@
 """The switch's own call records: what became of channels that ended while nobody listened.
 
 Asterisk appends one line per record to a file (asterisk-config/cdr_custom.conf.j2): Uniqueid, Linkedid,
-start, answer, end, seconds in all, seconds talked, disposition, and the mark of a call that the switch joined
-by itself. Fits ``dialplan.ports.Endings``.
+start, answer, end, seconds in all, seconds talked, disposition, the mark of a call that the switch joined
+by itself or apologised to, and the channel that was dialled, if any was. Fits ``dialplan.ports.Endings``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from telephony.ids import ChannelId
 _TAIL_BYTES = 8 << 20
 """How much of the file's end is read: some 60,000 records, hours of a busy switch."""
 
-_FIELDS = (8, 9)
-"""How many fields a record has; 8 in those of releases before the mark."""
+_FIELDS = (8, 9, 10)
+"""How many fields a record has; 8 in those of releases before the mark, 9 before the dialled channel."""
+_APOLOGISED = "sorry"
 
 _CAUSES: dict[str, int] = {
     "ANSWERED": Cause.NORMAL_CLEARING,
@@ -72,7 +73,10 @@ def endings(lines: Iterable[str], wanted: set[ChannelId]) -> dict[ChannelId, End
         cause = _CAUSES.get(row[7])
         if answered is not None:
             cause = Cause.NORMAL_CLEARING
-        found[channel] = Ending(channel, answered, ended_at, cause)
+        if row[8:9] == [_APOLOGISED]:
+            cause = Cause.TEMPORARY_FAILURE
+        dialled = len(row) < 10 or row[9] != "" or (known is not None and known.dialled)
+        found[channel] = Ending(channel, answered, ended_at, cause, dialled)
     return found
 
 

@@ -25,7 +25,7 @@ from gateway.runtime.ports import free_port
 from gateway.runtime.switch import EmbeddedSwitch
 from gateway.switch_records import SwitchRecords
 from gateway.trial.audio import Wave, tone, write_wav
-from gateway.trial.sip_behaviour import Behaviour, Decide, InviteFacts, answers
+from gateway.trial.sip_behaviour import Behaviour, Decide, answers
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
 from gateway.trial.sip_phone import SipPhone
 from gateway.trial.watch import Watch
@@ -41,8 +41,11 @@ CALLER_HZ, CALLEE_HZ = 400.0, 500.0
 NOBODY = RouteFacts(OURS, Reject(21, "refused_by_test"))
 
 
+TALKS = answers(audio=tone(CALLEE_HZ, 2.0))
+
+
 class Book:
-    """Fits ``dialplan.ports.RouteBook``: ``first`` for a new call, then what ``then`` makes of what was typed."""
+    """Fits ``dialplan.ports.RouteBook``: ``first`` for a new call, then what ``then`` makes of the digits."""
 
     def __init__(self) -> None:
         self.first: RouteFacts = NOBODY
@@ -87,11 +90,12 @@ class WatchedStore(MemoryCallStore):
 
 
 class Voice:
-    """The engine, its switch and the outside. One call after another: ``call`` gives the newest."""
+    """The engine, its switch and the outside, one call after another. ``far_end`` is what a far end does."""
 
     def __init__(self, switch: EmbeddedSwitch, carrier: SipPhone, agi_port: int) -> None:
         self.switch, self.carrier = switch, carrier
         self.store, self.book = WatchedStore(), Book()
+        self.far_end: Behaviour = TALKS
         self._agi_port = agi_port
         self._known: set[CallId] = set()
         self.engine: VoiceEngine
@@ -154,15 +158,12 @@ class Voice:
         return self.store.types(call.id)
 
 
-def _talks(facts: InviteFacts) -> Behaviour:
-    return answers(audio=tone(CALLEE_HZ, 2.0))
-
-
 @asynccontextmanager
-async def running_voice(folder: Path, decide: Decide | None = None) -> AsyncIterator[Voice]:
+async def running_voice(folder: Path) -> AsyncIterator[Voice]:
     """Everything up, with prompts of a tone each; the carrier answers and sounds another one."""
+    decide: Decide = lambda facts: voice.far_end  # noqa: E731  # why: voice is made below
     agi_port = free_port()
-    carrier = await SipPhone.open("127.0.0.2", 0, decide=decide or _talks, name="carrier")
+    carrier = await SipPhone.open("127.0.0.2", 0, decide=decide, name="carrier")
     try:
         plan = demo_plan(PHONE_PASSWORDS, trunk_port=carrier.address[1])
         async with running_switch(folder, plan, agi_port) as switch:

@@ -10,7 +10,7 @@ import pytest
 
 from dialplan import reconcile
 from dialplan.core import facts
-from dialplan.core.call import Call, Ender, Role
+from dialplan.core.call import Call, Ender, Gather, Role
 from dialplan.fakes import FakeEndings, FakeSwitch, ManualClock
 from dialplan.life import Life
 from dialplan.ports import Ending
@@ -20,6 +20,7 @@ from tests.unit.dialplan.made_calls import (
     CALLER,
     HOLD,
     NOW,
+    TO_FAR,
     A,
     B,
     inbound,
@@ -251,3 +252,27 @@ async def test_the_patrol_names_channels_of_ours_without_a_live_leg() -> None:
     places = {A: (cast("Life", inbox), CALLER), B: (cast("Life", inbox), CALLEE)}
     assert await reconcile.patrol(made, places.get, lambda channel: channel != C) == [B]
     assert await reconcile.patrol(made, places.get, lambda channel: True) == [B, C]
+
+
+ON_DETOUR = run(inbound(Gather("prompts/pin", 6)), facts.Answered(CALLER))[0]
+JOINED_AFTER = run(ON_DETOUR, facts.Routed(TO_FAR, ON_DETOUR.terms))[0]
+
+
+@pytest.mark.parametrize("call", [ON_DETOUR, JOINED_AFTER])
+async def test_a_caller_who_was_answered_to_type_digits_is_no_proof_of_a_callee(call: Call) -> None:
+    world = World(endings=FakeEndings(Ending(A, NOW + 1, NOW + 9, 16, dialled=False)))
+    (told,), _ = await world.look(call)
+    assert told == [(facts.Answered(CALLER), NOW + 1), (facts.HungUp(CALLER, 16), NOW + 9)]
+
+
+async def test_a_far_end_that_was_dialled_after_the_digits_was_answered() -> None:
+    world = World(endings=FakeEndings(Ending(A, NOW + 1, NOW + 9, 16)))
+    (told,), _ = await world.look(JOINED_AFTER)
+    assert told[0] == (facts.Vanished(CALLEE, "gateway_was_away", 16, answered=True), NOW + 1)
+
+
+async def test_a_far_end_did_not_answer_before_it_was_dialled() -> None:
+    ringing = run(JOINED_AFTER, facts.Dialed(CALLEE, B), at=NOW + 4)[0]
+    world = World(endings=FakeEndings(Ending(A, NOW + 1, NOW + 9, 16)))
+    (told,), _ = await world.look(ringing)
+    assert (facts.Answered(CALLEE), NOW + 5) in told

@@ -35,6 +35,10 @@ def row(channel: str = A, answer: str = ANSWER, end: str = END, disposition: str
         (row(answer="0.000000", disposition="SOMETHING"), Ending(A, None, float(END), None)),
         (row(end="0.000000", answer="", disposition="BUSY"), Ending(A, None, None, 17)),
         (row(end="nan", answer="inf"), Ending(A, None, None, 16)),
+        (row() + ',"ses_1/0/1"', Ending(A, float(ANSWER), float(END), 16)),
+        (row() + ',"","PJSIP/carrier-1"', Ending(A, float(ANSWER), float(END), 16)),
+        (row() + ',"",""', Ending(A, float(ANSWER), float(END), 16, dialled=False)),
+        (row() + ',"sorry",""', Ending(A, float(ANSWER), float(END), 41, dialled=False)),
     ],
 )
 def test_a_record_tells_of_an_end(line: str, ending: Ending) -> None:
