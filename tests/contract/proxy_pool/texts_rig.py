@@ -83,11 +83,12 @@ class TextRig:
     per_second: float = 1000.0
     uses: dict[E164, Use] = field(default_factory=dict)
     owned: tuple[E164, ...] = NUMBERS
+    carrier: str = "sim"
 
     def owner(self, number: E164) -> PoolNumber | None:
         if number not in self.owned:
             return None
-        return replace(pooled(number), carrier="sim", use=self.uses.get(number, Use.PAIRS))
+        return replace(pooled(number), carrier=self.carrier, use=self.uses.get(number, Use.PAIRS))
 
     async def of(self, tenant: TenantId) -> ServiceSettings:
         return self.settings
