@@ -238,6 +238,11 @@ class MemoryLedger:
         behind = [row for row in self.rows if row.held and row.number > after]
         return [(row.number, self._binding(row)) for row in behind[:limit]]
 
+    async def all_open(self, after: int, limit: int) -> Sequence[tuple[int, Session]]:
+        self._answer()
+        numbered = enumerate((kept.session for kept in self._sessions.values()), start=1)
+        return [(number, one) for number, one in numbered if number > after and one.live][:limit]
+
     # ------------------------------------------------------------ within
 
     def _answer(self) -> None:

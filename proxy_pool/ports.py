@@ -207,6 +207,10 @@ class Ledger(Protocol):
         """Every live or quarantined binding of all tenants, by row number, behind ``after``."""
         ...
 
+    async def all_open(self, after: int, limit: int) -> Sequence[tuple[int, Session]]:
+        """Every open session of all tenants, by row number, behind ``after``."""
+        ...
+
 
 class PoolBook(Protocol):
     """Which numbers are in the pool. ``numbers`` answers for every tenant, for the process's memory.

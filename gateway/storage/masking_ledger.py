@@ -42,7 +42,7 @@ _HUNDRED_YEARS: Final = 3_155_760_000.0
 
 
 class SqlLedger:
-    """Every query but the sweepers' (``due``, ``expiring``, ``sweep``, ``all_held``) carries the tenant."""
+    """Every query but the sweepers' (``due``, ``expiring``, ``sweep``, ``all_…``) carries the tenant."""
 
     def __init__(self, database: Database, cursors: Cursors, told: MaskingTold | None = None) -> None:
         self._database = database
@@ -247,6 +247,12 @@ class SqlLedger:
         wanted = {"after": after, "limit": limit}
         found = await self._database.read(lambda conn: sql.ALL_HELD.rows(conn, wanted))
         return [(one[0], to_binding(one)) for one in found]
+
+    async def all_open(self, after: int, limit: int) -> Sequence[tuple[int, Session]]:
+        wanted = {"after": after, "limit": limit}
+        found = await self._database.read(lambda conn: sql.ALL_OPEN.rows(conn, wanted))
+        rows = [SessionRow._make(one) for one in found]
+        return [(row.seq, row.session()) for row in rows]
 
     # ------------------------------------------------------------ within a transaction
 

@@ -27,6 +27,7 @@ ADD_SESSION: Final = Hot(
 )
 """No row: its id, or its unique name, is there already."""
 GET: Final = Hot(_SESSION)
+ALL_OPEN: Final = Hot(SESSIONS + " WHERE status <> 'closed' AND seq > :after ORDER BY seq LIMIT :limit")
 LOCK: Final = Hot(_SESSION, postgres=" FOR UPDATE")
 IS_THERE: Final = Hot("SELECT 1 FROM proxy_sessions WHERE id = :id")
 NAMED: Final = Hot(
