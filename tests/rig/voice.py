@@ -96,7 +96,7 @@ class Voice:
         self.switch, self.carrier = switch, carrier
         self.store, self.book = WatchedStore(), Book()
         self.far_end: Behaviour = TALKS
-        self._agi_port = agi_port
+        self.agi_port = agi_port
         self._known: set[CallId] = set()
         self.engine: VoiceEngine
 
@@ -121,7 +121,7 @@ class Voice:
                 chance=random.random,
                 trunk_for=lambda number: "carrier",
                 trunk_limits={},
-                agi=("127.0.0.1", self._agi_port),
+                agi=("127.0.0.1", self.agi_port),
             ),
         )
         await self.engine.start()

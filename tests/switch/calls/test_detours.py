@@ -176,6 +176,24 @@ async def test_a_gateway_that_dies_while_digits_are_typed(voice: Voice) -> None:
     assert voice.types(call) == ["call.initiated", "call.failed"]
 
 
+async def test_a_gateway_that_takes_the_question_and_never_answers(voice: Voice) -> None:
+    caller = await prompted(voice)
+    await voice.die()
+    asked = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", voice.agi_port):
+        caller.stream.press("4711#")
+        await told_why(caller)
+    assert asked.is_set()
+    await voice.rise()
+    assert ended(await voice.ended()) == "failed server_error/question_not_asked by switch"
+
+
 async def test_a_caller_who_leaves_while_the_gateway_is_away_has_cancelled(voice: Voice) -> None:
     caller = await prompted(voice, 8)
     await voice.die()
