@@ -86,3 +86,8 @@ def chance() -> float:
 
 
 random_bytes = secrets.token_bytes
+
+
+def digits(count: int) -> str:
+    """So many decimal digits that nobody can guess: a PIN, an extension."""
+    return f"{secrets.randbelow(10**count):0{count}d}"

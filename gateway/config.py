@@ -77,6 +77,9 @@ class Settings:
     database_url: str = field(repr=False)
     db_synchronous: Literal["NORMAL", "FULL"]
     redis_url: str = field(repr=False)
+    redis_member: str
+    masking_switch_copy: bool
+    carriers_file: Path | None
     ami_host: str
     ami_port: int
     ami_logins: AmiLogins | None
@@ -136,6 +139,9 @@ class Settings:
             database_url=_database_url(env, var_dir),
             db_synchronous="FULL" if env.choice("DB_SYNCHRONOUS", ("NORMAL", "FULL")) == "FULL" else "NORMAL",
             redis_url=env.url("REDIS_URL", ("redis", "rediss", "unix"), ""),
+            redis_member=env.text("REDIS_MEMBER", "gateway"),
+            masking_switch_copy=env.flag("MASKING_SWITCH_COPY", True),
+            carriers_file=env.optional_path("CARRIERS_FILE"),
             ami_host=ami_host,
             ami_port=env.integer("AMI_PORT", 5_038, 1, 65_535),
             ami_logins=_ami_logins(env, required=bool(ami_host)),

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from dialplan.agi.server import AgiLimits
+from dialplan.ports import RouteBook
 from gateway import metrics
 from gateway.announcer import WebhookAnnouncer
 from gateway.archive import RecordingArchive
@@ -23,7 +24,9 @@ from gateway.housekeeping import Housekeeping
 from gateway.http.face import Books, Face, TenantLimits, default_limits
 from gateway.http.limits import LocalRates, Rates
 from gateway.http.limits_redis import RedisRates
+from gateway.http.orbit.proxy_reader import SessionReader
 from gateway.http.ports import Health, Probe, Webhooks
+from gateway.masked_dry_run import DryRun
 from gateway.phone_book import PlannedPhones
 from gateway.prompts import SpokenPrompts
 from gateway.route_book import NumberRoutes, RouteDefaults
@@ -31,7 +34,7 @@ from gateway.runtime.packages import find_prefix, machine_recipe
 from gateway.runtime.plan import SwitchPlan, parse_plan
 from gateway.runtime.programs import find_outside
 from gateway.storage.audit import AuditRepository
-from gateway.storage.calls import CallRepository
+from gateway.storage.calls import Announcers, CallRepository
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
 from gateway.storage.idempotency import IdempotencyRepository
@@ -49,8 +52,17 @@ from gateway.webhooks.core.ssrf import Policy
 from gateway.webhooks.deliver import Deliverer
 from gateway.webhooks.poster import GuardedPoster
 from gateway.webhooks.service import EndpointService, Makers, Stores
+from gateway.wiring_masking import (
+    MaskingEngine,
+    MaskingParts,
+    MaskingStores,
+    UsedLater,
+    call_interactions,
+    masking_stores,
+)
 from gateway.wiring_voice import SwitchDoor, VoiceEngine, VoiceParts
 from telephony.errors import InvalidInput
+from telephony.numbers import E164
 from voice_agents.ports import TextToSpeech
 from voice_agents.providers.espeak import EspeakSettings, EspeakSpeech
 from voice_agents.providers.resample import resample
@@ -76,6 +88,8 @@ class _Storage:
     calls: CallRepository
     book: SqlEndpointBook
     outbox: SqlOutbox
+    masking: MaskingStores
+    used: UsedLater
 
 
 class Product:
@@ -104,7 +118,19 @@ class Product:
             routes.replace(await storage.numbers.all_active())
 
         await numbers_changed()
-        engine = await self._start_engine(plan, storage, routes)
+        phones, limits = PlannedPhones(plan), _limits(settings, storage, clock)
+        webhooks = _webhooks(storage, deliverer, policy, secret, clock)
+        masking = self._make_masking(storage, policy, secret, prompts, choose_by_prefix(plan))
+        await masking.fill()
+        reader = SessionReader(
+            limits, storage.numbers, phones, prompts, webhooks, masking.settings.of, clock.epoch
+        )
+        book = await masking.book(routes, reader.read)
+        engine = await self._start_engine(plan, storage, book)
+        masking.attach(engine)
+        masking.start()
+        storage.used.to = masking
+        self._exits.push_async_callback(masking.stop)
         self._keep_house(storage)
         return Face(
             settings=settings,
@@ -115,15 +141,17 @@ class Product:
             books=storage.books,
             desk=engine.director,
             live_of_key=engine.director.live_of_key,
-            webhooks=_webhooks(storage, deliverer, policy, secret, clock),
+            webhooks=webhooks,
             prompts=prompts,
-            phones=PlannedPhones(plan),
+            phones=phones,
             auth=Authenticator(storage.books.keys, clock),
             rates=self._make_rates(),
-            limits=_limits(settings, storage, clock),
+            limits=limits,
             probes=_probes(storage.database, engine),
             registry=_registry(engine, deliverer),
             numbers_changed=numbers_changed,
+            masking=masking.service,
+            inbound_calls=DryRun(masking.doors, masking.pool.owner_of),
         )
 
     async def stop(self) -> None:
@@ -138,7 +166,7 @@ class Product:
         self._exits.push_async_callback(deliverer.stop)
         return deliverer
 
-    async def _start_engine(self, plan: SwitchPlan, storage: _Storage, routes: NumberRoutes) -> VoiceEngine:
+    async def _start_engine(self, plan: SwitchPlan, storage: _Storage, routes: RouteBook) -> VoiceEngine:
         engine = self._make_engine(plan, storage, routes)
         await engine.start()
         self._exits.push_async_callback(engine.stop)
@@ -158,7 +186,9 @@ class Product:
         cursors = Cursors(secret)
         book = SqlEndpointBook(clock.mono, _new_secret)
         outbox = SqlOutbox(database, book, clock, new_id)
-        calls = CallRepository(database, cursors, WebhookAnnouncer(outbox, wake))
+        masking, used = masking_stores(database, cursors, outbox, wake), UsedLater()
+        announcers = Announcers([WebhookAnnouncer(outbox, wake), call_interactions(masking, used)])
+        calls = CallRepository(database, cursors, announcers)
         numbers = NumberRepository(database, cursors)
         books = Books(
             calls=calls,
@@ -170,7 +200,7 @@ class Product:
             usage=UsageRepository(database),
             audit=AuditRepository(database),
         )
-        return _Storage(database, books, numbers, calls, book, outbox)
+        return _Storage(database, books, numbers, calls, book, outbox, masking, used)
 
     async def _make_prompts(self) -> SpokenPrompts:
         settings = self._settings
@@ -181,7 +211,30 @@ class Product:
         await prompts.prepare_away()
         return prompts
 
-    def _make_engine(self, plan: SwitchPlan, storage: _Storage, routes: NumberRoutes) -> VoiceEngine:
+    def _make_masking(
+        self,
+        storage: _Storage,
+        policy: Policy,
+        secret: bytes,
+        prompts: SpokenPrompts,
+        trunk_for: Callable[[E164], str],
+    ) -> MaskingEngine:
+        return MaskingEngine(
+            MaskingParts(
+                settings=self._settings,
+                stores=storage.masking,
+                database=storage.database,
+                endpoint_book=storage.book,
+                policy=policy,
+                secret=secret,
+                clock=self._clock,
+                rates=self._make_rates(),
+                prompts=prompts,
+                trunk_for=trunk_for,
+            )
+        )
+
+    def _make_engine(self, plan: SwitchPlan, storage: _Storage, routes: RouteBook) -> VoiceEngine:
         settings = self._settings
         if settings.ami_logins is None:
             raise InvalidInput(
