@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from sqlalchemy import ColumnElement, Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
 
 from dialplan.core.call import Call, Direction
 from dialplan.core.record import CallEvent, CallRecord, Cdr, record
@@ -177,7 +177,13 @@ def _parts(wanted: CallFilter) -> tuple[str | int | None, ...]:
         wanted.from_number,
         None if after is None else seconds_to_micros(after),
         None if before is None else seconds_to_micros(before),
+        *(("blind",) if wanted.blind else ()),
     )
+
+
+def _found_by(real: Direction, wanted: CallFilter) -> list[ColumnElement[bool]]:
+    """A private call of this direction has a real number at the end that is asked for."""
+    return [or_(CALLS.c.private.is_(False), CALLS.c.direction != real.value)] if wanted.blind else []
 
 
 def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
@@ -186,8 +192,10 @@ def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
         conditions.append(CALLS.c.status == wanted.status)
     if wanted.to_number is not None:
         conditions.append(CALLS.c.to_number == wanted.to_number)
+        conditions += _found_by(Direction.OUTBOUND, wanted)
     if wanted.from_number is not None:
         conditions.append(CALLS.c.from_number == wanted.from_number)
+        conditions += _found_by(Direction.INBOUND, wanted)
     if wanted.created_after is not None:
         conditions.append(CALLS.c.created_at >= wanted.created_after)
     if wanted.created_before is not None:

@@ -98,13 +98,17 @@ class OwnedNumber:
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Which calls a list shows. ``created_after`` is included, ``created_before`` is not (epoch seconds)."""
+    """Which calls a list shows. ``created_after`` is included, ``created_before`` is not (epoch seconds).
+
+    ``blind``: whoever asks may not see real numbers, and does not find a private call by one either.
+    """
 
     status: str | None = None
     to_number: str | None = None
     from_number: str | None = None
     created_after: float | None = None
     created_before: float | None = None
+    blind: bool = False
 
     def __repr__(self) -> str:
         shown = (self.status, mask_text(self.to_number or ""), mask_text(self.from_number or ""))

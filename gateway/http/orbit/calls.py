@@ -62,6 +62,7 @@ async def list_calls(ask: Ask) -> Answer:
         from_number=query.from_,
         created_after=query.created_after,
         created_before=query.created_before,
+        blind=not ask.caller.sees_numbers,
     )
     tenant, books = ask.caller.tenant, ask.face.books
     page = await books.calls.page(tenant, wanted, limit=query.limit, cursor=query.cursor)

@@ -11,10 +11,10 @@ from datetime import date
 import pytest
 from sqlalchemy import Connection, func, select
 
-from dialplan.core.call import TapeState
+from dialplan.core.call import Direction, TapeState
 from dialplan.core.record import CallEvent, cdr, record, shown
 from gateway.announcer import WebhookAnnouncer
-from gateway.storage.calls import CallRepository
+from gateway.storage.calls import Announcers, CallRepository
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
 from gateway.storage.outbox import SqlOutbox
@@ -81,6 +81,55 @@ async def test_a_call_reads_back_as_it_was_at_each_step(calls: CallRepository) -
         "success/hangup_by_caller",
     )
     assert await calls.open_calls() == ()
+
+
+async def test_a_call_learns_its_session_after_a_detour(calls: CallRepository) -> None:
+    call = replace(started(1), detours=1)
+    await calls.append(call, [event(call, "call.initiated", T0)], None)
+    terms = replace(call.terms, session_id="ses_1", seat=2, to_seat=0, private=True, record=False)
+    call = ringing(replace(call, terms=terms), T0 + 1)
+    await calls.append(call, [event(call, "call.ringing", T0 + 1)], None)
+    found = await calls.get(OURS, call.id)
+    assert found == record(call)
+    assert found is not None
+    assert (found.session_id, found.seat, found.to_seat, found.private) == ("ses_1", 2, 0, True)
+    assert await calls.open_calls() == (call,)
+
+
+async def test_a_private_calls_real_number_is_not_found_by_whoever_may_not_see_it(
+    calls: CallRepository,
+) -> None:
+    terms = replace(started(1).terms, session_id="ses_1", private=True, direction=Direction.INBOUND)
+    private, placed = replace(started(1), terms=terms), started(2)
+    for call in (private, placed):
+        await calls.append(call, [event(call, "call.initiated", T0)], None)
+
+    async def found(**wanted: str | bool) -> set[str]:
+        page = await calls.page(OURS, CallFilter(**wanted), limit=9)  # type: ignore[arg-type]
+        return {known.id for known in page.items}
+
+    both = {private.id, placed.id}
+    assert await found(from_number=FROM) == await found(to_number=TO, blind=True) == both
+    assert await found(from_number=FROM, blind=True) == {placed.id}
+    assert await found(blind=True) == both
+
+
+async def test_several_announcers_each_hear_of_their_own(database: Database, cursors: Cursors) -> None:
+    class Teller:
+        def __init__(self, *says: str) -> None:
+            self.says, self.heard = says, list[str]()
+
+        def announce(self, conn: Connection, events: Sequence[CallEvent]) -> Sequence[str]:
+            return self.says
+
+        def committed(self, announced: Sequence[str]) -> None:
+            self.heard += announced
+
+    tellers = (Teller("0:a", "b"), Teller(), Teller("c"))
+    calls = CallRepository(database, cursors, Announcers(tellers))
+    call = started(1)
+    await calls.append(call, [event(call, "call.initiated", T0)], None)
+    assert [teller.heard for teller in tellers] == [["0:a", "b"], [], ["c"]]
 
 
 async def test_a_step_without_an_event_is_kept_too(calls: CallRepository) -> None:
