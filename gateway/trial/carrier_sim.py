@@ -250,7 +250,9 @@ class CarrierSim:
     def _on_this_machine(self, public: str) -> str:
         """Where a public address is on this machine: the target's host, whatever a request may have said."""
         target = urlsplit(self.setup.target)
-        return f"{target.scheme}://{target.netloc}{urlsplit(public).path}"
+        root = (self.setup.public_target or self.setup.target).removesuffix(target.path)
+        path = public.removeprefix(root) if public.startswith(root + "/") else urlsplit(public).path
+        return f"{target.scheme}://{target.netloc}{path}"
 
     async def _asked(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
