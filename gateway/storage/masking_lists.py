@@ -24,7 +24,12 @@ from telephony.ids import TenantId
 _START: Final = Position(2**63 - 1, str(2**63 - 1))
 _COUNT: Final = "SELECT count(*) FROM proxy_sessions"
 _STATUS: Final = " WHERE tenant_id = :tenant_id AND status = :status"
-_NAMED: Final = " AND unique_name IS NOT NULL AND unique_name = :unique_name"
+_NAMED: Final = (
+    " WHERE tenant_id = :tenant_id AND unique_name = :unique_name AND unique_name IS NOT NULL"
+    " AND (status || '') = :status"
+)
+_OWN: Final = " WHERE (tenant_id || '') = :tenant_id AND (status || '') = :status"
+"""What few have is found first: a status, or the tenant, is hidden from the planner where many have it."""
 _PARTY: Final = (
     " AND seq IN (SELECT session_seq FROM proxy_bindings"
     " WHERE tenant_id = :tenant_id AND participant = :party AND hold > 0"
@@ -76,5 +81,6 @@ def _active(status: Status) -> str | None:
 @lru_cache(maxsize=4)
 def _statements(named: bool, of_party: bool) -> tuple[Hot, Hot]:
     """Counting and reading one status, with these further conditions."""
-    where = _STATUS + (_NAMED if named else "") + (_PARTY if of_party else "")
+    where = _NAMED if named else _OWN if of_party else _STATUS
+    where += _PARTY if of_party else ""
     return Hot(_COUNT + where), Hot(SESSIONS + where + _BEHIND)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from proxy_pool.core.number import Geo
@@ -158,6 +159,7 @@ TERMS: Final[Mapping[str, Rule]] = {
     "redaction": _one_of(Redaction),
 }
 """The rule of each field of ``Terms``."""
+_PLAIN: Final = Terms()
 UNKNOWN: Final[Mapping[str, Rule]] = {
     "intercept_url": _HOOK_URL,
     "ask_pin": _flag,
@@ -191,7 +193,7 @@ def terms_from(defaults: Terms, said: Mapping[str, object], *, prefix: str = "")
 
 def terms_json(terms: Terms) -> dict[str, Json]:
     """What of these terms differs from ``Terms()``; ``terms_from(Terms(), …)`` reads it."""
-    return _difference(terms, Terms())
+    return _difference(terms, _PLAIN)
 
 
 def all_terms(terms: Terms) -> dict[str, Json]:
@@ -280,11 +282,13 @@ def _read(
 
 
 def _difference(value: S, plain: S) -> dict[str, Json]:
-    return {
-        one.name: _plain(own)
-        for one in fields(value)
-        if (own := getattr(value, one.name)) != getattr(plain, one.name)
-    }
+    return {name: _plain(own) for name, usual in _usual(plain) if (own := getattr(value, name)) != usual}
+
+
+@lru_cache(maxsize=8)
+def _usual(plain: S) -> tuple[tuple[str, object], ...]:
+    """Its fields by name; every session that is stored is compared with the same few."""
+    return tuple((one.name, getattr(plain, one.name)) for one in fields(plain))
 
 
 def _plain(value: object) -> Json:
