@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -80,3 +81,12 @@ def test_the_calls_own_url_gets_every_event_whatever_endpoints_want() -> None:
     sink = Sink()
     announce(sink, events("call.ringing", "call.busy", url=URL))
     assert [(made.type, url) for made, url in sink.made] == [("call.ringing", URL), ("call.busy", URL)]
+
+
+def test_a_webhook_never_has_the_real_number_of_a_private_call() -> None:
+    sink = Sink("call.busy")
+    private = [replace(event, call=replace(event.call, private=True)) for event in events("call.busy")]
+    announce(sink, private)
+    ((made, _),) = sink.made
+    assert (made.data["to"], made.data["from"]) == ("+12025550100", "+120••••••11")
+    assert "+12025550111" not in repr(made.data)
