@@ -25,6 +25,7 @@ SUBCOMMANDS: Mapping[str, str] = {
     "prompts": "sounds of your own that calls can play",
     "keys": "API keys",
     "tail": "follow what happens",
+    "simulate": "play a carrier for texts, with the faults that are asked for",
 }
 """Name → one line of help. The module is ``gateway.cli.<name>``."""
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import signal
 import time
@@ -51,6 +50,9 @@ def carrier(
 
 
 async def _play(setup: SimSetup, port: int) -> None:
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
     control = Control()
     async with await CarrierSim.start(setup, time.time, port=port, control=control.routes) as sim:
         control.of(sim)
@@ -64,11 +66,6 @@ async def _play(setup: SimSetup, port: int) -> None:
         print(f"  curl -H 'Content-Type: application/json' {sim.api_base}/sim/inbound \\")
         print("""    -d '{"from": "+14155552671", "to": "+12025550100", "body": "Hello"}'\n""")
         print("GET /sim/sent, /sim/callbacks; POST /sim/receipt, /sim/faults. Ctrl-C ends this.", flush=True)
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stopped.set)
         await stopped.wait()
 
 

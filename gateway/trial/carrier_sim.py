@@ -8,6 +8,7 @@ For tests as a library, for people by ``patchbay simulate carrier``. Loopback on
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -48,6 +49,7 @@ SPEECHES: Final[Mapping[str, Callable[[int], Speech]]] = {
 }
 Make = Callable[[], Callback]
 _BY_GET: Final = ("twilio", "vonage")
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _PIECE: Final = (153, 67)
 """Characters of one part: plain, and with any character outside ASCII."""
 
@@ -325,6 +327,8 @@ def _response(answer: ApiAnswer) -> web.Response:
 def _check(setup: SimSetup) -> None:
     if setup.kind not in SPEECHES:
         raise InvalidInput("no such kind of carrier", field="kind", expected="one of " + ", ".join(SPEECHES))
+    if _NAME.fullmatch(setup.name) is None:
+        raise InvalidInput("no name for a carrier", field="name", expected="lower-case letters, digits and -")
     parts = urlsplit(setup.target)
     if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
         raise InvalidInput(
