@@ -23,11 +23,15 @@ Command = tuple[str | bytes | int, ...]
 
 
 def open_redis(url: str) -> Redis:
-    """A client as the index needs it: bytes, short waits, no silent second attempts."""
+    """A client as the index needs it: bytes, no silent second attempts, every wait bounded by its caller.
+
+    No ``socket_timeout``: redis-py sets ``asyncio.wait_for`` around each write for it, which before Python
+    3.12 swallows a cancellation that comes as the write ends, and costs a task for each.
+    """
     return Redis.from_url(
         url,
         decode_responses=False,
-        socket_timeout=ANSWER_S,
+        socket_timeout=None,
         socket_connect_timeout=ANSWER_S,
         retry=Retry(NoBackoff(), 0),
     )

@@ -10,6 +10,7 @@ It has a lease, renewed by a beat; look-ups are answered only while all leases r
 - A process that could not write a change says so with its next beat, and the generation is struck. Until it
   can say so it does not beat either, and when its lease has run out nobody is answered any more. ``outwait``
   waits for that: whoever changes a session after it cannot be overtaken by a look-up of another process.
+  Who is alone on the roll waits for nobody; a newcomer is answered only when all others have read of it.
 - A process that died leaves a lease that never runs again, until it is back (then the generation is struck)
   or was taken off the roll with ``retire``. Until then look-ups ask the ledger: slower, never wrong.
 - A new generation is filled only after everybody on the roll writes to it too, so that no change is missed
@@ -51,6 +52,8 @@ class Standing:
     members: int
     followed: bool
     """Whether every member is heard of and writes to ``building``."""
+    edition: int
+    """Of the roll; another one when a member has joined."""
 
 
 class Roll:
@@ -65,6 +68,7 @@ class Roll:
         self._stamped_at = 0.0
         self._trusted = ""
         self._followed = ""
+        self._edition = 0
         self._others = True
         self._paused = True
         self.joined = False
@@ -117,7 +121,7 @@ class Roll:
     async def beat(self) -> Standing:
         """Renew the lease and learn how things stand. Raises RedisError, OSError, TimeoutError."""
         standing, told = await self._beat()
-        if not self.joined or standing.stamp - self._stamp > LEASE_S * 1000:
+        while standing.edition != self._edition or standing.stamp - self._stamp > LEASE_S * 1000:
             self._note(standing)
             standing, told = await self._beat()
         self._note(standing)
@@ -135,6 +139,7 @@ class Roll:
     def _note(self, standing: Standing) -> None:
         self._stamp = standing.stamp
         self._stamped_at = asyncio.get_running_loop().time()
+        self._edition = standing.edition
         self._others = standing.members > 1
 
     async def _beat(self) -> tuple[Standing, bool]:
@@ -148,10 +153,13 @@ class Roll:
             int(LEASE_S * 1000),
             self._followed,
             "1" if doubtful else "",
+            self._edition,
         )
-        stamp, trusted, building, builder, members, all_follow = cast("list[bytes | int]", told)
+        stamp, trusted, building, builder, members, all_follow, edition = cast("list[bytes | int]", told)
         words = [cast(bytes, word).decode() for word in (trusted, building, builder)]
-        standing = Standing(int(stamp), words[0], words[1], words[2], int(members), bool(all_follow))
+        standing = Standing(
+            int(stamp), words[0], words[1], words[2], int(members), bool(all_follow), int(edition)
+        )
         return standing, doubtful and self._stamp > 0
 
     async def claim(self) -> str | None:

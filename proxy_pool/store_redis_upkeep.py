@@ -68,7 +68,7 @@ class Filler:
                 except _AWAY as error:
                     self._roll.pause()
                     wait_s = min(wait_s * 2, 2.0)
-                    _log.info("index.away", why=type(error).__name__)
+                    _log.info("index.away", why=_why(error))
                 await self._sleep(wait_s)
         finally:
             await self._leave()
@@ -84,7 +84,7 @@ class Filler:
         except Struck:
             return True
         except ResponseError as error:
-            _log.warning("index.not_built", why=str(error)[:60])
+            _log.warning("index.not_built", why=_why(error))
             return False
         except _AWAY:
             raise
@@ -211,6 +211,11 @@ class Filler:
             self._clearing.cancel()
         with contextlib.suppress(*_AWAY):
             await self._roll.leave()
+
+
+def _why(error: Exception) -> str:
+    """A refusal in the server's words, which repeat nothing of ours; else the kind of error."""
+    return str(error)[:80] if isinstance(error, ResponseError) else type(error).__name__
 
 
 async def _in_time(pages: AsyncIterator[Sequence[Binding]]) -> AsyncIterator[Sequence[Binding]]:

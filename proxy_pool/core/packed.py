@@ -14,7 +14,7 @@ the index, then the first one writes what it read. ``supersedes`` says which of 
 is the newer. A ``SUSPENDED`` door takes only a later version of the session that stood there, so that no late
 write revives what is being changed; where nothing was known to stand there it takes none at all. A suspension
 ends by itself, and until then every look-up asks the ledger: slower, never wrong.
-``proxy_pool/lua/doors.lua`` does the same, and a test compares the two.
+``proxy_pool/lua/library.lua`` does the same, and a test compares the two.
 """
 
 from __future__ import annotations

@@ -14,11 +14,13 @@ local builder = ''
 local claimed = 0    -- since when, in server time
 local leases = {}    -- member -> server time in ms until when it can be told of changes
 local seen = {}      -- member -> the building generation that it writes to as well
+local edition = 0    -- of the roll: when the last member joined, in server time
+local read = {}      -- member -> the edition that it has read
 
 local STALE = 'STALE the generation is not the trusted one'
 local PAUSED = 'PAUSED a member has not been heard of'
 local SIZE = 25
-local NOBODY = string.rep('\0', 16)
+local NOBODY = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local RESERVED, QUARANTINED, SUSPENDED = 0, 2, 3
 
 local function server_ms()
@@ -33,10 +35,18 @@ local function all_heard(now)
   return true
 end
 
+-- A newcomer is answered when all others know that they are not alone: they wait for it from then on.
+local function all_know()
+  for member in pairs(leases) do
+    if read[member] ~= edition then return false end
+  end
+  return true
+end
+
 -- nil where this generation may be believed, else the error to answer with
 local function refusal(generation)
   if trusted == '' or generation ~= trusted then return redis.error_reply(STALE) end
-  if not all_heard(server_ms()) then return redis.error_reply(PAUSED) end
+  if not all_heard(server_ms()) or not all_know() then return redis.error_reply(PAUSED) end
   return nil
 end
 

@@ -22,10 +22,10 @@ end
 local function state_of_things(key, now)
   local members = 0
   for _ in pairs(leases) do members = members + 1 end
-  return {now, trusted, building, builder, members, all_follow(key, now)}
+  return {now, trusted, building, builder, members, all_follow(key, now), edition}
 end
 
--- beat: ARGV member, incarnation, stamp, lease in ms, generation followed, doubt ('1' or '')
+-- beat: ARGV member, incarnation, stamp, lease in ms, generation followed, doubt ('1' or ''), edition read
 -- The lease counts from ``stamp``, a time that this server told in an earlier answer. So a beat that was
 -- held up on its way, or in a server that was stopped, gives no more time than its sender reckons with.
 local function beat(keys, args)
@@ -41,6 +41,8 @@ local function beat(keys, args)
     redis.call('HSET', keys[1], 'm:' .. member, args[2])
   end
   if args[6] == '1' then strike() end
+  if not leases[member] then edition = math.max(now, edition + 1) end
+  read[member] = tonumber(args[7])
   leases[member] = tonumber(args[3]) + tonumber(args[4])
   seen[member] = args[5]
   if building ~= '' and (leases[builder] or 0) <= now then building, builder = '', '' end
@@ -79,16 +81,16 @@ local function leave(keys, args)
   return 1
 end
 
--- retire: ARGV member. For one that died and will not come back under its name.
+-- retire: ARGV member. For one that died and will not come back under its name; 0 while it is heard of.
 local function retire(keys, args)
   if (leases[args[1]] or 0) > server_ms() then return 0 end
   leases[args[1]], seen[args[1]] = nil, nil
-  strike()
-  return redis.call('HDEL', keys[1], 'm:' .. args[1])
+  if redis.call('HDEL', keys[1], 'm:' .. args[1]) == 1 then strike() end
+  return 1
 end
 
-for name, callback in pairs({beat = beat, claim = claim, publish = publish, leave = leave, retire = retire}) do
-  redis.register_function{
-    function_name = 'patchbay_pool_v1_' .. name, callback = callback, flags = {'allow-oom'}
-  }
-end
+redis.register_function{function_name = 'patchbay_pool_v1_beat', callback = beat, flags = {'allow-oom'}}
+redis.register_function{function_name = 'patchbay_pool_v1_claim', callback = claim, flags = {'allow-oom'}}
+redis.register_function{function_name = 'patchbay_pool_v1_publish', callback = publish, flags = {'allow-oom'}}
+redis.register_function{function_name = 'patchbay_pool_v1_leave', callback = leave, flags = {'allow-oom'}}
+redis.register_function{function_name = 'patchbay_pool_v1_retire', callback = retire, flags = {'allow-oom'}}
