@@ -84,22 +84,22 @@ class TextInRow(SQLModel, table=True):
 
 
 class TextOutRow(SQLModel, table=True):
-    """A text that goes out. ``state`` is a ``ReceiptState``; ``recipient`` a number or ``phone:…``."""
+    """A text that goes out. ``state`` is a ``ReceiptState``; ``recipient`` a number or ``phone:…``; ``lane``
+    the carrier and the sender in one, so that lanes can be stepped through by an index."""
 
     __tablename__ = "texts_out"
     __table_args__: ClassVar[Any] = (
         Index(
             "ix_texts_out_lane",
-            "carrier",
-            "sender",
+            "lane",
             "next_at",
             sqlite_where=_QUEUED,
             postgresql_where=_QUEUED,
         ),
         Index(
             "ix_texts_out_conversation",
-            "sender",
             "recipient",
+            "sender",
             "queued_at",
             sqlite_where=_QUEUED,
             postgresql_where=_QUEUED,
@@ -117,6 +117,7 @@ class TextOutRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     tenant_id: str
     interaction_id: str
+    lane: str
     carrier: str
     sender: str
     recipient: str

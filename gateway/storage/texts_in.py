@@ -102,6 +102,7 @@ class SqlTextInbox:
     def _stand(self, conn: Connection, new: NewStanding, now: float) -> list[str]:
         """Write the standing; who opted out gets nothing more of what waits."""
         who = {"tenant_id": new.tenant, "participant": new.key}
+        _alone(conn, "standing", new.tenant, new.key)
         helped = new.standing.helped_at
         values = {
             "opted_out": new.standing.opted_out,
@@ -119,6 +120,7 @@ class SqlTextInbox:
 
     def _queue(self, conn: Connection, outbound: Outbound, now: float) -> list[str]:
         row = out_row(outbound, now)
+        _alone(conn, "standing", outbound.tenant, row["recipient"])
         if not sql.ADD_OUT.run(conn, row):
             return []
         micros = seconds_to_micros(now)
@@ -150,11 +152,16 @@ def _standing(conn: Connection, tenant: TenantId, key: str) -> Standing:
     return Standing(bool(opted_out), None if helped_at is None else helped_at / 1_000_000)
 
 
+def _alone(conn: Connection, *about: str) -> None:
+    """Until the transaction ends nobody else does this; SQLite has one writer anyway."""
+    if conn.dialect.name == "postgresql":
+        sql.LOCK_KEY.rows(conn, {"key": "|".join(about)})
+
+
 def _gather(conn: Connection, key: Key, now: float) -> None:
     """Put together what has come of a long text, as the core judges it."""
     row = key_row(key)
-    if conn.dialect.name == "postgresql":
-        sql.LOCK_KEY.rows(conn, {"key": "|".join(str(value) for value in row.values())})
+    _alone(conn, "parts", *(str(value) for value in row.values()))
     since = {"since": seconds_to_micros(now - WINDOW_S)}
     pieces = [
         Piece(id_, number, body, taken_at / 1_000_000, used=state != "held", mark=mark)

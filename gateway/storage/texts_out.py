@@ -18,7 +18,7 @@ from gateway.storage.database import Database
 from gateway.storage.masking_events import MaskingTold
 from gateway.storage.masking_interactions import SqlInteractions
 from gateway.storage.masking_ledger import SqlLedger
-from gateway.storage.texts_rows import outgoing
+from gateway.storage.texts_rows import lane_name, lane_of, outgoing
 from proxy_pool.core.receipts import PARKED_S, RANK, advance, is_final
 from proxy_pool.core.relay import event_of
 from proxy_pool.core.text import Receipt, ReceiptState
@@ -50,15 +50,10 @@ class SqlTextOutbox:
     async def lanes(self, now: float) -> Sequence[Lane]:
         at = {"now": seconds_to_micros(now)}
         rows = await self._stores.database.read(lambda conn: sql.LANES.rows(conn, at))
-        return [Lane(carrier, sender) for carrier, sender in rows]
+        return [lane_of(name) for (name,) in rows]
 
     async def claim_out(self, lane: Lane, now: float, until: float, limit: int) -> Sequence[Outgoing]:
-        wanted = {
-            "carrier": lane.carrier,
-            "sender": lane.sender,
-            "now": seconds_to_micros(now),
-            "limit": limit,
-        }
+        wanted = {"lane": lane_name(lane), "now": seconds_to_micros(now), "limit": limit}
 
         def work(conn: Connection) -> list[Outgoing]:
             claimed = [outgoing(lane, row) for row in sql.DUE_OUT.rows(conn, wanted)]

@@ -73,12 +73,21 @@ def incoming(row: Found) -> Incoming:
     return Incoming(id_, text, taken_at / 1_000_000, claim + 1, tuple(_list(missing)))
 
 
+def lane_name(lane: Lane) -> str:
+    return f"{lane.carrier} {lane.sender}"
+
+
+def lane_of(name: str) -> Lane:
+    return Lane(*name.split(" ", 1))
+
+
 def out_row(outbound: Outbound, now: float) -> Row:
     draft = outbound.draft
     return {
         "id": outbound.id,
         "tenant_id": outbound.tenant,
         "interaction_id": outbound.interaction,
+        "lane": lane_name(Lane(draft.carrier, draft.sender.reveal())),
         "carrier": draft.carrier,
         "sender": draft.sender.reveal(),
         "recipient": key_of(draft.to),

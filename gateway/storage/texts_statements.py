@@ -39,7 +39,8 @@ PIECES: Final = Hot(
     " AND outcome <> 'repeated'"
 )
 LOCK_KEY: Final = Hot("SELECT pg_advisory_xact_lock(hashtext(:key))")
-"""PostgreSQL only: two processes that take two parts of one text must see one another's."""
+"""PostgreSQL only: who takes two parts of one text at the same time must see the other one, and so must who
+queues a text for a person and who notes that this person opted out."""
 JOIN: Final = Hot(
     "UPDATE texts_in SET state = 'waiting', body = :body, missing = :missing, next_at = :now WHERE id = :id"
 )
@@ -66,29 +67,26 @@ FOR_PERSON: Final = Hot(
 )
 
 ADD_OUT: Final = Hot(
-    "INSERT INTO texts_out (id, tenant_id, interaction_id, carrier, sender, recipient, body, media, state,"
-    " error, provider_id, attempts, queued_at, next_at, expires_at, changed_at, claim)"
-    " VALUES (:id, :tenant_id, :interaction_id, :carrier, :sender, :recipient, :body, :media, 'queued', '',"
-    " '', 0, :now, :now, :expires_at, :now, 0) ON CONFLICT (id) DO NOTHING"
+    "INSERT INTO texts_out (id, tenant_id, interaction_id, lane, carrier, sender, recipient, body, media,"
+    " state, error, provider_id, attempts, queued_at, next_at, expires_at, changed_at, claim)"
+    " VALUES (:id, :tenant_id, :interaction_id, :lane, :carrier, :sender, :recipient, :body, :media,"
+    " 'queued', '', '', 0, :now, :now, :expires_at, :now, 0) ON CONFLICT (id) DO NOTHING"
 )
 ADD_MEDIA: Final = Hot(
     "INSERT INTO text_media (id, tenant_id, text_id, file, content_type, size, created_at)"
     " VALUES (:id, :tenant_id, :text_id, :file, :content_type, :size, :now) ON CONFLICT (id) DO NOTHING"
 )
 LANES: Final = Hot(
-    "WITH RECURSIVE lanes(carrier, sender) AS ("
-    " SELECT * FROM (SELECT carrier, sender FROM texts_out WHERE state = 'queued'"
-    " ORDER BY carrier, sender LIMIT 1) f UNION ALL"
-    " SELECT n.carrier, n.sender FROM lanes l JOIN texts_out n ON n.id = ("
-    " SELECT o.id FROM texts_out o WHERE o.state = 'queued' AND (o.carrier, o.sender) > (l.carrier, l.sender)"
-    " ORDER BY o.carrier, o.sender LIMIT 1))"
-    " SELECT carrier, sender FROM lanes l WHERE EXISTS (SELECT 1 FROM texts_out d WHERE d.state = 'queued'"
-    " AND d.carrier = l.carrier AND d.sender = l.sender AND d.next_at <= :now)"
+    "WITH RECURSIVE lanes(lane) AS (SELECT (SELECT min(lane) FROM texts_out WHERE state = 'queued')"
+    " UNION ALL SELECT (SELECT min(lane) FROM texts_out WHERE state = 'queued' AND lane > l.lane)"
+    " FROM lanes l WHERE l.lane IS NOT NULL)"
+    " SELECT lane FROM lanes l WHERE l.lane IS NOT NULL AND EXISTS (SELECT 1 FROM texts_out d"
+    " WHERE d.state = 'queued' AND d.lane = l.lane AND d.next_at <= :now)"
 )
 """A skip scan: one step through the index per lane, however long each lane's backlog is."""
 DUE_OUT: Final = Hot(
     "SELECT t.id, t.tenant_id, t.recipient, t.body, t.media, t.attempts, t.claim, t.expires_at"
-    " FROM texts_out t WHERE t.state = 'queued' AND t.carrier = :carrier AND t.sender = :sender"
+    " FROM texts_out t WHERE t.state = 'queued' AND t.lane = :lane"
     " AND t.next_at <= :now AND NOT EXISTS (SELECT 1 FROM texts_out e WHERE e.state = 'queued'"
     " AND e.sender = t.sender AND e.recipient = t.recipient"
     " AND (e.queued_at < t.queued_at OR (e.queued_at = t.queued_at AND e.id < t.id)))"
@@ -129,9 +127,10 @@ PARKED_FOR: Final = Hot(
 )
 UNPARK: Final = Hot("DELETE FROM text_receipts WHERE carrier = :carrier AND provider_id = :provider_id")
 FOUND_OWNER: Final = Hot(
-    "SELECT r.carrier, r.provider_id, t.id FROM text_receipts r JOIN texts_out t ON t.carrier = r.carrier"
-    " AND t.provider_id = r.provider_id AND t.provider_id <> '' LIMIT 100"
+    "SELECT r.carrier, r.provider_id, t.id FROM text_receipts r CROSS JOIN texts_out t"
+    " WHERE t.carrier = r.carrier AND t.provider_id = r.provider_id AND t.provider_id <> '' LIMIT 100"
 )
+"""CROSS JOIN has SQLite begin with the few parked receipts."""
 FORGET_RECEIPTS: Final = Hot("DELETE FROM text_receipts WHERE parked_at < :before")
 FORGET_IN: Final = Hot(
     "DELETE FROM texts_in WHERE id IN (SELECT id FROM texts_in WHERE taken_at < :before"

@@ -14,9 +14,11 @@ from __future__ import annotations
 from typing import Final
 
 from proxy_pool.core.text import Receipt, ReceiptState
+from telephony.numbers import mask_text
 
 PARKED_S: Final = 600.0
 """How long a receipt for an unknown text is kept: it can overtake the answer to our own request."""
+_LONGEST_ERROR: Final = 120
 RANK: Final = {
     ReceiptState.QUEUED: 1,
     ReceiptState.SENT: 2,
@@ -48,7 +50,16 @@ def advance(
     """
     if RANK[told] <= RANK[state]:
         return state, error
-    return told, told_error if is_failure(told) else ""
+    return told, error_word(told_error) if is_failure(told) else ""
+
+
+def error_word(text: str) -> str:
+    """A carrier's error as it may be told: printable, short, and without the number that it complains about.
+
+    >>> error_word("The number +14155550123 is not a mobile")
+    'The number +141••••••23 is not a mobile'
+    """
+    return mask_text("".join(letter for letter in text if letter.isprintable()))[:_LONGEST_ERROR]
 
 
 def after(state: ReceiptState, error: str, receipts: tuple[Receipt, ...]) -> tuple[ReceiptState, str]:

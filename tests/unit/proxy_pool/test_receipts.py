@@ -61,3 +61,14 @@ def test_a_receipt_may_overtake_the_news_that_it_was_sent():
 
 def test_what_is_final():
     assert {state for state in ReceiptState if is_final(state)} == {*FAILURES, ReceiptState.DELIVERED}
+
+
+def test_an_error_names_no_number_and_cannot_break_a_line():
+    state, error = advance(
+        ReceiptState.SENT, "", ReceiptState.FAILED, "bad 'To': +1 415 555 0123\r\nX" + "y" * 300
+    )
+    assert state is ReceiptState.FAILED
+    assert "555" not in error
+    assert error.isprintable()
+    assert len(error) <= 120
+    assert advance(ReceiptState.SENT, "", ReceiptState.FAILED, "30003")[1] == "30003"

@@ -80,6 +80,7 @@ def upgrade() -> None:
     sa.Column('id', sa.String(), nullable=False),
     sa.Column('tenant_id', sa.String(), nullable=False),
     sa.Column('interaction_id', sa.String(), nullable=False),
+    sa.Column('lane', sa.String(), nullable=False),
     sa.Column('carrier', sa.String(), nullable=False),
     sa.Column('sender', sa.String(), nullable=False),
     sa.Column('recipient', sa.String(), nullable=False),
@@ -97,9 +98,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     with op.batch_alter_table('texts_out', schema=None) as batch_op:
-        batch_op.create_index('ix_texts_out_conversation', ['sender', 'recipient', 'queued_at'], unique=False, sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'"))
+        batch_op.create_index('ix_texts_out_conversation', ['recipient', 'sender', 'queued_at'], unique=False, sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'"))
         batch_op.create_index('ix_texts_out_expires', ['expires_at'], unique=False, sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'"))
-        batch_op.create_index('ix_texts_out_lane', ['carrier', 'sender', 'next_at'], unique=False, sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'"))
+        batch_op.create_index('ix_texts_out_lane', ['lane', 'next_at'], unique=False, sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'"))
         batch_op.create_index('ix_texts_out_provider', ['carrier', 'provider_id'], unique=False, sqlite_where=sa.text("provider_id <> ''"), postgresql_where=sa.text("provider_id <> ''"))
         batch_op.create_index('ix_texts_out_queued', ['queued_at'], unique=False)
 
