@@ -43,6 +43,7 @@ _VALUE = r"[A-Za-z0-9_.:/+@=#*|%-]*"
 _WORD = r"[A-Za-z0-9_-]{1,79}"
 _USER = r"[A-Za-z0-9+*#_.-]{1,79}"
 _NAME = r"_{0,2}[A-Za-z][A-Za-z0-9_]{0,77}"
+_WHERE = r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?(?:;transport=(?:tcp|tls))?"
 _SEGMENT = r"(?!\.{1,2}/)[A-Za-z0-9_.@+~ -]+"
 _FILE = rf"/?(?:{_SEGMENT}/)*[A-Za-z0-9_-]+\.(?:wav|raw|sln|sln16|ulaw|alaw)"
 _LEVELS = r"[a-z]+(?:,[a-z]+)*"
@@ -73,6 +74,7 @@ _ALPHABETS: Mapping[str, re.Pattern[str]] = {
     "Account": re.compile(r"[A-Za-z0-9_.:-]{1,79}"),
     "AllVariables": _FLAG,
     "Async": re.compile("true"),
+    "Base64Body": re.compile(r"[A-Za-z0-9+/]{4,960}={0,2}"),
     "BridgeUniqueid": CHANNEL_ID,
     "CallerID": _CALLER,
     "Cause": re.compile(r"[1-9]\d{0,2}"),
@@ -80,6 +82,7 @@ _ALPHABETS: Mapping[str, re.Pattern[str]] = {
     "ChannelId": CHANNEL_ID,
     "Codecs": re.compile(r"[a-z0-9]+(?:,[a-z0-9]+)*"),
     "Context": _PLAIN,
+    "Destination": re.compile(rf"pjsip:{_WORD}(?:/sip:\+?[0-9]{{2,20}}@{_WHERE})?"),
     "Digit": re.compile(r"[0-9A-Da-d*#]"),
     "Direction": re.compile("read|write|both|in|out|all"),
     "Duration": _NUMBER,
@@ -95,6 +98,7 @@ _ALPHABETS: Mapping[str, re.Pattern[str]] = {
     "Family": re.compile(r"[A-Za-z0-9_+.@-]{1,120}(?:/[A-Za-z0-9_+.@-]{1,120})?"),
     "File": re.compile(_FILE),
     "Filter": _SEEN,
+    "From": re.compile(rf"sip:\+?[0-9]{{2,20}}@{_WHERE}"),
     "Key": re.compile(r"[A-Za-z0-9_+.@/-]{1,120}"),
     "MatchCriteria": _SEEN,
     "MixMonitorID": re.compile(r"0x[0-9a-fA-F]{1,16}"),
@@ -144,6 +148,7 @@ _ACTIONS: Mapping[str, _Shape] = {
     "Hangup": _Shape(("Channel",), ("Cause",)),
     "Login": _Shape(("Username", "Secret"), ("Events",)),
     "Logoff": _Shape(),
+    "MessageSend": _Shape(("Destination", "From", "Base64Body")),
     "MixMonitor": _Shape(("Channel", "File"), ("Options",)),
     "MixMonitorMute": _Shape(("Channel", "Direction", "State"), ("MixMonitorID",)),
     "MuteAudio": _Shape(("Channel", "Direction", "State")),

@@ -79,6 +79,8 @@ class SipPlan:
     external_address: str = ""
     """Our address as the outside sees it, where the machine is behind NAT; empty where it is not."""
     local_nets: tuple[str, ...] = ()
+    texts: bool = False
+    """Whether SIP MESSAGE is taken and sent. It costs each call a little: see asterisk-config/README.md."""
     phones_from: tuple[str, ...] = ()
     """Networks phones may register from; empty means from anywhere. Others get a refusal at the door."""
 
@@ -182,6 +184,7 @@ def _sip(t: _Table | None) -> SipPlan:
         tls_ca=t.text("tls_ca", _PATH, "the absolute path of a PEM file"),
         external_address=t.text("external_address", _HOST, "a host name or IP address"),
         local_nets=t.networks("local_nets"),
+        texts=t.flag("texts", False),
         phones_from=t.networks("phones_from"),
     )
     if plan.tls_port and not (plan.tls_cert and plan.tls_key):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from dialplan.ami.client import AmiAddress, AmiLink, LinkDown, LinkSettings, LinkUp
@@ -12,13 +12,15 @@ from gateway.runtime.switch import SwitchAddress
 
 
 @asynccontextmanager
-async def ami_link(address: SwitchAddress, role: str) -> AsyncIterator[AmiLink]:
-    """Up, and closed afterwards. What the switch says by itself is not heard."""
+async def ami_link(
+    address: SwitchAddress, role: str, on_event: Callable[[Message], None] = lambda _: None
+) -> AsyncIterator[AmiLink]:
+    """Up, and closed afterwards."""
 
     async def up(link: LinkUp) -> None:
         """Nothing to do."""
 
-    def ignore(message: Message | LinkDown) -> None:
+    def down(link: LinkDown) -> None:
         """Nothing to do."""
 
     user, secret = address.users[role]
@@ -26,10 +28,10 @@ async def ami_link(address: SwitchAddress, role: str) -> AsyncIterator[AmiLink]:
         role,
         AmiAddress(address.ami_host, address.ami_port, user, secret),
         rng=lambda: 0.5,
-        on_event=ignore,
+        on_event=on_event,
         on_up=up,
-        on_down=ignore,
-        settings=LinkSettings(events="system", boot_probe=False),
+        on_down=down,
+        settings=LinkSettings(events="system,call,user" if role == "events" else "system", boot_probe=False),
     )
     await link.start()
     try:

@@ -19,7 +19,7 @@ from dialplan.agi.wire import Question
 from dialplan.core.call import Connect, Phone, Route, Trunk
 from dialplan.core.orders import Reply
 from gateway.runtime.plan import Phone as PlannedPhone
-from gateway.runtime.plan import SwitchPlan
+from gateway.runtime.plan import SipPlan, SwitchPlan
 from gateway.runtime.plan import Trunk as PlannedTrunk
 from gateway.runtime.ports import free_port
 from gateway.runtime.switch import EmbeddedSwitch
@@ -118,7 +118,7 @@ class Masked:
         return self.a.call(Dial(number, self.sip, **fields))  # type: ignore[arg-type]
 
 
-def two_trunks(a_port: int, b_port: int) -> SwitchPlan:
+def two_trunks(a_port: int, b_port: int, *, texts: bool = False) -> SwitchPlan:
     """Trunk ``alpha`` is A's carrier at 127.0.0.2, ``beta`` B's at 127.0.0.3; phones are alice and bob."""
     return SwitchPlan(
         trunks=(
@@ -126,6 +126,7 @@ def two_trunks(a_port: int, b_port: int) -> SwitchPlan:
             PlannedTrunk("beta", "127.0.0.3", b_port, identify=("127.0.0.3",)),
         ),
         phones=tuple(PlannedPhone(name, password) for name, password in PHONE_PASSWORDS.items()),
+        sip=SipPlan(texts=texts),
     )
 
 
@@ -139,9 +140,9 @@ def to_phone(name: str, cli: str = DIALS_B) -> Connect:
 
 @asynccontextmanager
 async def masked_world(
-    folder: Path, routes: Mapping[str, Route] | None = None, **changes: object
+    folder: Path, routes: Mapping[str, Route] | None = None, *, texts: bool = False, **changes: object
 ) -> AsyncIterator[Masked]:
-    """Everything up. ``changes`` are fields of the switch's spec."""
+    """Everything up, with SIP MESSAGE where ``texts``. ``changes`` are fields of the switch's spec."""
     world: Masked
 
     async def answer(question: Question) -> str:
@@ -155,7 +156,7 @@ async def masked_world(
     async with (
         await SipPhone.open("127.0.0.2", a_port, name=A, timers=QUICK) as a,
         await SipPhone.open("127.0.0.3", b_port, name=B, timers=QUICK) as b,
-        running_switch(folder, two_trunks(a_port, b_port), agi_port=port, **changes) as switch,
+        running_switch(folder, two_trunks(a_port, b_port, texts=texts), agi_port=port, **changes) as switch,
     ):
         world = Masked(switch, a, b, agi, dict(routes or {DIALS_A: to_b()}))
         yield world

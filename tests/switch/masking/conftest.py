@@ -14,7 +14,8 @@ from tests.rig.masked import DIALS_A, A, B, Masked, masked_world, naming_sdp, to
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Masked]:
-    async with masked_world(tmp_path_factory.mktemp("masked")) as world:
+    # with SIP MESSAGE, which is a way across a call that has to be shut
+    async with masked_world(tmp_path_factory.mktemp("masked"), texts=True) as world:
         yield world
 
 
