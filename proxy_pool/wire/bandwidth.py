@@ -108,6 +108,12 @@ class Bandwidth:
         code = reading.token(reading.member(told, "type"))
         return reading.not_taken(status, headers, code, safe_to_repeat=True)
 
+    def media_headers(self, url: str, account: Account) -> Mapping[str, str]:
+        """Media lie behind the API's user and password."""
+        if not reading.at_api(url, account.api_base):
+            return {}
+        return {"authorization": reading.basic(account.one("api_user"), account.one("api_password"))}
+
 
 def _told(event: object, carrier: str) -> Iterator[Told]:
     message = reading.member(event, "message")

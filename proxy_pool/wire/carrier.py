@@ -167,3 +167,7 @@ class Adapter(Protocol):
     def decode_sent(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         """``headers`` have lower-case names. Never raises: an unreadable answer is an outcome too."""
         ...
+
+    def media_headers(self, url: str, account: Account) -> Mapping[str, str]:
+        """What an attachment at this address is fetched with: the account's proof at its own API alone."""
+        ...

@@ -110,6 +110,12 @@ class Generic:
         code = reading.token(reading.member(told, "error", "code"))
         return reading.not_taken(status, headers, code, safe_to_repeat=True)
 
+    def media_headers(self, url: str, account: Account) -> Mapping[str, str]:
+        """At the API's own origin with the bearer key, elsewhere without."""
+        if not reading.at_api(url, account.api_base):
+            return {}
+        return {"authorization": f"Bearer {account.one('api_key')}"}
+
 
 def _key(secret: str) -> bytes:
     """The bytes of a ``whsec_…`` secret, whose shape the configuration has checked."""

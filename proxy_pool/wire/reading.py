@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
@@ -167,6 +167,12 @@ def attachments(given: Sequence[tuple[object, object]]) -> tuple[tuple[Media, ..
 def basic(user: str, password: str) -> str:
     """The value of Authorization for HTTP Basic (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+def at_api(url: str, api_base: str) -> bool:
+    """Whether an address has the very origin of the carrier's API: only there do its credentials go."""
+    one, other = urlsplit(url), urlsplit(api_base)
+    return (one.scheme, one.netloc) == (other.scheme, other.netloc) and bool(one.netloc)
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

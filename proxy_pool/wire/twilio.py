@@ -99,10 +99,8 @@ class Twilio:
         form += [("MediaUrl", media.url) for media in text.media]
         if account.receipts_url:
             form.append(("StatusCallback", account.receipts_url))
-        user = account.one("api_key_sid") or sid
-        password = account.one("api_key_secret") if account.one("api_key_sid") else account.one("auth_token")
         headers = {
-            "authorization": reading.basic(user, password),
+            "authorization": _authorization(account),
             "content-type": reading.FORM,
             "accept": reading.JSON,
         }
@@ -120,6 +118,17 @@ class Twilio:
         if code in _PASSING and status < 500:
             return reading.not_taken(429, headers, code)
         return reading.not_taken(status, headers, code)
+
+    def media_headers(self, url: str, account: Account) -> Mapping[str, str]:
+        """Media at the API may be set to want the account's credentials; what it redirects to must not."""
+        return {"authorization": _authorization(account)} if reading.at_api(url, account.api_base) else {}
+
+
+def _authorization(account: Account) -> str:
+    """HTTP Basic with the API key where there is one, else with the account itself."""
+    if account.one("api_key_sid"):
+        return reading.basic(account.one("api_key_sid"), account.one("api_key_secret"))
+    return reading.basic(account.one("account_sid"), account.one("auth_token"))
 
 
 def _signed(request: RawRequest) -> str | None:
