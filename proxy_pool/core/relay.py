@@ -21,7 +21,7 @@ from proxy_pool.core.reach import NeedsPin, Reached, Refusal, Refused, Way
 from proxy_pool.core.receipts import RANK, is_failure
 from proxy_pool.core.redaction import countries_of, redact
 from proxy_pool.core.segments import MAX_SEGMENTS, count, smart
-from proxy_pool.core.session import VISITOR, Channel, Session
+from proxy_pool.core.session import VISITOR, Channel, Redaction, Session
 from proxy_pool.core.text import InboundText, ReceiptState
 from telephony.errors import InvalidInput
 from telephony.numbers import E164
@@ -159,7 +159,8 @@ def _carrier(target: Party, number: PoolNumber | None) -> str | None:
 
 
 def _redacted(session: Session, way: Reached, body: str, known: Circumstances) -> Passed | Stopped:
-    redacted = redact(body, session.terms.redaction, countries_in(session))
+    mode = session.terms.redaction
+    redacted = redact(body, mode, () if mode is Redaction.OFF else countries_in(session))
     lost = ("media_removed",) if known.lost else ()
     flags = (*redacted.flags, *lost, *(("incomplete",) if known.missing else ()))
     if redacted.blocked:

@@ -182,7 +182,7 @@ class TextRelay:
             return
         if done:
             self.counts[judged.outcome] += 1
-            _log.info("texts.judged", message_id=incoming.id, outcome=judged.outcome)
+            _log.debug("texts.judged", message_id=incoming.id, outcome=judged.outcome)
             if judged.outbound is not None:
                 self._around.queued()
 

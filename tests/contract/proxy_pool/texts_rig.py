@@ -28,7 +28,6 @@ from tests.contract.proxy_pool.ledger_rig import (
     ONE,
     OURS,
     T0,
-    TWO,
     Books,
     opened,
     pair,
@@ -167,8 +166,7 @@ def store_of(books: Books) -> TextStore:
 
 def anyone_session(number: int, callee: E164 | None = None) -> Session:
     """Whoever writes to ONE reaches ANN."""
-    session = pair(number, ANN, callee or BOB, (ONE, ONE), model=Model.ANYONE, terms=Terms(expires_at=T0 + 7200))
+    session = pair(
+        number, ANN, callee or BOB, (ONE, ONE), model=Model.ANYONE, terms=Terms(expires_at=T0 + 7200)
+    )
     return session if callee is not None else replace(session, participants=session.participants[:1])
-
-
-__all__ = ["ANN", "BOB", "NOW", "ONE", "OURS", "TWO"]
