@@ -14,7 +14,9 @@ from gateway.trial.carrier_control import Control
 from gateway.trial.carrier_faults import parse_faults
 from gateway.trial.carrier_sim import CarrierSim, SimSetup
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
 
 
 @app.callback()

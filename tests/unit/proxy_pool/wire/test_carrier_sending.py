@@ -192,8 +192,10 @@ def test_no_answer_is_beyond_telling(kind: str, status: int, body: bytes, header
 
 INNER = st.recursive(
     st.none() | st.integers() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["id", "status", "code", "message-id"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "status", "code", "message-id"]), inner)
+    ),
     max_leaves=6,
 )
 ANSWERS = st.dictionaries(
