@@ -139,9 +139,7 @@ class Settings:
             database_url=_database_url(env, var_dir),
             db_synchronous="FULL" if env.choice("DB_SYNCHRONOUS", ("NORMAL", "FULL")) == "FULL" else "NORMAL",
             redis_url=env.url("REDIS_URL", ("redis", "rediss", "unix"), ""),
-            redis_member=env.text("REDIS_MEMBER", "gateway"),
-            masking_switch_copy=env.flag("MASKING_SWITCH_COPY", True),
-            carriers_file=env.optional_path("CARRIERS_FILE"),
+            **_masking(env),
             ami_host=ami_host,
             ami_port=env.integer("AMI_PORT", 5_038, 1, 65_535),
             ami_logins=_ami_logins(env, required=bool(ami_host)),
@@ -372,3 +370,18 @@ def _countries(env: _Reader) -> frozenset[str] | None:
     if any(len(code) != 2 or not code.isascii() or not code.isalpha() for code in codes):
         raise refuse("ALLOWED_COUNTRIES", "two-letter codes joined by commas, or *", given)
     return codes
+
+
+class _MaskingFields(TypedDict):
+    redis_member: str
+    masking_switch_copy: bool
+    carriers_file: Path | None
+
+
+def _masking(env: _Reader) -> _MaskingFields:
+    """Number masking: our name among those who share a Redis, the copy in the switch, carriers for texts."""
+    return _MaskingFields(
+        redis_member=env.text("REDIS_MEMBER", "gateway"),
+        masking_switch_copy=env.flag("MASKING_SWITCH_COPY", True),
+        carriers_file=env.optional_path("CARRIERS_FILE"),
+    )

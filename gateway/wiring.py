@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -26,6 +27,7 @@ from gateway.http.limits import LocalRates, Rates
 from gateway.http.limits_redis import RedisRates
 from gateway.http.orbit.proxy_reader import SessionReader
 from gateway.http.ports import Health, Probe, Webhooks
+from gateway.http.ports_masking import CarrierHooks, Carriers, InboundCalls, InboundTexts
 from gateway.masked_dry_run import DryRun
 from gateway.phone_book import PlannedPhones
 from gateway.prompts import SpokenPrompts
@@ -60,7 +62,9 @@ from gateway.wiring_masking import (
     call_interactions,
     masking_stores,
 )
+from gateway.wiring_texts import TextEngine, TextParts
 from gateway.wiring_voice import SwitchDoor, VoiceEngine, VoiceParts
+from proxy_pool.desk import MaskingDesk
 from telephony.errors import InvalidInput
 from telephony.numbers import E164
 from voice_agents.ports import TextToSpeech
@@ -120,17 +124,12 @@ class Product:
         await numbers_changed()
         phones, limits = PlannedPhones(plan), _limits(settings, storage, clock)
         webhooks = _webhooks(storage, deliverer, policy, secret, clock)
-        masking = self._make_masking(storage, policy, secret, prompts, choose_by_prefix(plan))
-        await masking.fill()
+        masking = await self._make_masking(storage, policy, secret, prompts, choose_by_prefix(plan))
         reader = SessionReader(
             limits, storage.numbers, phones, prompts, webhooks, masking.settings.of, clock.epoch
         )
-        book = await masking.book(routes, reader.read)
-        engine = await self._start_engine(plan, storage, book)
-        masking.attach(engine)
-        masking.start()
-        storage.used.to = masking
-        self._exits.push_async_callback(masking.stop)
+        engine = await self._start_engine(plan, storage, await masking.book(routes, reader.read))
+        texts = await self._start_masking(storage, plan, masking, engine)
         self._keep_house(storage)
         return Face(
             settings=settings,
@@ -150,8 +149,7 @@ class Product:
             probes=_probes(storage.database, engine),
             registry=_registry(engine, deliverer),
             numbers_changed=numbers_changed,
-            masking=masking.service,
-            inbound_calls=DryRun(masking.doors, masking.pool.owner_of),
+            **_masking_face(masking, texts),
         )
 
     async def stop(self) -> None:
@@ -171,6 +169,22 @@ class Product:
         await engine.start()
         self._exits.push_async_callback(engine.stop)
         return engine
+
+    async def _start_masking(
+        self, storage: _Storage, plan: SwitchPlan, masking: MaskingEngine, engine: VoiceEngine
+    ) -> TextEngine:
+        masking.attach(engine)
+        masking.start()
+        storage.used.to = masking
+        self._exits.push_async_callback(masking.stop)
+        parts = TextParts(
+            self._settings, storage.masking, storage.database, self._clock, plan, choose_by_prefix(plan)
+        )
+        texts = await TextEngine.open(parts, masking)
+        texts.attach(engine)
+        await texts.start()
+        self._exits.push_async_callback(texts.stop)
+        return texts
 
     def _keep_house(self, storage: _Storage) -> None:
         forget = IdempotencyRepository(storage.database)
@@ -211,7 +225,7 @@ class Product:
         await prompts.prepare_away()
         return prompts
 
-    def _make_masking(
+    async def _make_masking(
         self,
         storage: _Storage,
         policy: Policy,
@@ -219,7 +233,7 @@ class Product:
         prompts: SpokenPrompts,
         trunk_for: Callable[[E164], str],
     ) -> MaskingEngine:
-        return MaskingEngine(
+        masking = MaskingEngine(
             MaskingParts(
                 settings=self._settings,
                 stores=storage.masking,
@@ -233,6 +247,8 @@ class Product:
                 trunk_for=trunk_for,
             )
         )
+        await masking.fill()
+        return masking
 
     def _make_engine(self, plan: SwitchPlan, storage: _Storage, routes: RouteBook) -> VoiceEngine:
         settings = self._settings
@@ -275,6 +291,25 @@ class Product:
         redis = Redis.from_url(self._settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
         self._exits.push_async_callback(redis.aclose)
         return RedisRates(redis, self._clock.epoch)
+
+
+class _MaskingFace(TypedDict):
+    masking: MaskingDesk
+    inbound_calls: InboundCalls
+    inbound_texts: InboundTexts
+    carriers: Carriers
+    carrier_hooks: CarrierHooks
+
+
+def _masking_face(masking: MaskingEngine, texts: TextEngine) -> _MaskingFace:
+    """What the HTTP face needs of number masking."""
+    return _MaskingFace(
+        masking=masking.service,
+        inbound_calls=DryRun(masking.doors, masking.pool.owner_of),
+        inbound_texts=texts.inbound,
+        carriers=texts,
+        carrier_hooks=texts.intake,
+    )
 
 
 class _Wake:

@@ -104,6 +104,8 @@ class VoiceEngine:
         joined = SwitchJoined(self.links["recording"], self.links["control"], parts.is_on_record)
         self.adoption = Adoption(self.director, joined, switch, parts.new_id)
         self.agi = AgiServer(self._answer, limits=parts.agi_limits)
+        self.on_message: Callable[[Message], None] = _ignore_event
+        """Hears every event of the switch, besides the director."""
         self.agi_port = 0
         self._boot_epoch = ""
         self._looked = asyncio.Event()
@@ -195,6 +197,7 @@ class VoiceEngine:
             raise
 
     def _on_event(self, message: Message) -> None:
+        self.on_message(message)
         heard = translate(message)
         if heard is not None:
             self.director.hear(heard)
