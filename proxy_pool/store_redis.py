@@ -30,16 +30,15 @@ from redis.exceptions import RedisError
 from proxy_pool.core.packed import Drift, State, entry_of, milliseconds, pack, passed
 from proxy_pool.core.session import Binding, Door, Entry, Hold
 from proxy_pool.ports import PENDING_S, Claim, IndexAway
-from proxy_pool.store_redis_line import LIBRARY, Command, Line, LineBroken
+from proxy_pool.store_redis_line import LIBRARY, Command, Line, LineBroken, Patience
 from proxy_pool.store_redis_roll import Roll
 from proxy_pool.store_redis_upkeep import Filler
 from proxy_pool.upkeep import IndexCounts, Load, Read, drifted
 from telephony.errors import UnsafeValue
 from telephony.ids import TenantId
 
-LOOK_UP_S: Final = 0.05
-"""Longest that a ringing call waits for the index."""
 _MOST_CANDIDATES: Final = 8
+_USUAL: Final = Patience()
 
 
 class RedisIndex:
@@ -57,14 +56,15 @@ class RedisIndex:
         *,
         member: str = "gateway",
         now: Callable[[], float] = time.time,
-        settle_s: float | None = None,
+        patience: Patience = _USUAL,
     ) -> None:
         self.counts = IndexCounts()
         if len(secret) < 16:
             raise UnsafeValue("the secret of the index has fewer than 16 bytes")
         self._secret = secret[:64]
-        self._roll = Roll(redis, member) if settle_s is None else Roll(redis, member, settle_s)
-        self._line = Line(redis, self._not_answered)
+        self._look_up_s = patience.look_up_s
+        self._roll = Roll(redis, member, patience)
+        self._line = Line(redis, self._not_answered, patience.answer_s)
         self._tickets = itertools.count(1)
         self._open: dict[Door, float] = {}
         """Doors that were suspended and not put since, and until when: they go into a new generation."""
@@ -131,12 +131,12 @@ class RedisIndex:
 
     async def _look_up(self, tenant: TenantId, key: str, index: int) -> bytes | None:
         generation = self._roll.believed
-        if generation is None or self._line.late(LOOK_UP_S):
+        if generation is None or self._line.late(self._look_up_s):
             return None
         ticket = next(self._tickets)
         place = self.key(generation, tenant, key)
         try:
-            async with asyncio.timeout(LOOK_UP_S):
+            async with asyncio.timeout(self._look_up_s):
                 replies = await self._line.ask([self._call("look_up", place, generation, ticket, index)])
         except (LineBroken, TimeoutError):
             return None

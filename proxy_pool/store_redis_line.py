@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, cast
 
@@ -12,14 +13,24 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-ANSWER_S: Final = 0.5
-"""Within this time a server answers, or it is away."""
+_CONNECT_S: Final = 0.5
 _MOST: Final = 1_000
 """Commands in one pipeline."""
 LIBRARY: Final = "patchbay_pool_v1"
 _PARTS: Final = ("library.lua", "doors.lua", "roll.lua")
 
 Command = tuple[str | bytes | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long is waited. A server that has not answered in ``answer_s`` is away; a ringing call waits
+    ``look_up_s`` at most. ``settle_s`` is the least age of a generation before it may be trusted: members
+    whom the roll has lost are heard of again meanwhile."""
+
+    answer_s: float = 0.5
+    look_up_s: float = 0.05
+    settle_s: float = 0.5
 
 
 def open_redis(url: str) -> Redis:
@@ -32,7 +43,7 @@ def open_redis(url: str) -> Redis:
         url,
         decode_responses=False,
         socket_timeout=None,
-        socket_connect_timeout=ANSWER_S,
+        socket_connect_timeout=_CONNECT_S,
         retry=Retry(NoBackoff(), 0),
     )
 
@@ -43,11 +54,11 @@ def library() -> str:
     return "\n".join((folder / part).read_text("utf-8") for part in _PARTS)
 
 
-async def load_library(redis: Redis) -> None:
+async def load_library(redis: Redis, answer_s: float) -> None:
     """Have the server know our functions. Loading them makes it forget which generation is trusted, so a
     server that has the same text already is left alone. Raises RedisError, OSError, TimeoutError."""
     source = library()
-    async with asyncio.timeout(ANSWER_S):
+    async with asyncio.timeout(answer_s):
         asked = redis.function_list(library=LIBRARY, withcode=True)
         known = await cast("Awaitable[object]", asked)
         if source.encode() not in _leaves(known):
@@ -72,8 +83,9 @@ class Line:
     gathers. A task that gives up waiting leaves its commands in the pipeline, so no reply is ever taken for
     another's. ``broken`` is told of every pipeline that got no answer."""
 
-    def __init__(self, redis: Redis, broken: Callable[[], None]) -> None:
+    def __init__(self, redis: Redis, broken: Callable[[], None], answer_s: float) -> None:
         self._redis = redis
+        self._answer_s = answer_s
         self._broken = broken
         self._waiting: list[tuple[Sequence[Command], asyncio.Future[list[object]]]] = []
         self._flow: asyncio.Task[None] | None = None
@@ -125,7 +137,7 @@ class Line:
     async def _send(self, commands: Sequence[Command]) -> list[object]:
         self._sent_at = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 pipeline = self._redis.pipeline(transaction=False)
                 for command in commands:
                     pipeline.execute_command(*command)

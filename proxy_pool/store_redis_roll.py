@@ -31,12 +31,10 @@ from typing import Final, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from proxy_pool.store_redis_line import ANSWER_S, LIBRARY, load_library
+from proxy_pool.store_redis_line import LIBRARY, Patience, load_library
 
 BEAT_S: Final = 0.25
 LEASE_S: Final = 1.5
-SETTLE_S: Final = 2 * BEAT_S
-"""Least age of a generation before it may be trusted."""
 _KEY: Final = "pl:{roll}"
 _MARGIN_S: Final = 0.05
 
@@ -59,11 +57,11 @@ class Standing:
 class Roll:
     """This process's place on the roll, and what it may believe."""
 
-    def __init__(self, redis: Redis, member: str, settle_s: float = SETTLE_S) -> None:
+    def __init__(self, redis: Redis, member: str, patience: Patience) -> None:
         self._redis = redis
         self.member = member
         self._incarnation = secrets.token_hex(8)
-        self._settle_s = settle_s
+        self._patience = patience
         self._stamp = 0
         self._stamped_at = 0.0
         self._trusted = ""
@@ -169,7 +167,7 @@ class Roll:
 
     async def publish(self, generation: str) -> bool | None:
         """Have it trusted. False: not yet. None: never, it was struck."""
-        told = await self._call("publish", self.member, generation, int(self._settle_s * 1000))
+        told = await self._call("publish", self.member, generation, int(self._patience.settle_s * 1000))
         return None if told == b"" else bool(told)
 
     async def leave(self) -> None:
@@ -188,10 +186,10 @@ class Roll:
         except ResponseError as error:
             if "unction not found" not in str(error):
                 raise
-        await load_library(self._redis)
+        await load_library(self._redis, self._patience.answer_s)
         return await self._ask(name, *args)
 
     async def _ask(self, name: str, *args: str | int) -> object:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(self._patience.answer_s):
             asked = self._redis.fcall(f"{LIBRARY}_{name}", 1, _KEY, *[str(arg) for arg in args])
             return await cast("Awaitable[object]", asked)

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from proxy_pool.core.session import Binding
-from proxy_pool.store_redis_line import ANSWER_S, Command, LineBroken
+from proxy_pool.store_redis_line import Command, LineBroken
 from proxy_pool.store_redis_roll import BEAT_S, LEASE_S, Roll, Standing
 from proxy_pool.upkeep import IndexCounts, Load
 from telephony.errors import PatchbayError, StorageUnavailable
@@ -27,6 +27,7 @@ _ROUND_S: Final = BEAT_S / 5
 _FOLLOW_ROUNDS: Final = int(2 * LEASE_S / _ROUND_S)
 """How often others are waited for, before the whole is tried anew."""
 _SCANNED: Final = 500
+_SCAN_S: Final = 5.0
 _AWAY: Final = (RedisError, OSError, TimeoutError, LineBroken)
 
 
@@ -196,7 +197,7 @@ class Filler:
         latest, cursor = int(generation.partition(".")[0]), 0
         with contextlib.suppress(*_AWAY):
             while generation in self._roll.targets:
-                async with asyncio.timeout(ANSWER_S):
+                async with asyncio.timeout(_SCAN_S):
                     scanned = self._redis.scan(cursor, match="pl:[0-9]*", count=_SCANNED)
                     cursor, keys = await cast("Awaitable[tuple[int, list[bytes]]]", scanned)
                     old = [key for key in keys if int(key.split(b":")[1]) < latest]

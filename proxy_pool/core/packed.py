@@ -108,8 +108,8 @@ def supersedes(new: bytes, old: bytes, now_ms: int) -> bool:
         return True
     if old[:16] == new[:16]:
         ahead = (_word(new) - _word(old)) % _VERSIONS
-        if state is State.SUSPENDED or ahead:
-            return 0 < ahead < _VERSIONS // 2
+        if ahead:
+            return ahead < _VERSIONS // 2
         return state_of(new) >= state
     if old[:16] == bytes(16):
         return False

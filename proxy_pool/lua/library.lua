@@ -73,7 +73,7 @@ local function supersedes(new, old, now_ms)
   if old_session == new_session then
     local new_state, new_version = state_and_version(new)
     local ahead = (new_version - old_version) % 16384
-    if old_state == SUSPENDED or ahead > 0 then return ahead > 0 and ahead < 8192 end
+    if ahead > 0 then return ahead < 8192 end
     return new_state >= old_state
   end
   if old_session == NOBODY then return false end

@@ -19,7 +19,7 @@ from gateway.runtime.redis import answers_ping
 from proxy_pool.core.session import Binding, Door, Entry, Hold, SessionId
 from proxy_pool.ports import Claim
 from proxy_pool.store_redis import RedisIndex
-from proxy_pool.store_redis_line import open_redis
+from proxy_pool.store_redis_line import Patience, open_redis
 from telephony.ids import TenantId
 from telephony.numbers import E164
 from tests.rig.world import tools
@@ -28,6 +28,10 @@ NOW = 1_772_971_200.0
 HOUR = 3600.0
 TENANT = TenantId("ten_1")
 SECRET = b"a secret of the test, long enough"
+CALM = Patience(answer_s=20.0, look_up_s=20.0, settle_s=0.0)
+"""For tests of answers, which a busy machine must not fail."""
+SWIFT = Patience(settle_s=0.0)
+"""As in the product (but for the wait before a first generation), for a server that does not answer."""
 _ids = itertools.count(1)
 T = TypeVar("T")
 
@@ -141,11 +145,11 @@ class Server:
 class Running:
     """An index as a process has it: its client, its task."""
 
-    def __init__(self, server: Server, books: Books, member: str = "one") -> None:
+    def __init__(self, server: Server, books: Books, member: str = "one", patience: Patience = CALM) -> None:
         self._door = server.socket.with_name(f"{member}{next(_ids)}.sock")
         self._door.symlink_to(server.socket)
         self.redis: Redis = open_redis(f"unix://{self._door}")
-        self.index = RedisIndex(self.redis, SECRET, member=member, now=lambda: NOW, settle_s=0.0)
+        self.index = RedisIndex(self.redis, SECRET, member=member, now=lambda: NOW, patience=patience)
         self._socket = server.socket
         self._books = books
         self._task: asyncio.Task[None] | None = None

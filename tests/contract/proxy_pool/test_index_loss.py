@@ -14,6 +14,7 @@ from proxy_pool.ports import IndexAway
 from proxy_pool.store_redis import RedisIndex
 from tests.contract.proxy_pool.index_rig import (
     NOW,
+    SWIFT,
     TENANT,
     Books,
     Running,
@@ -108,7 +109,7 @@ async def test_stopped_it_holds_nobody_up_and_is_built_anew(server: Server, book
     owner = session()
     closed = binding(door(1), owner, Hold.QUARANTINED, version=2)
     books.hold(binding(door(1), owner))
-    async with Running(server, books) as index:
+    async with Running(server, books, patience=SWIFT) as index:
         server.freeze()
         try:
             async with asyncio.timeout(10):
@@ -124,10 +125,13 @@ async def test_stopped_it_holds_nobody_up_and_is_built_anew(server: Server, book
 
 async def test_stopped_for_a_moment_it_needs_no_building(server: Server, books: Books):
     books.hold(binding(door(1)))
-    async with Running(server, books) as index:
+    async with Running(server, books, patience=SWIFT) as index:
         server.freeze()
         try:
             await first(None, lambda: hold_at(index))
+            asked = len(index._line._waiting)
+            assert await hold_at(index) is None
+            assert len(index._line._waiting) == asked, "nobody else waits for it"
         finally:
             server.thaw()
         await first(Hold.LIVE, lambda: hold_at(index))

@@ -111,7 +111,7 @@ async def test_every_verb_keeps_to_one_key_where_the_server_checks_it(tmp_path: 
                 return "cluster_state:ok" in str(await redis.execute_command("CLUSTER", "INFO"))
 
             await first(True, ready)
-            await load_library(redis)
+            await load_library(redis, 20)
             with pytest.raises(ResponseError, match="same slot"):
                 await redis.eval("#!lua\nreturn redis.call('GET', 'other')", 1, "declared")
         books = Books()
@@ -231,7 +231,7 @@ async def test_a_reply_to_another_question_is_no_answer(server: Server, redis: R
 
 async def test_the_same_library_is_not_loaded_twice(server: Server, redis: Redis):
     async with Running(server, Books()) as index:
-        await load_library(redis)
+        await load_library(redis, 20)
         await index.put([binding(door(1))], NOW)
         assert await index.look_up(TENANT, KEY, 1, NOW) is not None
         await redis.function_load(library(), replace=True)
