@@ -6,7 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text as sql_text
 
+from gateway.storage.texts import SqlMediaBook
+from gateway.storage.texts_out import KEPT_S
 from proxy_pool.core.interaction import Interaction, InteractionId, Kind
 from proxy_pool.core.optout import Standing
 from proxy_pool.core.reassembly import PATIENCE_S
@@ -19,6 +22,7 @@ from proxy_pool.texts.ports import (
     Arrived,
     Incoming,
     Judged,
+    KeptMedia,
     Lane,
     NewStanding,
     Outbound,
@@ -378,3 +382,46 @@ async def test_a_judged_text_counts_as_a_use_of_its_session(rig: TextRig) -> Non
     assert used is not None
     assert (used.interactions, used.status, used.last_used_at) == (1, "in_progress", pytest.approx(NOW))
     assert used.ends_at > session.ends_at
+
+
+# ---------------------------------------------------------------- attachments and age (SQL alone)
+
+
+async def test_attachments_of_queued_texts_are_known_until_they_are_forgotten(rig: TextRig) -> None:
+    if rig.books.database is None:
+        pytest.skip("memory: what is known of attachments lives in SQL alone")
+    book = SqlMediaBook(rig.books.database)
+    kept = KeptMedia("med_1", "a.jpg", "image/jpeg", 7)
+    await queue(rig, queued(None, 1, media=(kept,)))
+    assert await book.get("med_1") == kept
+    assert await book.get("med_2") is None
+    assert await book.known(["a.jpg", "b.jpg"]) == {"a.jpg"}
+    await book.forget(NOW - 1)
+    assert await book.get("med_1") == kept
+    await book.forget(NOW + 1)
+    assert await book.known(["a.jpg"]) == frozenset()
+    rig.now = NOW + 1
+    (one,) = await rig.claimed()
+    assert one.media == (kept,)
+
+
+async def test_texts_are_forgotten_a_week_after_their_end_and_not_while_they_wait(rig: TextRig) -> None:
+    if rig.books.database is None:
+        pytest.skip("memory keeps everything: it is gone with the process")
+    waiting = queued(None, 2, to=CARL, body="still waiting")
+    assert waiting.outbound is not None
+    waiting = replace(waiting, outbound=replace(waiting.outbound, expires_at=NOW + 10**7))
+    await queue(rig, queued(None, 1), waiting)
+    await rig.taken(text("never judged"))
+    rig.now = NOW + 1
+    first, second = sorted(await rig.claimed(), key=lambda one: one.id)
+    await rig.store.settle_out(first, SentOff("p1"), rig.now)
+    await rig.store.settle_out(second, TryLater(NOW + 2, "throttled"), rig.now)
+    await rig.store.tend(NOW + KEPT_S + 100)
+    counted = await rig.books.database.read(
+        lambda conn: [
+            conn.execute(sql_text(f"SELECT count(*) FROM {table}")).scalar()
+            for table in ("texts_in", "texts_out")
+        ]
+    )
+    assert counted == [1, 1]
