@@ -11,6 +11,8 @@ from proxy_pool.core.number import Geo, Wish
 from proxy_pool.core.opening import USE_OF, check_people, check_terms, end_of, has_own_door
 from proxy_pool.core.party import ANYONE, EXTENSION, PIN, key_of
 from proxy_pool.core.session import (
+    SEAT_A,
+    SEAT_B,
     Model,
     Numbers,
     Participant,
@@ -108,9 +110,18 @@ def changed_session(
         metadata=before.metadata if change.metadata is None else change.metadata,
         webhook_url=before.webhook_url if change.webhook_url is None else change.webhook_url,
         ends_at=end_of(terms, before.created_at, before.last_used_at),
+        last_seat=_still_last(before, people),
         version=before.version + 1,
     )
     return Drafted(blank, _draft_after(before, blank, seatings, settings.geo, makers))
+
+
+def _still_last(before: Session, people: Sequence[Participant]) -> int:
+    """The seat now of whoever was heard from last; whoever has left is called back no more."""
+    last = before.seated(before.last_seat)
+    if last is None:
+        return SEAT_B
+    return next((one.seat for one in people if one.party == last.party and one.seat > SEAT_A), SEAT_B)
 
 
 def _seatings_after(before: Session, change: SessionChange) -> tuple[Seating, ...]:

@@ -68,7 +68,8 @@ class Draft:
 
     ``wishes`` has one entry for each claim: for a seat with an own door the person's, for an open number
     the number's own key first. ``seats`` tells which participants take the number that a claim wins.
-    ``sticky``: numbers to try first, without asking the index, which knows them as quarantined.
+    ``sticky``: numbers to try first, without asking the index, which knows them as quarantined; where a PIN
+    stands in the way there, others are tried with the same PIN.
     """
 
     wishes: tuple[Wish, ...]
@@ -118,7 +119,10 @@ class Placer:
                 await store(session, bindings)
             except PairTaken as taken:
                 await self._learn(taken.binding, reserved)
-                blank, held = self._avoid(blank, draft, taken.binding, held, repin)
+                if taken.binding.door.key in {wish.key for wish in draft.wishes}:
+                    held = await self._more_held(blank, draft, taken.binding, held)
+                elif not sticky:
+                    blank = repin(blank, taken.binding.door.key)
                 sticky = ()
                 continue
             except BaseException:
@@ -141,22 +145,16 @@ class Placer:
         await self._index.drop(mine)
         await self._index.put([owner], self._now())
 
-    def _avoid(
-        self,
-        blank: Session,
-        draft: Draft,
-        owner: Binding,
-        held: Sequence[frozenset[int]],
-        repin: Repin,
-    ) -> tuple[Session, list[frozenset[int]]]:
-        """Try again without what is taken: another number for that person, or another PIN."""
-        key, index = owner.door.key, owner.door.index
-        keys = [wish.key for wish in draft.wishes]
-        if key not in keys:
-            return repin(blank, key), list(held)
-        return blank, [
-            known | {index} if draft.shared or wish == key else known
-            for wish, known in zip(keys, held, strict=True)
+    async def _more_held(
+        self, blank: Session, draft: Draft, owner: Binding, held: Sequence[frozenset[int]]
+    ) -> list[frozenset[int]]:
+        """What is known to be held, with all that the ledger knows of the one who was refused: an index that
+        has forgotten one door may have forgotten them all, and a try for each would be too few."""
+        key = owner.door.key
+        truly = await self._ledger.held(blank.tenant, key, self._now()) | {owner.door.index}
+        return [
+            known | truly if draft.shared or wish.key == key else known
+            for known, wish in zip(held, draft.wishes, strict=True)
         ]
 
     async def _choose(

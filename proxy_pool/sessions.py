@@ -71,6 +71,7 @@ class Sessions:
     def __init__(self, places: Places) -> None:
         self._p = places
         self._known: OrderedDict[SessionId, Session] = OrderedDict()
+        self._newest: OrderedDict[SessionId, tuple[int, int]] = OrderedDict()
         self._later: set[asyncio.Task[None]] = set()
         self.tally: Counter[str] = Counter()
 
@@ -178,6 +179,8 @@ class Sessions:
             self._in_background(self._restore(tenant, session_id))
             return await self.get(tenant, session_id)
         session, quarantined = closed
+        self._is_news(session)
+        self._forget(session_id)
         self.tally["closed"] += 1
         for binding in quarantined:
             p.pool.note(tenant, binding.door.index, -1)
@@ -227,13 +230,15 @@ class Sessions:
         return session, binding.entry.seat
 
     async def _entry(self, tenant: TenantId, key: str, proxy: E164) -> Entry | None:
+        """What stands behind the door. That nobody does is the ledger's to say: a door in quarantine may have
+        been given to the same two people again, and the index not have heard of it yet."""
         p = self._p
         index = p.pool.index_of(tenant).get(proxy)
         if index is None:
             return None
         now = p.makers.now()
         entry = await p.index.look_up(tenant, key, index, now)
-        if entry is not None and now < entry.until:
+        if entry is not None and entry.hold is Hold.LIVE and now < entry.until:
             return entry
         self.tally["read_through"] += 1
         binding = await p.ledger.resolve(tenant, key, proxy, now)
@@ -259,14 +264,20 @@ class Sessions:
     # ------------------------------------------------------------ after the ledger has spoken
 
     def used(self, session: Session) -> None:
-        """An interaction has moved the session's end: tell the index and the switch."""
+        """An interaction has moved the session's end: tell the index and the switch.
+
+        Does nothing where the session was closed or changed since it was read.
+        """
         self._settled(session, bindings_of(session, self._p.pool.index_of(session.tenant)))
 
     def ended_elsewhere(self, session: Session) -> None:
         """Forget a session that another verb ended."""
+        self._is_news(session)
         self._forget(session.id)
 
     def _settled(self, session: Session, bindings: Sequence[Binding]) -> None:
+        if not self._is_news(session):
+            return
         self._remember(session)
         self._p.copy.keep(session)
         self._in_background(self._p.placer.confirm(bindings))
@@ -276,8 +287,22 @@ class Sessions:
         bindings = await self._p.ledger.bindings_of(tenant, session_id)
         await self._p.index.put(bindings, self._p.makers.now())
 
+    def _is_news(self, session: Session) -> bool:
+        """Whether nothing newer is known here: what was read before a change must not undo it.
+
+        Each verb of the ledger raises the version or, with the same version, the number of interactions.
+        """
+        mark = (session.version, session.interactions)
+        if mark < self._newest.get(session.id, mark):
+            return False
+        self._newest[session.id] = mark
+        self._newest.move_to_end(session.id)
+        if len(self._newest) > _KNOWN_LIMIT:
+            self._newest.popitem(last=False)
+        return True
+
     def _remember(self, session: Session) -> None:
-        if session.model in (Model.GROUP, Model.ANYONE):
+        if session.model in (Model.GROUP, Model.ANYONE) or not self._is_news(session):
             return
         self._known[session.id] = session
         self._known.move_to_end(session.id)

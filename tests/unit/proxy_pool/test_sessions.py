@@ -7,10 +7,12 @@ import pytest
 
 from proxy_pool.core.choice import Exhausted
 from proxy_pool.core.number import Use
-from proxy_pool.core.party import PIN
-from proxy_pool.core.session import Binding, CloseReason, Door, Entry, Model, SessionId
+from proxy_pool.core.opening import first_callee
+from proxy_pool.core.party import PIN, Party
+from proxy_pool.core.session import Binding, CloseReason, Door, Entry, Model, Session, SessionId
 from proxy_pool.desk import NewSession, Seating, SessionChange
 from proxy_pool.ports import Claim, IndexAway
+from proxy_pool.store_memory import MemoryIndex
 from telephony.errors import Conflict, InvalidInput
 from telephony.ids import TenantId
 from tests.rig.masking import TENANT, Service, person, proxy, service, ulid
@@ -167,3 +169,79 @@ async def test_nobody_takes_part_twice_and_no_proxy_number_does():
     with pytest.raises(InvalidInput) as refused:
         await s.sessions.open(TENANT, NewSession(Seating(person(1)), (Seating(proxy(2)),)), an_id())
     assert refused.value.code == "PROXY_NUMBER_AS_PARTY"
+
+
+async def test_an_index_that_has_forgotten_everything_does_not_make_a_full_pool_look_contended():
+    s = await service(MemoryIndex(), numbers=40)
+    for other in range(2, 41):
+        await s.sessions.open(TENANT, pair(1, other), an_id())
+    await s.sessions.settle()
+    s.index._held.clear()  # type: ignore[attr-defined]
+    last = await s.sessions.open(TENANT, pair(1, 41), an_id())
+    assert await who(s, 1, digits_of(s, last.participants[0].proxy)) == (last.id, 0)
+    with pytest.raises(Exhausted):
+        await s.sessions.open(TENANT, pair(1, 42), an_id())
+
+
+def called_back(session: Session) -> Party | None:
+    called = first_callee(session)
+    return None if called is None else called.party
+
+
+async def test_the_member_heard_from_last_is_called_back_whatever_seat_others_leave_or_take():
+    s = await fresh()
+    others = tuple(Seating(person(one)) for one in (2, 3))
+    wanted = NewSession(Seating(person(1)), others, model=Model.GROUP)
+    session = await s.sessions.open(TENANT, wanted, an_id())
+    await s.ledger.use(TENANT, session.id, 2, s.hand.at, session.ends_at)
+    swapped = SessionChange(others=(Seating(person(3)), Seating(person(4))))
+    changed = await s.sessions.change(TENANT, session.id, swapped)
+    assert called_back(changed) == person(3)
+    gone = SessionChange(others=(Seating(person(4)), Seating(person(5))))
+    assert called_back(await s.sessions.change(TENANT, session.id, gone)) == person(4)
+
+
+async def test_what_was_read_before_a_session_ended_brings_it_back_nowhere():
+    s = await service(MemoryIndex())
+    session = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    read = await s.ledger.use(TENANT, session.id, 1, s.hand.at, session.ends_at)
+    assert read is not None
+    await s.sessions.close(TENANT, session.id)
+    s.index._held.clear()  # type: ignore[attr-defined]
+    s.sessions.used(read)
+    await s.sessions.settle()
+    assert session.id not in s.copy.kept
+    assert await who(s, 1, digits_of(s, session.participants[0].proxy)) is None
+
+
+async def test_what_was_read_before_a_change_of_people_does_not_bring_back_who_left():
+    s = await service(MemoryIndex())
+    session = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    read = await s.ledger.use(TENANT, session.id, 1, s.hand.at, session.ends_at)
+    assert read is not None
+    changed = await s.sessions.change(TENANT, session.id, SessionChange(others=(Seating(person(3)),)))
+    s.sessions.used(read)
+    await s.sessions.settle()
+    assert s.copy.kept[session.id] == changed
+
+
+async def test_the_same_two_with_the_same_pin_again_get_other_numbers_for_the_pin_rests_on_the_old():
+    s = await fresh(5)
+    terms = {"pin_mode": "unknown", "pin_length": 4}
+    wanted = NewSession(Seating(person(1), pin="1234"), (Seating(person(2), pin="5678"),), terms=terms)
+    first = await s.sessions.open(TENANT, wanted, an_id())
+    await s.sessions.close(TENANT, first.id)
+    again = await s.sessions.open(TENANT, wanted, an_id())
+    assert [one.pin for one in again.participants] == ["1234", "5678"]
+    for before, after in zip(first.participants, again.participants, strict=True):
+        assert before.proxy != after.proxy
+
+
+async def test_the_same_two_are_found_again_before_the_index_has_heard_of_it():
+    s = await service(MemoryIndex(), numbers=1)
+    first = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    await s.sessions.close(TENANT, first.id)
+    await s.sessions.settle()
+    assert await s.index.look_up(TENANT, person(1).reveal(), 1, s.hand.at) is not None, "it is quarantined"
+    again = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    assert await who(s, 1, 1) == (again.id, 0)
