@@ -34,6 +34,7 @@ _DEADLINE_S: Final = 5.0
 _CLEAR_DEADLINE_S: Final = 60.0
 _AGAIN_S: Final = 0.5
 _LINK_WAIT_S: Final = 5.0
+_RENEW_S: Final = 12 * 3600.0
 _MOST_WAITING: Final = 4_000_000
 """More doors than that are not noted but resynchronised: the copy must not eat the process."""
 
@@ -78,8 +79,14 @@ class SwitchCopyWriter:
         self._task: asyncio.Task[None] | None = None
         self._clear = not on
         self._written = self._removed = self._failed = self._refused = self._resyncs = 0
-        self.overflowed = False
-        """Doors had to be dropped: only a ``resync`` makes the copy whole again."""
+        self._overflowed = False
+        self._made_at = now()
+
+    @property
+    def due(self) -> bool:
+        """Whether a ``resync`` is: doors had to be dropped, or entries of long sessions, which end early for
+        safety's sake (``copied_doors``), want to be renewed."""
+        return self._on and (self._overflowed or self._now() - self._made_at > _RENEW_S)
 
     def start(self) -> None:
         """Begin to write, in the background."""
@@ -149,7 +156,8 @@ class SwitchCopyWriter:
                         count += 1
         finally:
             self._touched = None
-        self.overflowed = False
+        self._overflowed = False
+        self._made_at = self._now()
         self._resyncs += 1
         _log.info("copy.resync", doors=count)
         return count
@@ -161,7 +169,7 @@ class SwitchCopyWriter:
 
     def _put(self, key: str, value: str | None) -> None:
         if key not in self._waiting and len(self._waiting) >= _MOST_WAITING:
-            self.overflowed = True
+            self._overflowed = True
             return
         since = self._waiting.get(key, (self._now(), None))[0]
         self._waiting[key] = (since, value)

@@ -280,7 +280,7 @@ class MaskingEngine:
         """Make the copy anew, and again as often as it says that it lacks doors."""
         wanted = True
         while True:
-            if wanted or copy.overflowed:
+            if wanted or copy.due:
                 try:
                     await copy.resync(self._live())
                     wanted = False
