@@ -131,6 +131,11 @@ class Masking:
         await self._memory.refresh()
         return added
 
+    async def pool_number(self, tenant: TenantId, number_id: str) -> PoolNumber | None:
+        """The number as the book has it now, not as this process remembers it."""
+        await self._memory.refresh()
+        return self._memory.find(tenant, number_id)
+
     async def change_number(self, tenant: TenantId, number_id: str, change: NumberChange) -> PoolNumber:
         known = self._memory.find(tenant, number_id)
         if known is None:

@@ -168,10 +168,7 @@ async def _known(ask: Ask) -> OwnedNumber:
 async def _not_in_pool(ask: Ask, number: OwnedNumber) -> None:
     """Raises Conflict for a number that serves as a proxy: its callers must not meet somebody else."""
     masking = ask.face.masking
-    if masking is None:
-        return
-    pool = await masking.pool(ask.caller.tenant)
-    if any(load.number.id == number.id for load in pool.numbers):
+    if masking is not None and await masking.pool_number(number.tenant, number.id) is not None:
         raise Conflict("the number serves as a proxy; take it out of the pool first", code="NUMBER_IN_POOL")
 
 

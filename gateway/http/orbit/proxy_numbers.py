@@ -42,7 +42,7 @@ async def add(ask: Ask) -> Answer:
     owned = await _owned(ask, wanted)
     capabilities = _within(owned, wanted.capabilities)
     carrier = _known_carrier(ask, wanted.carrier)
-    if ask.again and (made := await _in_pool(ask, owned.id)) is not None:
+    if ask.again and (made := await masking.pool_number(owned.tenant, owned.id)) is not None:
         return Answer(shown_pool_number(made))
     country, area = place_of(owned.number)
     number = PoolNumber(
@@ -127,11 +127,6 @@ async def _owned(ask: Ask, wanted: AddPoolNumber) -> OwnedNumber:
             "this number is not yours", field=field, expected="one of your numbers", code="NUMBER_NOT_OWNED"
         )
     return owned
-
-
-async def _in_pool(ask: Ask, number_id: str) -> PoolNumber | None:
-    loads = (await desk(ask).pool(ask.caller.tenant)).numbers
-    return next((load.number for load in loads if load.number.id == number_id), None)
 
 
 def _within(owned: OwnedNumber, wanted: Sequence[str] | None) -> frozenset[Channel]:
