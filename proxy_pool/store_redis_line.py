@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, cast
 
+from hiredis import pack_command
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 _CONNECT_S: Final = 0.5
 _MOST: Final = 1_000
@@ -138,16 +140,34 @@ class Line:
         self._sent_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._answer_s):
-                pipeline = self._redis.pipeline(transaction=False)
-                for command in commands:
-                    pipeline.execute_command(*command)
-                replies = cast("list[object]", await pipeline.execute(raise_on_error=False))
+                connection = await self._redis.connection_pool.get_connection()
+                try:
+                    return await _converse(connection, commands)
+                finally:
+                    await self._redis.connection_pool.release(connection)
         except (RedisError, OSError, TimeoutError) as error:
             # why: a connection with replies still to come must never serve anybody again
             await self._redis.connection_pool.disconnect()
             raise LineBroken(type(error).__name__) from None
         finally:
             self._sent_at = None
-        if len(replies) != len(commands):
-            raise LineBroken("replies are missing")
+
+
+async def _converse(connection: AbstractConnection, commands: Sequence[Command]) -> list[object]:
+    """Send all, read all. A pipeline by hand: redis-py packs commands in Python, which costs as much again
+    as all else. Any failure but a refusal ends the connection."""
+    whole = False
+    try:
+        packed = b"".join(pack_command(command) for command in commands)
+        await connection.send_packed_command(packed, check_health=False)
+        replies: list[object] = []
+        for _ in commands:
+            try:
+                replies.append(await connection.read_response())
+            except ResponseError as refusal:
+                replies.append(refusal)
+        whole = True
         return replies
+    finally:
+        if not whole:
+            await connection.disconnect(nowait=True)
