@@ -16,6 +16,8 @@ from gateway.policy.attempt import CallLimits
 from tests.unit.http.masked import SESSIONS
 from tests.unit.http.rig import NUMBER_LIMITS, OURS, TO, Rig, open_rig
 
+PROXIES = ("+12025550301", "+12025550302", "+12025550303")
+
 
 @dataclass
 class Live:
@@ -32,7 +34,7 @@ async def _fill(rig: Rig) -> dict[str, str]:
     hook = (await rig.client.post("/api/v1/webhooks", {"url": "https://a.example/", "events": ["*"]})).data
     sent = (await rig.client.post(f"/api/v1/webhooks/{hook['id']}/test")).data
     spare = (await rig.client.post("/api/v1/settings/api-keys", {"name": "spare", "role": "viewer"})).data
-    proxies = await rig.pool("+12025550301", "+12025550302", "+12025550303")
+    proxies = await rig.pool(*PROXIES)
     session = (await rig.client.post(SESSIONS, {"party_a": TO, "party_b": "phone:bob"})).data["id"]
     return {
         "session_id": session,

@@ -13,7 +13,7 @@ from gateway import cli
 from gateway.bootstrap import ensure_first_key
 from gateway.clocks import SystemClock, new_id, random_bytes
 from gateway.config import current_settings
-from tests.contract.http.served import Live, served
+from tests.contract.http.served import PROXIES, Live, served
 from tests.unit.http.rig import FROM
 
 pytestmark = pytest.mark.contract
@@ -101,7 +101,7 @@ def test_a_number_from_adding_to_removing(attached: None, patchbay: Command):
         assert (code, err) == (0, "")
         assert shown in out
     _, out, _ = patchbay("numbers", "list")
-    assert {line.split()[0] for line in out.splitlines()} == {FROM, "+12025550155"}
+    assert {line.split()[0] for line in out.splitlines()} == {FROM, *PROXIES, "+12025550155"}
     assert patchbay("numbers", "remove", "+12025550155")[0] == 0
     assert "+12025550155" not in patchbay("numbers", "list")[1]
 
