@@ -27,6 +27,9 @@ _PROBE_EVERY_S = 0.1
 
 DEMO_TRUNKS = """\
 # The plan `make up` starts with: one carrier connection and two softphones. Change it, then start again.
+[sip]
+texts = true
+
 [[trunk]]
 name = "carrier"
 host = "127.0.0.2"
@@ -157,10 +160,12 @@ _PASSED_ON = (
     "database_url",
     "db_synchronous",
     "redis_url",
+    "redis_member",
     "ami_host",
     "ami_port",
     "agi_host",
     "agi_port",
+    "sip_host",
     "recording_url_ttl_s",
     "ring_timeout_default_s",
     "max_call_s",
@@ -171,7 +176,7 @@ _PASSED_ON = (
     "daily_minutes_cap",
     "log_level",
 )
-_PATHS = ("var_dir", "recordings_dir", "sounds_dir", "trunks_file", "switch_records_file")
+_PATHS = ("var_dir", "recordings_dir", "sounds_dir", "trunks_file", "carriers_file", "switch_records_file")
 _PROGRAMS = ("asterisk_bin", "redis_server_bin", "sipp_bin", "espeak_ng_bin")
 
 
@@ -184,6 +189,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
     found["runtime"] = settings.runtime_dir.absolute()
     found["allow_public"] = "1" if settings.allow_public else None
     found["webhook_allow_private"] = "1" if settings.webhook_allow_private else None
+    found["masking_switch_copy"] = "1" if settings.masking_switch_copy else "0"
     countries = settings.allowed_countries
     found["allowed_countries"] = "*" if countries is None else ",".join(sorted(countries))
     if settings.signing_secret is not None:

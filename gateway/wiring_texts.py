@@ -91,10 +91,12 @@ class TextEngine:
 
     def knows(self, carrier: str) -> bool:
         """Whether a pool number's texts can go over this carrier."""
-        return carrier == SIP or self.plan.knows(carrier)
+        return (carrier == SIP and self._parts.plan.sip.texts) or self.plan.knows(carrier)
 
     def attach(self, engine: VoiceEngine) -> None:
-        """Texts over the trunks and from phones go through this switch."""
+        """Texts over the trunks and from phones go through this switch, where it takes any."""
+        if not self._parts.plan.sip.texts:
+            return
         links, parts = engine.links, self._parts
         lines = text_lines(parts.plan, parts.settings.sip_host)
         self.switch = SwitchTexts(

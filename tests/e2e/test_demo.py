@@ -22,6 +22,7 @@ STORIES = [
     "a cancelled call",
     "an inbound call",
     "what is never dialled",
+    "two people behind proxy numbers",
 ]
 
 

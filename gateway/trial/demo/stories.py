@@ -13,6 +13,7 @@ from gateway.trial.audio import (
     tone,
     ulaw_encode,
 )
+from gateway.trial.demo.masking import masking
 from gateway.trial.demo.report import Told
 from gateway.trial.demo.stage import CARRIER_IP, OWN_NUMBER, Stage
 from gateway.trial.sip_behaviour import answers, by_last_digits
@@ -186,6 +187,7 @@ STORIES: tuple[tuple[str, Story], ...] = (
     ("a cancelled call", cancelled),
     ("an inbound call", inbound),
     ("what is never dialled", refused),
+    ("two people behind proxy numbers", masking),
 )
 
 
