@@ -140,9 +140,12 @@ class SwitchCopyWriter:
     async def resync(self, sessions: AsyncIterator[Session]) -> int:
         """Make the copy anew from these sessions, all that are live. How many doors were noted.
 
-        Raises what ``sessions`` raises; the copy is then short of doors, and ``resync`` is due again.
+        Raises what ``sessions`` raises; the copy is then short of doors, and ``resync`` is due again. A copy
+        that is off is emptied.
         """
         if not self._on:
+            self._clear = True
+            self._news.set()
             return 0
         self._touched = set(self._waiting)
         self._clear = True

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
+from dialplan.ami.client import AmiLink
 from dialplan.ports import RouteBook
 from gateway.clocks import SystemClock, chance, digits, new_id
 from gateway.config import Settings
@@ -53,7 +54,7 @@ from proxy_pool.store_memory import MemoryIndex
 from proxy_pool.store_redis import RedisIndex
 from proxy_pool.store_redis_line import open_redis
 from proxy_pool.upkeep import KeptIndex
-from telephony.errors import PatchbayError, SpeechUnavailable, StorageUnavailable
+from telephony.errors import PatchbayError, SpeechUnavailable, StorageUnavailable, SwitchUnavailable
 from telephony.ids import TenantId
 from telephony.numbers import E164
 
@@ -212,10 +213,10 @@ class MaskingEngine:
         self.keeper.start()
         self._exits.push_async_callback(self.keeper.stop)
         copy = self._copy.to
-        if copy is not None:
+        if copy is not None and self._engine is not None:
             copy.start()
             self._exits.push_async_callback(copy.stop)
-            self._begin(self._resync(copy), "masking-copy")
+            self._begin(self._resync(copy, self._engine.links["control"]), "masking-copy")
 
     async def stop(self) -> None:
         """Stop in the opposite order. Sessions go on; the switch's copy serves their calls."""
@@ -276,16 +277,23 @@ class MaskingEngine:
             for _, session in page:
                 yield session
 
-    async def _resync(self, copy: SwitchCopyWriter) -> None:
-        """Make the copy anew, and again as often as it says that it lacks doors."""
-        wanted = True
+    async def _resync(self, copy: SwitchCopyWriter, control: AmiLink) -> None:
+        """Make the copy anew for every start of the switch, and as often as it says that it lacks doors.
+
+        A switch that was killed has lost what it acknowledged in its last seconds: a door that was taken
+        away may stand there again.
+        """
+        made_for: str | None = None
         while True:
-            if wanted or copy.due:
-                try:
+            try:
+                boot = (await control.wait_up(_AGAIN_S)).boot_epoch
+                if copy.due or boot != made_for:
                     await copy.resync(self._live())
-                    wanted = False
-                except StorageUnavailable:
-                    wanted = True
+                    made_for = boot
+            except SwitchUnavailable:
+                continue
+            except StorageUnavailable:
+                made_for = None
             await asyncio.sleep(_AGAIN_S)
 
 
