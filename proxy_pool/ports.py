@@ -56,8 +56,10 @@ class Index(Protocol):
 
     ``reserve`` takes, for each claim, the first candidate that nobody holds (a hold whose ``until`` has
     passed is nobody's), as PENDING for ``PENDING_S``; None where all are held. Each claim is atomic.
-    ``put`` writes what the ledger said, whatever stood there; ``suspend`` makes doors PENDING, so that every
-    look-up asks the ledger until the next ``put``; ``drop`` forgets doors.
+    ``put`` writes what the ledger said, unless what stands there is newer (``core.packed.supersedes``): a
+    write may arrive late. ``suspend`` makes doors PENDING, so that every look-up asks the ledger until the
+    next ``put`` of a later version, or for ``PENDING_S`` where the index did not know who was there;
+    ``drop`` forgets doors, but no suspension.
     ``look_up`` gives a LIVE or QUARANTINED entry that is to be trusted, else None: ask the ledger.
     ``taken`` gives the indices that a key holds. An index that is away or not to be trusted raises nothing
     in ``put``, ``suspend``, ``drop`` and ``look_up`` (it gives None); ``reserve`` and ``taken`` raise

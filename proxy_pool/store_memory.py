@@ -105,11 +105,12 @@ class MemoryIndex:
 
     async def compare(self, read: Read, now: float) -> int:
         found = await drifted(read, self._stands, now)
-        await self.put([binding for binding, how in found if how is Drift.MISSING], now)
-        await self.suspend([binding.door for binding, how in found if how is Drift.WRONG], now)
-        self.counts.drift += len(found)
+        wrong = [binding.door for binding, how in found if how is Drift.WRONG]
+        self.counts.drift += len(wrong)
         self.counts.repairs += len(found)
-        return len(found)
+        await self.suspend(wrong, now)
+        await self.put([binding for binding, how in found if how is not Drift.WRONG], now)
+        return len(wrong)
 
     async def _stands(self, doors: Sequence[Door]) -> Sequence[bytes | None]:
         return [self._held.get((door.tenant, door.key), {}).get(door.index) for door in doors]

@@ -281,11 +281,12 @@ class RedisIndex:
 
     async def compare(self, read: Read, now: float) -> int:
         found = await drifted(read, self._stands, now)
-        self.counts.drift += len(found)
-        await self.put([binding for binding, how in found if how is Drift.MISSING], now)
-        await self.suspend([binding.door for binding, how in found if how is Drift.WRONG], now)
+        wrong = [binding.door for binding, how in found if how is Drift.WRONG]
+        self.counts.drift += len(wrong)
         self.counts.repairs += len(found)
-        return len(found)
+        await self.suspend(wrong, now)
+        await self.put([binding for binding, how in found if how is not Drift.WRONG], now)
+        return len(wrong)
 
     async def _stands(self, doors: Sequence[Door]) -> Sequence[bytes | None]:
         generation = self._believed()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, cast
 
-from hiredis import pack_command
+import hiredis
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -76,6 +76,9 @@ def _leaves(answer: object) -> set[object]:
     return {answer}
 
 
+_pack = cast("Callable[[Command], bytes]", hiredis.pack_command)
+
+
 class LineBroken(Exception):
     """The server did not answer, or not in time: what was asked may or may not have been done."""
 
@@ -140,7 +143,8 @@ class Line:
         self._sent_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._answer_s):
-                connection = await self._redis.connection_pool.get_connection()
+                taking = self._redis.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+                connection = cast(AbstractConnection, await taking)
                 try:
                     return await _converse(connection, commands)
                 finally:
@@ -158,7 +162,7 @@ async def _converse(connection: AbstractConnection, commands: Sequence[Command])
     as all else. Any failure but a refusal ends the connection."""
     whole = False
     try:
-        packed = b"".join(pack_command(command) for command in commands)
+        packed = b"".join(map(_pack, commands))
         await connection.send_packed_command(packed, check_health=False)
         replies: list[object] = []
         for _ in commands:

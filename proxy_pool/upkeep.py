@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Final, Protocol
 
 from proxy_pool.core.packed import Drift, drift, milliseconds
 from proxy_pool.core.session import Binding, Door
 from proxy_pool.ports import Index
+from telephony.errors import PatchbayError
 
 Pages = AsyncIterator[Sequence[Binding]]
 Load = Callable[[], Pages]
@@ -19,7 +22,8 @@ Read = Callable[[], Awaitable[Sequence[Binding]]]
 
 @dataclass(slots=True)
 class IndexCounts:
-    """Since the start. ``drift`` is what a comparison found twice in a row: it should stay 0."""
+    """Since the start. ``drift``: doors that comparisons found wrong; it should stay 0. ``repairs`` counts
+    also what they found missing or behind, which costs a question to the ledger and no more."""
 
     hits: int = 0
     misses: int = 0
@@ -50,12 +54,44 @@ class KeptIndex(Index, Protocol):
         ...
 
     async def compare(self, read: Read, now: float) -> int:
-        """Compare the index with one page of the ledger, mend it, and tell how many doors were wrong.
+        """Compare the index with one page of the ledger, mend it, and tell how many doors were *wrong*.
 
         Whatever seems wrong is read again in both, ledger first: what was only being changed is right then.
         Raises StorageUnavailable, IndexAway.
         """
         ...
+
+
+Page = Callable[[int, int], Awaitable[Sequence[tuple[int, Binding]]]]
+"""``Ledger.all_held``."""
+_A_PAGE: Final = 500
+_STEPS: Final = 60
+
+
+async def reconcile(
+    index: KeptIndex, all_held: Page, now: Callable[[], float], round_s: float = 3600.0
+) -> None:
+    """Compare the index with the whole ledger, page by page, once in ``round_s``; until cancelled.
+
+    A page that cannot be read or compared now is tried again.
+    """
+    pages = 0
+    while True:
+        wait_s, pages, after = round_s / max(_STEPS, pages), 0, 0
+        while True:
+            await asyncio.sleep(wait_s)
+            try:
+                rows = await all_held(after, _A_PAGE)
+                if not rows:
+                    break
+                await index.compare(partial(_bindings, all_held, after), now())
+            except PatchbayError:
+                continue
+            after, pages = rows[-1][0], pages + 1
+
+
+async def _bindings(all_held: Page, after: int) -> Sequence[Binding]:
+    return [binding for _, binding in await all_held(after, _A_PAGE)]
 
 
 Stands = Callable[[Sequence[Door]], Awaitable[Sequence[bytes | None]]]

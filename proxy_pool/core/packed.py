@@ -124,8 +124,10 @@ class Drift(IntEnum):
     """How a settled entry of the index is not what the ledger says."""
 
     MISSING = 1
-    """It says too little: look-ups ask the ledger."""
-    WRONG = 2
+    """It says nothing: look-ups ask the ledger."""
+    BEHIND = 2
+    """It has the right owner, but not the last version or end: at worst the ledger is asked too soon."""
+    WRONG = 3
     """It says what is not so."""
 
 
@@ -136,6 +138,10 @@ def drift(said: Entry, stands: bytes | None, now_ms: int) -> Drift | None:
         return None if passed(expected, now_ms) else Drift.MISSING
     if len(stands) == SIZE and state_of(stands) in (State.RESERVED, State.SUSPENDED):
         return None
-    if stands[:16] + stands[22:] != expected[:16] + expected[22:] or until_ms(stands) > until_ms(expected):
+    if stands[:16] + stands[22:23] != expected[:16] + expected[22:23] or len(stands) != SIZE:
         return Drift.WRONG
-    return Drift.MISSING if until_ms(stands) < until_ms(expected) else None
+    ahead = (_word(expected) - _word(stands)) % _VERSIONS
+    late = until_ms(stands) > until_ms(expected)
+    if state_of(stands) is not state_of(expected) or late or ahead >= _VERSIONS // 2:
+        return Drift.WRONG
+    return Drift.BEHIND if ahead or until_ms(stands) < until_ms(expected) else None

@@ -265,19 +265,22 @@ async def test_comparing_mends_what_is_missing_and_stops_what_is_wrong(index: Ke
     wrong = binding(door(3), owner, Hold.QUARANTINED, version=1)
     changing = binding(door(4), owner)
     passed = binding(door(5), owner, until=NOW - 1)
-    page = [right, missing, wrong, changing, passed]
+    behind = binding(door(6), owner, version=3)
+    page = [right, missing, wrong, changing, passed, behind]
     await index.put([right, binding(door(3), session(51), version=2), changing], NOW)
+    await index.put([binding(door(6), owner, until=NOW + 9, version=2)], NOW)
     await index.suspend([changing.door], NOW)
 
     async def read() -> list[Binding]:
         return page
 
-    assert await index.compare(read, NOW) == 2
+    assert await index.compare(read, NOW) == 1
     assert await index.look_up(TENANT, KEY, 2, NOW) == missing.entry
+    assert await index.look_up(TENANT, KEY, 6, NOW) == behind.entry
     assert await found(index, 3) is None
     assert await found(index, 4) is None
     assert await index.compare(read, NOW) == 0
-    assert (index.counts.drift, index.counts.repairs) == (2, 2)
+    assert (index.counts.drift, index.counts.repairs) == (1, 3)
 
 
 async def test_what_changed_while_it_was_compared_is_no_drift(index: KeptIndex):
