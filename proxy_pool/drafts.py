@@ -117,7 +117,7 @@ def changed_session(
 
 
 def _still_last(before: Session, people: Sequence[Participant]) -> int:
-    """The seat now of whoever was heard from last; whoever has left is called back no more."""
+    """The seat now of whoever party A reached before the change; who has left is called back no more."""
     last = before.seated(before.last_seat)
     if last is None:
         return SEAT_B

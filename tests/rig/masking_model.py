@@ -51,7 +51,7 @@ class Kept:
     """Whether each of a pair or group has a number of their own."""
     live: bool = True
     heard_last: str = ""
-    """The key of the group's member that was heard from last."""
+    """The key of the group's member that was heard from last, or whom party A has reached so far."""
 
     @classmethod
     def of(cls, session: Session) -> Kept:
@@ -180,8 +180,8 @@ class Promises:
         before, kept = self.sessions[session.id], Kept.of(session)
         kept.ends_at = kept.end_after(session.last_used_at or session.created_at)
         assert session.ends_at == kept.ends_at, "an end is what the terms say, after a change too"
-        if before.heard_last in {key for seat, (key, _, _) in kept.people.items() if seat > 0}:
-            kept.heard_last = before.heard_last
+        to = before.reached_from(0)
+        kept.heard_last = before.people[to][0] if to is not None else ""
         free_at = self.now + before.quarantine_s
         wanted = {door for door, _, _ in kept.doors()}
         for door, held in self.doors.items():

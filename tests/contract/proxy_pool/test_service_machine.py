@@ -491,7 +491,7 @@ def test_on_memory_alone() -> None:
     async def opened(hand: Hand) -> Stage:
         return InMemory()
 
-    assert tell(opened, examples=700, steps=35) > 10_000
+    assert tell(opened, examples=250, steps=30) > 10_000
 
 
 def test_on_sql_alone(masking_template: Path, tmp_path: Path) -> None:
