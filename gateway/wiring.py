@@ -27,7 +27,7 @@ from gateway.http.limits import LocalRates, Rates
 from gateway.http.limits_redis import RedisRates
 from gateway.http.orbit.proxy_reader import SessionReader
 from gateway.http.ports import Health, Probe, Webhooks
-from gateway.http.ports_masking import CarrierHooks, Carriers, InboundCalls, InboundTexts
+from gateway.http.ports_masking import CarrierHooks, Carriers, InboundCalls, InboundTexts, MediaFiles
 from gateway.masked_dry_run import DryRun
 from gateway.phone_book import PlannedPhones
 from gateway.prompts import SpokenPrompts
@@ -129,8 +129,8 @@ class Product:
             limits, storage.numbers, phones, prompts, webhooks, masking.settings.of, clock.epoch
         )
         engine = await self._start_engine(plan, storage, await masking.book(routes, reader.read))
-        texts = await self._start_masking(storage, plan, masking, engine)
-        self._keep_house(storage)
+        texts = await self._start_masking(storage, plan, masking, engine, secret)
+        self._keep_house(storage, texts)
         return Face(
             settings=settings,
             clock=clock,
@@ -171,14 +171,25 @@ class Product:
         return engine
 
     async def _start_masking(
-        self, storage: _Storage, plan: SwitchPlan, masking: MaskingEngine, engine: VoiceEngine
+        self,
+        storage: _Storage,
+        plan: SwitchPlan,
+        masking: MaskingEngine,
+        engine: VoiceEngine,
+        secret: bytes,
     ) -> TextEngine:
         masking.attach(engine)
         masking.start()
         storage.used.to = masking
         self._exits.push_async_callback(masking.stop)
         parts = TextParts(
-            self._settings, storage.masking, storage.database, self._clock, plan, choose_by_prefix(plan)
+            self._settings,
+            storage.masking,
+            storage.database,
+            self._clock,
+            plan,
+            secret,
+            choose_by_prefix(plan),
         )
         texts = await TextEngine.open(parts, masking)
         texts.attach(engine)
@@ -186,9 +197,10 @@ class Product:
         self._exits.push_async_callback(texts.stop)
         return texts
 
-    def _keep_house(self, storage: _Storage) -> None:
+    def _keep_house(self, storage: _Storage, texts: TextEngine) -> None:
         forget = IdempotencyRepository(storage.database)
-        house = Housekeeping([("idempotency", lambda: forget.purge(self._clock.wall()))])
+        chores = [("idempotency", lambda: forget.purge(self._clock.wall())), ("media", texts.tidy)]
+        house = Housekeeping(chores)
         house.start()
         self._exits.push_async_callback(house.stop)
 
@@ -299,6 +311,7 @@ class _MaskingFace(TypedDict):
     inbound_texts: InboundTexts
     carriers: Carriers
     carrier_hooks: CarrierHooks
+    media_files: MediaFiles
 
 
 def _masking_face(masking: MaskingEngine, texts: TextEngine) -> _MaskingFace:
@@ -309,6 +322,7 @@ def _masking_face(masking: MaskingEngine, texts: TextEngine) -> _MaskingFace:
         inbound_texts=texts.inbound,
         carriers=texts,
         carrier_hooks=texts.intake,
+        media_files=texts.shelf,
     )
 
 

@@ -11,15 +11,18 @@ from typing import Final
 import structlog
 
 from dialplan.ami.message import Message
+from gateway.carriers.fetch import CarrierFetch
 from gateway.carriers.intake import CarrierIntake
 from gateway.carriers.plan import CarrierPlan, parse_carriers
 from gateway.carriers.sender import HttpSender
-from gateway.clocks import SystemClock, chance, new_id
+from gateway.clocks import SystemClock, chance, new_id, random_bytes
 from gateway.config import Settings
 from gateway.masked_inbound import RelayedTexts
+from gateway.media_folder import FolderMedia, MediaFolder, SignedMedia, sweep
+from gateway.media_shelf import MediaShelf
 from gateway.runtime.plan import SwitchPlan
 from gateway.storage.database import Database
-from gateway.storage.texts import SqlTexts
+from gateway.storage.texts import MEDIA_KEPT_S, SqlMediaBook, SqlTexts
 from gateway.storage.texts_out import Stores
 from gateway.switch_texts import SwitchTexts, TextLines, TrunkAddress
 from gateway.wiring_masking import MaskingEngine, MaskingStores
@@ -50,6 +53,7 @@ class TextParts:
     database: Database
     clock: SystemClock
     plan: SwitchPlan
+    secret: bytes
     trunk_for: Callable[[E164], str]
 
 
@@ -66,13 +70,20 @@ class TextEngine:
             Stores(parts.database, stores.interactions, stores.ledger, stores.told), masking.sessions.used
         )
         self._senders = Senders(plan, parts.trunk_for)
-        self.pump = TextPump(self._store, self._senders, self._pace, Chances(now, chance))
+        self._folder = MediaFolder(parts.settings.var_dir / "media", random_bytes)
+        self._media = SqlMediaBook(parts.database)
+        links = SignedMedia(parts.secret, f"{parts.settings.public_url}/v1/proxy")
+        self.shelf = MediaShelf(self._folder, self._media, links, now)
+        self._fetch = CarrierFetch(plan)
+        self._exits.push_async_callback(self._fetch.close)
+        self.pump = TextPump(self._store, self._senders, self._pace, Chances(now, chance), links)
         around = Surroundings(
             resolve=masking.service.resolve,
             owner=masking.pool.owner_of,
             settings=masking.settings,
             now=now,
             new_id=new_id,
+            media=FolderMedia(self._folder, self._fetch, new_id),
             queued=self.pump.notify,
         )
         self.relay = TextRelay(self._store, around)
@@ -120,6 +131,10 @@ class TextEngine:
     async def stop(self) -> None:
         """Stop in the opposite order. What is stored goes on at the next start."""
         await self._exits.aclose()
+
+    async def tidy(self) -> None:
+        """Forget old attachments; an hourly chore."""
+        await sweep(self._folder, self._media, self._parts.clock.epoch(), MEDIA_KEPT_S)
 
     def _pace(self, carrier: str) -> float:
         known = self.plan.carriers.get(carrier)

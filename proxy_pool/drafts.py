@@ -100,7 +100,9 @@ def changed_session(
     for fresh in _people(before.model, terms, seatings, makers):
         old = known.get(key_of(fresh.party))
         if old is not None:
-            pin = seatings[fresh.seat].pin or old.pin if terms.pin_mode is not PinMode.OFF else ""
+            pin = (
+                seatings[fresh.seat].pin or old.pin or fresh.pin if terms.pin_mode is not PinMode.OFF else ""
+            )
             fresh = replace(fresh, proxy=old.proxy, pin=pin)
         people.append(fresh)
     blank = replace(
@@ -125,7 +127,7 @@ def _still_last(before: Session, people: Sequence[Participant]) -> int:
 
 
 def _seatings_after(before: Session, change: SessionChange) -> tuple[Seating, ...]:
-    kept = tuple(Seating(one.party, number=None, pin=one.pin) for one in before.participants)
+    kept = tuple(Seating(one.party) for one in before.participants)
     a = kept[0] if change.a is None else change.a
     others = kept[1:] if change.others is None else change.others
     return (a, *others)

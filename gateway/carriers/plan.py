@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.webhooks.core.ssrf import Policy, check_url
+from proxy_pool.core.relay import PHONES
 from proxy_pool.wire.bandwidth import Bandwidth
 from proxy_pool.wire.carrier import REPLAY_WINDOW_S, Account, Adapter, Key
 from proxy_pool.wire.generic import Generic
@@ -29,6 +30,8 @@ INBOUND: Final = "/v1/proxy/inbound/"
 RECEIPTS: Final = "/v1/proxy/receipts/"
 MAX_CARRIERS: Final = 50
 MAX_SECRETS: Final = 3
+RESERVED: Final = frozenset({PHONES, "sip"})
+"""Whoever speaks for these is believed to be a phone of ours, or a trunk."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -74,6 +77,8 @@ def _carrier(name: str, given: object, public_url: str) -> Carrier:
     where = f"carriers.{name}" if _NAME.fullmatch(name) else "carriers"
     if where == "carriers":
         raise _refusal(where, "named with lower-case letters, digits and -, at most 31")
+    if name in RESERVED:
+        raise _refusal(where, f"not called {' or '.join(sorted(RESERVED))}: these go through the switch")
     if not isinstance(given, dict):
         raise _refusal(where, "a table")
     table = _Table(where, given)

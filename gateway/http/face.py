@@ -107,6 +107,7 @@ class Face:
     inbound_calls: ports_masking.InboundCalls | None = None
     carriers: ports_masking.Carriers | None = None
     carrier_hooks: ports_masking.CarrierHooks | None = None
+    media_files: ports_masking.MediaFiles | None = None
     recent: Recent = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from proxy_pool.core.party import Party
@@ -70,3 +71,11 @@ class CarrierHooks(Protocol):
     """
 
     async def receive(self, name: str, request: RawRequest) -> HookAnswer: ...
+
+
+class MediaFiles(Protocol):
+    """Attachments of relayed texts, by signed address. Raises SignatureRefused, NotFound."""
+
+    async def find(self, media_id: str, expires: int, signature: str) -> tuple[Path, int, str]:
+        """The file, its size in bytes and its content type."""
+        ...

@@ -69,7 +69,8 @@ async def change_session(ask: Ask) -> Answer:
     )
     changed = await masking.change(tenant, session.id, change)
     await noted(ask, "session.changed", session.id, {"fields": [*sorted(wanted.model_fields_set)]})
-    return Answer(shown_session(ask.caller, changed))
+    new_pins = {one.pin for one in changed.participants} - {one.pin for one in session.participants}
+    return Answer(shown_session(ask.caller, changed, just_opened=bool(new_pins)))
 
 
 async def close_session(ask: Ask) -> Answer:

@@ -9,6 +9,7 @@ from gateway.http.orbit import proxy_inbound, proxy_numbers, proxy_sessions, pro
 from gateway.http.orbit.carrier_hooks import CARRIER_HOOKS
 from gateway.http.orbit.fields import Nothing
 from gateway.http.orbit.proxy_fields import ProxyPageQuery
+from gateway.http.orbit.proxy_media import MEDIA
 from gateway.http.orbit.proxy_schemas import ChangeSession, Inbound, ListSessions, OpenSession
 from gateway.http.orbit.proxy_schemas_pool import (
     AddPoolNumber,
@@ -248,4 +249,4 @@ SERVICE: Final = (
     ),
 )
 
-PROXY: Final = Room(("/api/v1/proxy", "/v1/proxy"), (*SESSIONS, *POOL, *SERVICE, *CARRIER_HOOKS))
+PROXY: Final = Room(("/api/v1/proxy", "/v1/proxy"), (*SESSIONS, *POOL, *SERVICE, *CARRIER_HOOKS, *MEDIA))

@@ -121,3 +121,8 @@ def test_no_secret_is_in_a_complaint_or_a_repr():
         assert "secret token" not in f"{error} {error.value}"
         assert "short" not in f"{error} {error.value}"
     assert "super-secret-token" not in repr(parse_carriers(table(TWILIO), PUBLIC))
+
+
+@pytest.mark.parametrize("name", ["phones", "sip"])
+def test_no_http_carrier_can_speak_for_the_switch(name: str):
+    assert fault(table(GENERIC, BASE, name=name)).field == f"carriers.{name}"

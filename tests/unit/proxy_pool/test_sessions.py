@@ -127,6 +127,20 @@ async def test_who_is_replaced_no_longer_gets_through_and_the_newcomer_does():
     assert await who(s, 1, a) == (session.id, 0)
 
 
+async def test_pins_can_be_turned_on_and_off_on_a_live_session():
+    s = await fresh()
+    session = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    on = await s.sessions.change(TENANT, session.id, SessionChange(terms={"pin_mode": "always"}))
+    assert all(len(one.pin) == 6 for one in on.participants)
+    a = on.participants[0]
+    assert await who(s, f"{PIN}{a.pin}", digits_of(s, a.proxy)) == (session.id, 0)
+    kept = await s.sessions.change(TENANT, session.id, SessionChange(terms={"call_limit_s": 60}))
+    assert kept.participants == on.participants
+    off = await s.sessions.change(TENANT, session.id, SessionChange(terms={"pin_mode": "off"}))
+    assert not any(one.pin for one in off.participants)
+    assert await who(s, f"{PIN}{a.pin}", digits_of(s, a.proxy)) is None
+
+
 async def test_a_pin_lets_another_phone_in_on_its_number_alone():
     s = await fresh()
     session = await s.sessions.open(TENANT, pair(1, 2, pin_mode="unknown"), an_id())
