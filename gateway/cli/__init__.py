@@ -22,6 +22,8 @@ SUBCOMMANDS: Mapping[str, str] = {
     "runtime": "fetch and show the server programs",
     "call": "place, watch and end calls",
     "numbers": "the numbers a tenant owns",
+    "session": "masking sessions: two people who never learn each other's number",
+    "pool": "the proxy numbers of masking sessions",
     "prompts": "sounds of your own that calls can play",
     "keys": "API keys",
     "tail": "follow what happens",

@@ -114,12 +114,16 @@ class ApiClient:
         return list((await self.ask("GET", path))["data"])
 
     async def calls(self, query: str, at_most: int) -> list[Json]:
-        """Calls, newest first, over as many pages as it takes. ``query``: filters, percent-encoded."""
+        """Calls, newest first. ``query``: filters, percent-encoded."""
+        return await self.listed("/v1/voice/calls", query, at_most)
+
+    async def listed(self, path: str, query: str, at_most: int) -> list[Json]:
+        """What a list has, over as many pages as it takes; ``query`` begins with ``&`` or is empty."""
         found: list[Json] = []
         cursor = ""
         while len(found) < at_most:
             limit = min(100, at_most - len(found))
-            page = await self.ask("GET", f"/v1/voice/calls?limit={limit}{query}{cursor}")
+            page = await self.ask("GET", f"{path}?limit={limit}{query}{cursor}")
             found += page["data"]
             following = page["meta"]["pagination"]
             if not following["has_more"]:

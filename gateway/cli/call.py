@@ -49,7 +49,7 @@ def place(
         typer.echo(f"{placed['id']} is {placed['status']}")
         return await follow_call(api, placed, typer.echo) if follow else placed
 
-    call = _run(work, key)
+    call = run(work, key)
     if follow:
         for recording in call["recordings"]:
             typer.echo(recording["url"] or f"{recording['id']} {recording['status']}")
@@ -65,7 +65,7 @@ def list_calls(
 ) -> None:
     """Calls, newest first."""
     query = "" if status is None else f"&status={quote(status, safe='')}"
-    calls = _run(lambda api: api.calls(query, limit), key)
+    calls = run(lambda api: api.calls(query, limit), key)
     typer.echo(
         json.dumps(calls, indent=1, ensure_ascii=False) if as_json else "\n".join(map(call_line, calls))
     )
@@ -78,7 +78,7 @@ def show(call_id: str, as_json: AsJson = False, key: Key = None) -> None:
     async def work(api: ApiClient) -> tuple[Json, list[Json]]:
         return await api.call(call_id), await api.events(call_id)
 
-    call, events = _run(work, key)
+    call, events = run(work, key)
     told = {**call, "events": events}
     typer.echo(json.dumps(told, indent=1, ensure_ascii=False) if as_json else call_story(call, events))
 
@@ -92,7 +92,7 @@ def hangup(call_id: str, key: Key = None) -> None:
         answer = await api.ask("POST", f"/v1/voice/calls/{known['id']}/hangup")
         return dict(answer["data"])
 
-    call = _run(work, key)
+    call = run(work, key)
     told = ", ".join(f"{name} {value}" for name, value in ending(call).items())
     typer.echo(f"{call['id']} is {call['status']}" + (f" ({told})" if told else ""))
 
@@ -110,7 +110,9 @@ def order(to: str, from_: str | None, announce: str | None, connect_to: str | No
     return {"to": to, **{name: value for name, value in given.items() if value is not None}}
 
 
-def _run(work: Callable[[ApiClient], Awaitable[T]], key: str | None) -> T:
+def run(work: Callable[[ApiClient], Awaitable[T]], key: str | None) -> T:
+    """Do some work with the API; a client that is closed afterwards."""
+
     async def connected() -> T:
         async with connect(current_settings(), key) as api:
             return await work(api)
