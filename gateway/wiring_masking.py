@@ -53,7 +53,7 @@ from proxy_pool.settings_memory import SettingsMemory
 from proxy_pool.store_memory import MemoryIndex
 from proxy_pool.store_redis import RedisIndex
 from proxy_pool.store_redis_line import open_redis
-from proxy_pool.upkeep import KeptIndex
+from proxy_pool.upkeep import KeptIndex, reconcile
 from telephony.errors import PatchbayError, SpeechUnavailable, StorageUnavailable, SwitchUnavailable
 from telephony.ids import TenantId
 from telephony.numbers import E164
@@ -145,7 +145,7 @@ class MaskingEngine:
         self._parts = parts
         self._exits = AsyncExitStack()
         stores, now = parts.stores, parts.clock.epoch
-        self.index = _make_index(parts)
+        self.index = self._make_index(parts)
         self.pool = PoolMemory(stores.pool, lambda count: int(chance() * count))
         self.settings = SettingsMemory(stores.settings, now)
         self._copy = _CopyLater()
@@ -167,6 +167,14 @@ class MaskingEngine:
         self.keeper = Keeper(self.sessions, stores.ledger, self.index, self.pool, now, self._notice_s)
         self.routes: MaskedRoutes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _make_index(self, parts: MaskingParts) -> KeptIndex:
+        url = parts.settings.redis_url
+        if not url:
+            return MemoryIndex()
+        redis = open_redis(url)
+        self._exits.push_async_callback(redis.aclose)
+        return RedisIndex(redis, parts.secret, member=parts.settings.redis_member)
 
     @property
     def copy(self) -> SwitchCopyWriter | None:
@@ -209,7 +217,9 @@ class MaskingEngine:
 
     def start(self) -> None:
         """Begin: the index is filled, sessions end in time, the copy is made anew."""
+        now = self._parts.clock.epoch
         self._begin(self.index.run(self._held), "masking-index")
+        self._begin(reconcile(self.index, self._parts.stores.ledger.all_held, now), "masking-compare")
         self.keeper.start()
         self._exits.push_async_callback(self.keeper.stop)
         copy = self._copy.to
@@ -295,13 +305,6 @@ class MaskingEngine:
             except StorageUnavailable:
                 made_for = None
             await asyncio.sleep(_AGAIN_S)
-
-
-def _make_index(parts: MaskingParts) -> KeptIndex:
-    url = parts.settings.redis_url
-    if not url:
-        return MemoryIndex()
-    return RedisIndex(open_redis(url), parts.secret, member=parts.settings.redis_member)
 
 
 def _country_of(number: E164) -> str:

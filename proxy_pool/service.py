@@ -9,7 +9,7 @@ from typing import Final
 from proxy_pool.core import forecast
 from proxy_pool.core.interaction import Interaction
 from proxy_pool.core.number import PoolNumber
-from proxy_pool.core.session import Session, SessionId
+from proxy_pool.core.session import Numbers, Session, SessionId
 from proxy_pool.core.settings import ServiceSettings
 from proxy_pool.desk import Forecast, NewSession, NumberChange, PoolView, SessionChange, WhatIf
 from proxy_pool.pool_memory import PoolMemory
@@ -56,11 +56,7 @@ class Masking:
         self, tenant: TenantId, wanted: NewSession, *, session_id: SessionId, again: bool = False
     ) -> Session:
         """See ``MaskingDesk``. ``again``: an earlier attempt was cut off and may have stored it."""
-        if again:
-            stored = await self._books.ledger.get(tenant, session_id)
-            if stored is not None:
-                return stored
-        return await self.sessions.open(tenant, wanted, session_id)
+        return await self.sessions.open(tenant, wanted, session_id, again=again)
 
     async def get(self, tenant: TenantId, session_id: SessionId) -> Session:
         return await self.sessions.get(tenant, session_id)
@@ -123,6 +119,7 @@ class Masking:
             opened_per_hour=float(opened),
             mean_lifetime_s=float(settings.terms.ttl_s or settings.terms.max_lifetime_s),
             quarantine_s=settings.terms.quarantine_s,
+            shared=settings.terms.numbers is Numbers.SHARED,
         )
         return forecast.forecast(observed, supposed)
 

@@ -29,7 +29,7 @@ class EmbeddedRedis:
         tools: Toolbox,
         base: Path,
         *,
-        max_memory_mb: int = 256,
+        max_memory_mb: int = 1024,
         restart: bool = True,
         on_change: Callable[[ChildState], None] = lambda state: None,
     ) -> None:

@@ -260,6 +260,7 @@ def test_the_document_has_the_operations_at_their_first_address():
         "/api/v1/proxy/inbound",
         "/api/v1/proxy/inbound/{carrier}",
         "/api/v1/proxy/interactions/{interaction_id}",
+        "/api/v1/proxy/media/{media_id}",
         "/api/v1/proxy/pool",
         "/api/v1/proxy/pool/forecast",
         "/api/v1/proxy/pool/numbers",

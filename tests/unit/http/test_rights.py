@@ -22,7 +22,16 @@ KEYED = [
     for op in placed.operations
     if op.access != OPEN
 ]
-WITHOUT_KEY = {"downloadRecording", "alive", "ready", "metrics", "openapi", "docs", "docsAsset"} | {
+WITHOUT_KEY = {
+    "downloadRecording",
+    "downloadAttachment",
+    "alive",
+    "ready",
+    "metrics",
+    "openapi",
+    "docs",
+    "docsAsset",
+} | {
     op.name
     for op in CARRIER_HOOKS  # the carrier's signature stands in
 }
