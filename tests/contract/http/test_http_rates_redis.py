@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.http.limits import LocalRates, Rates
-from gateway.http.limits_redis import RedisRates
+from gateway.http.limits_redis import AGAIN_S, RedisRates
 from gateway.runtime.redis import EmbeddedRedis
 from tests.rig.world import tools
 
@@ -98,3 +98,20 @@ async def test_without_redis_each_process_counts_on(now: Now, tmp_path: Path):
         rates = RedisRates(nobody, now)
         assert [(await rates.take("k", 2)).allowed for _ in range(3)] == [True, True, False]
         assert (await rates.peek("k", 2)).allowed is False
+
+
+async def test_a_redis_that_does_not_answer_keeps_one_request_waiting_and_not_all(now: Now):
+    asked: list[float] = []
+
+    class Hanging(Redis):
+        async def eval(self, *given: object) -> object:
+            asked.append(now.at)
+            raise TimeoutError
+
+    rates = RedisRates(Hanging(), now)
+    allowed = [(await rates.take("k", 3)).allowed for _ in range(5)]
+    assert allowed == [True, True, True, False, False]
+    assert len(asked) == 1
+    now.at += AGAIN_S
+    await rates.take("other", 3)
+    assert len(asked) == 2
