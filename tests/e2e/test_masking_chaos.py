@@ -73,7 +73,7 @@ async def copied(product: Product, live: Sequence[Pair], gone: Sequence[Pair] = 
 
 
 async def on_record(crowd: Crowd, pairs: Sequence[Pair], calls: int) -> None:
-    """Until so many calls of these sessions are told: completed, one final event, CDR and interaction each."""
+    """Until so many calls of these sessions are told: completed; a final event, CDR and interaction each."""
     seen = []
     try:
         async with asyncio.timeout(20):
@@ -181,7 +181,7 @@ async def test_while_the_gateway_is_dead_calls_connect_and_are_told_afterwards(c
     assert await noted(product) == {}
     shown = await closed_by_time(crowd, ending)
     assert shown["quarantine_until"] > shown["closed_at"]
-    await crowd.call(all_ways(pairs) + [*ending.closed_ways])
+    await crowd.call([*all_ways(pairs), *ending.closed_ways])
 
 
 async def noted(product: Product) -> dict[str, str]:
@@ -206,7 +206,10 @@ async def adopted_and_hung_up(product: Product, pair: Pair) -> None:
 
 async def closed_by_time(crowd: Crowd, pair: Pair) -> Json:
     async with asyncio.timeout(15):
-        while (shown := await crowd.shown(pair))["status"] != "closed":
+        while True:
+            shown = await crowd.shown(pair)
+            if shown["status"] == "closed":
+                break
             await asyncio.sleep(0.1)
     assert shown["close_reason"] == "expired"
     return shown
@@ -263,7 +266,7 @@ async def test_a_switch_that_was_killed_gets_a_true_copy(crowd: Crowd) -> None:
     await copied(product, [*pairs, fresh], [just, meanwhile])
     await crowd.call(all_ways([*pairs, fresh]))
     await kill_gateway(product)
-    await crowd.call(all_ways([*pairs, fresh]) + [*just.closed_ways, *meanwhile.closed_ways])
+    await crowd.call([*all_ways([*pairs, fresh]), *just.closed_ways, *meanwhile.closed_ways])
     await back(product)
     await on_record(crowd, [*pairs, fresh, just, meanwhile], 20)
 
