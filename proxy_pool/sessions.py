@@ -77,9 +77,17 @@ class Sessions:
 
     # ------------------------------------------------------------ opening, changing, closing
 
-    async def open(self, tenant: TenantId, wanted: NewSession, session_id: SessionId) -> Session:
-        """Store a new session on numbers of its own. See ``proxy_pool.desk.MaskingDesk.open``."""
+    async def open(
+        self, tenant: TenantId, wanted: NewSession, session_id: SessionId, *, again: bool = False
+    ) -> Session:
+        """Store a new session on numbers of its own. See ``proxy_pool.desk.MaskingDesk.open``.
+
+        ``again``: an earlier attempt with this id was cut off; what it has stored, or stores while we are at
+        it, is the session.
+        """
         p = self._p
+        if again and (stored := await p.ledger.get(tenant, session_id)) is not None:
+            return stored
         settings = await p.settings(tenant)
         drafted = new_session(tenant, session_id, wanted, settings, p.makers)
         people = [one.party for one in (wanted.a, *wanted.others)]
@@ -96,6 +104,10 @@ class Sessions:
         given = {one.pin for one in (wanted.a, *wanted.others) if one.pin}
         repin = partial(repinned, given=given, makers=p.makers)
         session, bindings = await p.placer.place(drafted.blank, drafted.draft, store, repin)
+        if again:
+            stored = await self.get(tenant, session_id)
+            if stored.participants != session.participants:
+                return stored
         self.tally["opened"] += 1
         for binding in bindings:
             p.pool.note(tenant, binding.door.index, 1)

@@ -1,6 +1,6 @@
 """``make verify-pool OPS=1000000``: clients, crashes, and the offline judge.
 
-While the clients work, the service is killed at random moments and at each crash point of an opening, and
+While the clients work, the services are killed at random moments and at each crash point of an opening, and
 Redis is killed, emptied, stopped for a while. At the end every acknowledged session is asked for once more,
 and the history is judged. Exit 0 only without a fault; the report is written to ``var/verify/pool.json``.
 """
@@ -13,140 +13,89 @@ import json
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from redis.asyncio import Redis
-
 from gateway.config import Settings
-from gateway.runtime.programs import Toolbox, provision
-from gateway.runtime.redis import EmbeddedRedis
-from tools.verify_pool import history
+from gateway.runtime.programs import provision
 from tools.verify_pool.checker import Report, check
 from tools.verify_pool.clients import Client, Line, Mix, World
+from tools.verify_pool.history import Recorder, read
+from tools.verify_pool.servers import Pain, Servers, Setup
 
-_QUARANTINE_S = 2
-_NUMBERS = 24
-_POINTS = (2, 3, 4)
-_BETWEEN_S = (0.4, 2.0)
-_UP_S = 20.0
-
-
-class Servers:
-    """The service and its Redis, and every way to hurt them."""
-
-    def __init__(self, tools: Toolbox, folder: Path, index: str) -> None:
-        self._index = index
-        self._folder = folder
-        self.socket = folder / "pool.sock"
-        self.redis = EmbeddedRedis(tools, folder / "redis")
-        self._service: asyncio.subprocess.Process | None = None
-        self._keeping: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        await self.redis.start()
-        self._keeping = asyncio.create_task(self._keep_up())
-
-    async def stop(self) -> None:
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
-        if self._service is not None:
-            with suppress(ProcessLookupError):
-                self._service.kill()
-            await self._service.wait()
-        await self.redis.stop()
-
-    async def _keep_up(self) -> None:
-        """The service is started again whenever it is dead, as a supervisor would."""
-        with (self._folder / "service.log").open("ab") as log:
-            while True:
-                self._service = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "tools.verify_pool.server"),
-                    *("--folder", str(self._folder), "--redis", self.redis.url, "--socket", str(self.socket)),
-                    *("--numbers", str(_NUMBERS), "--quarantine", str(_QUARANTINE_S)),
-                    *("--index", self._index),
-                    stdout=log,
-                    stderr=log,
-                )
-                await self._service.wait()
-
-    def kill_service(self) -> None:
-        if self._service is not None and self._service.returncode is None:
-            self._service.send_signal(signal.SIGKILL)
-
-    def kill_redis(self) -> None:
-        self.redis.kill()
-
-    async def empty_redis(self) -> None:
-        redis = Redis.from_url(self.redis.url)
-        with suppress(Exception):
-            await redis.flushall()
-        await redis.aclose()
-
-    async def hang_redis(self) -> None:
-        pid = self.redis.state.pid
-        if pid is None:
-            return
-        with suppress(ProcessLookupError):
-            signal_of(pid, signal.SIGSTOP)
-            await asyncio.sleep(0.8)
-            signal_of(pid, signal.SIGCONT)
+BETWEEN_S = (0.4, 2.0)
+_UP_S = 60.0
+_ASKERS = 32
 
 
-def signal_of(pid: int, number: signal.Signals) -> None:
-    os.kill(pid, number)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is to be done: at least so many requests, and so many whole rounds of blows."""
+
+    ops: int
+    seed: int
+    setup: Setup = field(default_factory=Setup)
+    mix: Mix = field(default_factory=Mix)
+    rounds: int = 1
+    between_s: tuple[float, float] | None = BETWEEN_S
+    """Between two blows; None: none fall."""
 
 
-async def hurt(servers: Servers, line: Line, dice: random.Random, done: Counter[str]) -> None:
-    """One blow after the other until cancelled."""
-    while True:
-        await asyncio.sleep(dice.uniform(*_BETWEEN_S))
-        blow = dice.choice(("service", "point", "point", "redis", "empty", "hang"))
-        done[blow] += 1
-        match blow:
-            case "service":
-                servers.kill_service()
-            case "point":
-                await line.ask({"verb": "die_at", "point": dice.choice(_POINTS)})
-            case "redis":
-                servers.kill_redis()
-            case "empty":
-                await servers.empty_redis()
-            case "hang":
-                await servers.hang_redis()
-
-
-async def run(ops: int, seed: int, folder: Path, index: str) -> tuple[history.History, Counter[str]]:
-    """A whole run: its history, and the blows that fell."""
-    dice = random.Random(seed)
+async def run(wanted: Run, folder: Path, history: Path) -> Counter[str]:
+    """A whole run, written down in ``history``; the blows that fell."""
+    dice = random.Random(wanted.seed)
     tools = await asyncio.to_thread(provision, Settings.from_env(os.environ), lambda line: None)
-    servers, blows = Servers(tools, folder, index), Counter[str]()
+    servers = Servers(tools, folder, wanted.setup)
+    recorder = Recorder(history, wanted.setup.quarantine_s)
     await servers.start()
-    line = Line(servers.socket)
-    line.start()
+    lines = [Line(service.socket) for service in servers.services]
+    for line in lines:
+        line.start()
+    pain = Pain(servers, lines, dice)
+    world = World(lines, dice, wanted.mix, wanted.ops, recorder)
     try:
         async with asyncio.timeout(_UP_S):
-            await line.up()
-        world = World(line, dice, Mix(), ops)
-        pain = asyncio.create_task(hurt(servers, line, dice, blows))
-        await asyncio.gather(*(Client(world).run() for _ in range(world.mix.clients)))
-        pain.cancel()
-        await asyncio.gather(pain, return_exceptions=True)
-        await line.up()
-        world.left = 1 << 60
-        for session in sorted({op.told.session for op in world.ops if op.verb == "open" and op.told}):
-            await world.do("get", {"session": session}, lambda op, s=session: replace(op, session=s))
+            for line in lines:
+                await line.up()
+        await _work(world, pain, wanted)
+        await _ask_for_all(world)
     finally:
-        await line.stop()
+        for line in lines:
+            await line.stop()
         await servers.stop()
-    return history.History(_QUARANTINE_S, tuple(world.ops)), blows
+        recorder.close()
+    return pain.done
+
+
+async def _work(world: World, pain: Pain, wanted: Run) -> None:
+    falling: list[asyncio.Task[None]] = []
+    if wanted.between_s is not None:
+        world.hurt_enough = lambda: pain.rounds >= wanted.rounds
+        falling.append(asyncio.create_task(pain.run(wanted.between_s)))
+    await asyncio.gather(*(Client(world).run() for _ in range(world.mix.clients)))
+    for task in falling:
+        task.cancel()
+    await asyncio.gather(*falling, return_exceptions=True)
+
+
+async def _ask_for_all(world: World) -> None:
+    """Every acknowledged session is still known; answers that do not come are waited for."""
+    left = sorted(world.acknowledged)
+
+    async def asker() -> None:
+        while left:
+            session = left.pop()
+            request = {"session": session}
+            while True:
+                op = await world.do("get", request, lambda op, s=session: replace(op, session=s))
+                if op.answered:
+                    break
+
+    await asyncio.gather(*(asker() for _ in range(_ASKERS)))
 
 
 def tell(report: Report, blows: Counter[str], took_s: float, path: Path) -> None:
@@ -165,22 +114,35 @@ def tell(report: Report, blows: Counter[str], took_s: float, path: Path) -> None
         print(f"{fault.kind}: {fault.story}")
 
 
-def main() -> int:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ops", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--index", choices=("redis", "memory"), default="redis")
+    parser.add_argument("--services", type=int, default=1, help="several need --database")
+    parser.add_argument("--database", help="a URL of an empty PostgreSQL database")
+    parser.add_argument(
+        "--numbers", type=int, default=Setup().numbers, help="few: most people hold nearly all"
+    )
+    parser.add_argument("--people", type=int, default=Mix().people)
     parser.add_argument("--report", type=Path, default=Path("var/verify/pool.json"))
     parser.add_argument("--keep", type=Path, help="write the history here, one request a line")
-    wanted = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    asked = arguments()
+    if asked.services > 1 and asked.database is None:
+        raise SystemExit("several services need a database that they can share: --database")
+    mix = Mix(people=asked.people)
+    setup = Setup(asked.index, asked.services, asked.database, asked.numbers)
     folder = Path(tempfile.mkdtemp(prefix="patchbay-verify-"))
+    history = asked.keep or folder / "history.jsonl"
     started = time.monotonic()
     try:
-        seen, blows = asyncio.run(run(wanted.ops, wanted.seed, folder, wanted.index))
-        if wanted.keep is not None:
-            history.write(wanted.keep, seen)
-        report = check(seen)
-        tell(report, blows, time.monotonic() - started, wanted.report)
+        blows = asyncio.run(run(Run(asked.ops, asked.seed, setup, mix), folder, history))
+        report = check(read(history))
+        tell(report, blows, time.monotonic() - started, asked.report)
         return 1 if report.faults else 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)

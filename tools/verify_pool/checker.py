@@ -77,22 +77,26 @@ class Report:
 
 
 def check(history: History) -> Report:
-    """Judge a whole run."""
+    """Judge a whole run. Only what opens, changes, uses and ends sessions is kept in memory."""
     report = Report()
-    tenures = tenures_of(history.ops)
+    by_session: dict[str, list[Op]] = defaultdict(list)
+    for op in history.ops:
+        report.counted[op.verb] += 1
+        report.counted["unanswered"] += op.ended_at is None
+        report.counted["refused"] += bool(op.refused)
+        if op.session and op.verb != "get" and op.may_have_happened:
+            by_session[op.session].append(op)
     doors: dict[tuple[str, str], list[Tenure]] = defaultdict(list)
-    for tenure in tenures:
-        doors[tenure.person.key, tenure.person.proxy].append(tenure)
-    report.counted.update(op.verb for op in history.ops)
-    report.counted["unanswered"] = sum(op.ended_at is None for op in history.ops)
+    for mine in by_session.values():
+        for tenure in _of_session(mine):
+            doors[tenure.person.key, tenure.person.proxy].append(tenure)
     report.counted["doors"] = len(doors)
     for held in doors.values():
         report.faults.extend(_overlaps(held, history.quarantine_s))
-    unsure = _unsure(history.ops)
     for op in history.ops:
         if op.verb == "resolve" and op.answered:
             held = doors.get((op.key, op.proxy), [])
-            if op.told is None or not _excused(op, unsure[op.told.session]):
+            if op.told is None or not _excused(op, by_session.get(op.told.session, ())):
                 report.faults.extend(_judge_look_up(op, held))
         if op.verb == "get" and op.answered and op.told is None:
             report.faults.append(Fault("lost", f"{op.session}: acknowledged, and unknown at {op.started_at}"))
@@ -100,15 +104,6 @@ def check(history: History) -> Report:
 
 
 # ------------------------------------------------------------ from requests to tenures
-
-
-def tenures_of(ops: Iterable[Op]) -> list[Tenure]:
-    """Every hold that the requests tell of, in whatever order they were answered."""
-    by_session: dict[str, list[Op]] = defaultdict(list)
-    for op in ops:
-        if op.session and op.verb != "get" and op.may_have_happened:
-            by_session[op.session].append(op)
-    return [tenure for mine in by_session.values() for tenure in _of_session(mine)]
 
 
 def _of_session(ops: list[Op]) -> Iterator[Tenure]:
@@ -175,39 +170,38 @@ def _limit(tenures: Iterable[Tenure], op: Op, known: Told | None) -> None:
                 tenure.certain_to = known.ends_at
 
 
-def _unsure(ops: Iterable[Op]) -> Mapping[str, list[Op]]:
-    """By session: the requests for people that nobody knows the outcome of."""
-    found: dict[str, list[Op]] = defaultdict(list)
-    for op in ops:
-        if op.verb in ("open", "change") and op.told is None and op.may_have_happened:
-            found[op.session].append(op)
-    return found
-
-
-def _excused(op: Op, unsure: Iterable[Op]) -> bool:
+def _excused(op: Op, others: Iterable[Op]) -> bool:
     """Whether a request without an answer may have seated just these two, on numbers nobody was told."""
     assert op.ended_at is not None
-    return any({op.key, op.target} <= set(one.keys) and one.started_at <= op.ended_at for one in unsure)
+    return any(
+        one.verb in ("open", "change")
+        and one.told is None
+        and {op.key, op.target} <= set(one.keys)
+        and one.started_at <= op.ended_at
+        for one in others
+    )
 
 
 # ------------------------------------------------------------ the promises
 
 
 def _overlaps(held: list[Tenure], quarantine_s: float) -> Iterator[Fault]:
-    certain = sorted((one for one in held if one.acknowledged), key=lambda one: one.certain_from)
-    for place, first in enumerate(certain):
-        for second in certain[place + 1 :]:
-            if second.session == first.session:
-                continue
-            if second.certain_from < first.certain_to and second.certain_from < second.certain_to:
-                yield Fault("double_assignment", _both(first, second))
-            elif (
-                second.certain_from < first.certain_to + quarantine_s
-                and first.certain_from <= first.certain_to
-                and not first.handed_on
-                and second.taken_by != first.others
-            ):
-                yield Fault("reuse_in_quarantine", _both(first, second))
+    """One walk over a door's tenures in the order of their beginnings, beside those that still count."""
+    earlier: list[Tenure] = []
+    for second in sorted((one for one in held if one.acknowledged), key=lambda one: one.certain_from):
+        earlier = [one for one in earlier if second.certain_from < one.certain_to + quarantine_s]
+        for first in earlier:
+            if first.session != second.session:
+                yield from _collide(first, second)
+        earlier.append(second)
+
+
+def _collide(first: Tenure, second: Tenure) -> Iterator[Fault]:
+    """``second`` began after ``first``, and before ``first`` and its quarantine were over."""
+    if second.certain_from < first.certain_to and second.certain_from < second.certain_to:
+        yield Fault("double_assignment", _both(first, second))
+    elif first.certain_from <= first.certain_to and not first.handed_on and second.taken_by != first.others:
+        yield Fault("reuse_in_quarantine", _both(first, second))
 
 
 def _judge_look_up(op: Op, held: list[Tenure]) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.clocks import new_id
-from tools.verify_pool.history import Op, Person, Told, Verb
+from tools.verify_pool.history import Op, Person, Recorder, Told, Verb
 
 ANSWER_S = 10.0
 """How long a client waits for an answer before it calls the outcome unknown."""
@@ -92,22 +92,30 @@ class Line:
 
 @dataclass(slots=True)
 class World:
-    """What the clients share: the line, the dice, what has been seen, and how much is still to do."""
+    """What the clients share: the lines to all services, the dice, and how much is still to do."""
 
-    line: Line
+    lines: list[Line]
     dice: random.Random
     mix: Mix
     left: int
-    ops: list[Op] = field(default_factory=list)
+    recorder: Recorder
+    hurt_enough: Callable[[], bool] = lambda: True
     doors: list[tuple[str, str]] = field(default_factory=list)
     """Doors somebody was told of, the newest last: what people dial."""
+    acknowledged: set[str] = field(default_factory=set)
+
+    @property
+    def over(self) -> bool:
+        """Whether everything that was to be done is done, and everything that was to fall has fallen."""
+        return self.left <= 0 and self.hurt_enough()
 
     def person(self) -> str:
         return f"+1415555{self.dice.randrange(self.mix.people):04d}"
 
     def note(self, op: Op) -> Op:
-        self.ops.append(op)
+        self.recorder.note(op)
         if op.told is not None and op.verb in ("open", "change"):
+            self.acknowledged.add(op.told.session)
             self.doors.extend((one.key, one.proxy) for one in op.told.people)
             del self.doors[:-4000]
         return op
@@ -116,10 +124,11 @@ class World:
         """One request, noted with its times and its outcome."""
         self.left -= 1
         op = keep(Op(verb, time.time()))
-        answer = await self.line.ask({"verb": verb, **request})
+        line = self.dice.choice(self.lines)
+        answer = await line.ask({"verb": verb, **request})
         if answer is None:
             noted = self.note(op)
-            await self.line.up()
+            await line.up()
             return noted
         ended = time.time()
         if "refused" in answer:
@@ -149,8 +158,7 @@ class Client:
 
     async def run(self) -> None:
         world = self._world
-        await world.line.up()
-        while world.left > 0:
+        while not world.over:
             roll = world.dice.random()
             if roll < 0.5:
                 await self._dial()

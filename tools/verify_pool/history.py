@@ -7,11 +7,13 @@ request wanted may have happened at any time after it was sent, or never.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from sys import intern
+from typing import Any, BinaryIO, Literal
+
+import orjson
 
 Verb = Literal["open", "close", "change", "use", "resolve", "get"]
 
@@ -66,36 +68,55 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A whole run; ``quarantine_s`` held for every session of it."""
+    """A whole run; ``quarantine_s`` held for every session of it. ``ops`` can be walked more than once."""
 
     quarantine_s: float
-    ops: tuple[Op, ...] = field(default=())
+    ops: Iterable[Op] = field(default=())
 
 
-def write(path: Path, history: History) -> None:
-    """One JSON object a line: the run's terms first, then the requests."""
-    with path.open("w", encoding="utf-8") as out:
-        out.write(json.dumps({"quarantine_s": history.quarantine_s}) + "\n")
-        for op in history.ops:
-            out.write(json.dumps(asdict(op)) + "\n")
+class Recorder:
+    """Writes a run down as it happens: one JSON object a line, the run's terms first, then the requests."""
+
+    def __init__(self, path: Path, quarantine_s: float) -> None:
+        self._out: BinaryIO = path.open("wb", buffering=1 << 20)
+        self._out.write(orjson.dumps({"quarantine_s": quarantine_s}) + b"\n")
+        self.count = 0
+
+    def note(self, op: Op) -> None:
+        self._out.write(orjson.dumps(op) + b"\n")
+        self.count += 1
+
+    def close(self) -> None:
+        self._out.close()
+
+
+class _Kept:
+    """The requests in a file, read anew at every walk: a long run need not fit into memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[Op]:
+        with self._path.open("rb") as lines:
+            next(lines)
+            for line in lines:
+                yield _op(orjson.loads(line))
 
 
 def read(path: Path) -> History:
-    """A run that ``write`` kept."""
-    with path.open(encoding="utf-8") as lines:
-        head = json.loads(next(lines))
-        return History(head["quarantine_s"], tuple(_ops(lines)))
-
-
-def _ops(lines: Iterable[str]) -> Iterator[Op]:
-    for line in lines:
-        yield _op(json.loads(line))
+    """A run that a ``Recorder`` wrote and closed."""
+    with path.open("rb") as lines:
+        head = orjson.loads(next(lines))
+    return History(head["quarantine_s"], _Kept(path))
 
 
 def _op(raw: dict[str, Any]) -> Op:
     told = raw.pop("told")
-    return Op(**{**raw, "keys": tuple(raw["keys"]), "told": None if told is None else _told(told)})
+    words = {name: intern(raw[name]) for name in ("verb", "session", "key", "proxy", "target", "refused")}
+    keys = tuple(intern(key) for key in raw["keys"])
+    return Op(**{**raw, **words, "keys": keys, "told": None if told is None else _told(told)})
 
 
 def _told(raw: dict[str, Any]) -> Told:
-    return Told(**{**raw, "people": tuple(Person(**one) for one in raw["people"])})
+    people = tuple(Person(intern(one["key"]), intern(one["proxy"]), one["seat"]) for one in raw["people"])
+    return Told(intern(raw["session"]), people, raw["ends_at"], raw["live"])

@@ -21,6 +21,7 @@ from typing import Any
 from gateway.clocks import SystemClock
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
+from gateway.storage.errors import Duplicate
 from gateway.storage.keys import TenantRepository
 from gateway.storage.masking_ledger import SqlLedger
 from gateway.storage.masking_pool import SqlPoolBook
@@ -42,7 +43,7 @@ from proxy_pool.store_memory import MemoryIndex
 from proxy_pool.store_redis import RedisIndex
 from proxy_pool.store_redis_line import open_redis
 from proxy_pool.upkeep import KeptIndex
-from telephony.errors import NotFound, PatchbayError
+from telephony.errors import Conflict, NotFound, PatchbayError
 from telephony.ids import TenantId
 from telephony.numbers import E164
 
@@ -86,10 +87,6 @@ class Server:
 
     async def do_open(self, request: dict[str, Any]) -> dict[str, Any]:
         session_id = SessionId(request["session"])
-        if request.get("again"):
-            stored = await self._ledger.get(TENANT, session_id)
-            if stored is not None:
-                return {"session": shown(stored)}
         wanted = NewSession(
             Seating(E164(request["a"])),
             (Seating(E164(request["b"])),),
@@ -99,7 +96,8 @@ class Server:
                 "numbers": "shared" if request["shared"] else "per_side",
             },
         )
-        return {"session": shown(await self._sessions.open(TENANT, wanted, session_id))}
+        again = bool(request.get("again"))
+        return {"session": shown(await self._sessions.open(TENANT, wanted, session_id, again=again))}
 
     async def do_close(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"session": shown(await self._sessions.close(TENANT, SessionId(request["session"])))}
@@ -145,12 +143,14 @@ async def add_tenant(database: Database, book: SqlPoolBook, numbers: int) -> Non
     """The tenant and its pool, unless an earlier life made them."""
     tenants = TenantRepository(database)
     if await tenants.get(TENANT) is None:
-        await tenants.create(Tenant(TENANT, "verify", datetime.now(UTC)))
+        with suppress(Duplicate):  # another service was faster
+            await tenants.create(Tenant(TENANT, "verify", datetime.now(UTC)))
     known = {number.id for number in await book.numbers()}
     for count in range(1, numbers + 1):
         number = pool_number(count)
         if number.id not in known:
-            await book.add(number)
+            with suppress(Conflict):  # another service was faster
+                await book.add(number)
 
 
 def pool_number(count: int) -> PoolNumber:
@@ -191,12 +191,12 @@ class Death:
 def make_index(wanted: argparse.Namespace) -> KeptIndex:
     if wanted.index == "memory":
         return MemoryIndex()
-    return RedisIndex(open_redis(wanted.redis), _SECRET)
+    return RedisIndex(open_redis(wanted.redis), _SECRET, member=wanted.member)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("folder", "redis", "socket"):
+    for name in ("database", "redis", "socket", "member"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--numbers", type=int, required=True)
     parser.add_argument("--quarantine", type=int, required=True)
@@ -207,7 +207,7 @@ def arguments() -> argparse.Namespace:
 async def serve(wanted: argparse.Namespace) -> None:
     """This life, until it is killed."""
     clock, dice = SystemClock(), random.Random()
-    database = await Database.open(f"sqlite:///{wanted.folder}/pool.db")
+    database = await Database.open(wanted.database)
     await database.migrate()
     ledger, book = SqlLedger(database, Cursors(b"verify")), SqlPoolBook(database)
     await add_tenant(database, book, wanted.numbers)
@@ -238,7 +238,11 @@ async def serve(wanted: argparse.Namespace) -> None:
         await asyncio.gather(upkeep, asyncio.Event().wait())
 
 
-if __name__ == "__main__":
+def main() -> None:
     asked = arguments()
     Path(asked.socket).unlink(missing_ok=True)
     asyncio.run(serve(asked))
+
+
+if __name__ == "__main__":
+    main()

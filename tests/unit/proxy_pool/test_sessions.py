@@ -11,6 +11,7 @@ from proxy_pool.core.opening import first_callee
 from proxy_pool.core.party import PIN, Party
 from proxy_pool.core.session import Binding, CloseReason, Door, Entry, Model, Session, SessionId
 from proxy_pool.desk import NewSession, Seating, SessionChange
+from proxy_pool.fakes import MemoryLedger
 from proxy_pool.ports import Claim, IndexAway
 from proxy_pool.store_memory import MemoryIndex
 from telephony.errors import Conflict, InvalidInput
@@ -259,3 +260,22 @@ async def test_the_same_two_are_found_again_before_the_index_has_heard_of_it():
     assert await s.index.look_up(TENANT, person(1).reveal(), 1, s.hand.at) is not None, "it is quarantined"
     again = await s.sessions.open(TENANT, pair(1, 2), an_id())
     assert await who(s, 1, 1) == (again.id, 0)
+
+
+class SlowLedger(MemoryLedger):
+    """One whose first answer was read before something was stored."""
+
+    asked = 0
+
+    async def get(self, tenant: TenantId, session_id: SessionId) -> Session | None:
+        self.asked += 1
+        return None if self.asked == 1 else await super().get(tenant, session_id)
+
+
+async def test_a_second_attempt_is_told_what_the_first_one_stored_meanwhile():
+    s, chosen = await service(NoIndex(), ledger=SlowLedger()), an_id()
+    first = await s.sessions.open(TENANT, pair(1, 2), chosen)
+    again = await s.sessions.open(TENANT, pair(1, 2, sticky="avoid"), chosen, again=True)
+    assert again == first, "though it chose other numbers before it heard of that"
+    await s.sessions.settle()
+    assert s.copy.kept == {first.id: first}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tools.verify_pool.checker import check
-from tools.verify_pool.history import History, Op, Person, Told, read, write
+from tools.verify_pool.history import History, Op, Person, Recorder, Told, read
 
 pytestmark = pytest.mark.unit
 
@@ -123,6 +123,23 @@ def test_a_use_moves_the_end_on():
 
 
 def test_a_history_is_kept_and_read_back(tmp_path: Path):
-    history = History(50.0, (FIRST, closed("s1", 10), looked_up(5, A, X, ("s1", 0, B))))
-    write(tmp_path / "run.jsonl", history)
-    assert read(tmp_path / "run.jsonl") == history
+    ops = (FIRST, closed("s1", 10), looked_up(5, A, X, ("s1", 0, B)))
+    recorder = Recorder(tmp_path / "run.jsonl", 50.0)
+    for op in ops:
+        recorder.note(op)
+    recorder.close()
+    kept = read(tmp_path / "run.jsonl")
+    assert (kept.quarantine_s, tuple(kept.ops)) == (50.0, ops)
+    assert tuple(kept.ops) == ops, "a second walk finds the same"
+
+
+def test_a_door_with_very_many_tenures_is_judged_in_one_walk():
+    ops = [
+        op
+        for n in range(20_000)
+        for op in (opened(f"s{n}", 100 * n, (A, X), (B, Y), ends_at=1e9), closed(f"s{n}", 100 * n + 10))
+    ]
+    assert not faults(*ops)
+    assert faults(*ops, opened("s", 100 * 19_999 + 20, (A, X), (C, "+9003"), ends_at=1e9)) == [
+        "reuse_in_quarantine"
+    ]
