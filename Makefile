@@ -5,7 +5,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime demo up test test-unit test-contract test-switch test-e2e check bench trace lock clean
+.PHONY: help setup runtime demo up test test-unit test-contract test-switch test-e2e check bench verify-pool \
+	verify-privacy trace lock clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+%?:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -47,10 +48,18 @@ check: $(STAMP) ## format, lint, types, import contracts, budgets, unit tests
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(PY) -m pytest -q tests/unit tests/architecture
 
-bench: bench-ami bench-api bench-webhooks bench-calls ## all benchmarks
+bench: bench-ami bench-api bench-webhooks bench-calls bench-pool bench-masked bench-sms ## all benchmarks
 
 bench-%: runtime ## one benchmark; writes bench/results/NAME.json
 	@$(PY) -m bench.$*
+
+OPS ?= 100000
+verify-pool: runtime ## clients and crashes against the number pool, judged offline (OPS=1000000)
+	@$(PY) -m tools.verify_pool --ops $(OPS)
+
+CALLS ?= 10000
+verify-privacy: runtime ## fuzzed masked calls, everything received searched for real numbers (CALLS=10000)
+	@$(PY) -m tools.verify_privacy --calls $(CALLS)
 
 trace: runtime ## record golden AMI traces from the real switch (NAME=… for one)
 	@$(PY) -m tools.trace $(NAME)
