@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from gateway.webhooks.core.events import WebhookEvent
 from gateway.webhooks.ports import EventSink
+from proxy_pool.core.choice import Exhausted
 from proxy_pool.core.interaction import Interaction
 from proxy_pool.core.session import Session
 from proxy_pool.core.views import interaction_view, session_view
@@ -50,6 +51,10 @@ class MaskingAnnouncer:
                 lanes.extend(self._sink.fan_out(conn, interaction.tenant, told, url))
         return lanes
 
+    def pool(self, conn: Connection, tenant: str, event: WebhookEvent) -> Sequence[str]:
+        """An event of the pool itself, for the tenant's endpoints."""
+        return self._sink.fan_out(conn, tenant, event) if self._sink.wanted(conn, tenant, event.type) else ()
+
     def committed(self, told: Sequence[str]) -> None:
         """Start the first attempts now."""
         if told:
@@ -57,6 +62,19 @@ class MaskingAnnouncer:
 
     def _heard(self, conn: Connection, tenant: str, event: SessionEvent, url: str | None) -> bool:
         return url is not None or self._sink.wanted(conn, tenant, event.type)
+
+
+def exhausted_event(event_id: str, error: Exhausted, at: datetime) -> WebhookEvent:
+    """``pool.exhausted``: which constraint left no number, and how many are missing. Each is a subject of
+    its own: they have no order among themselves."""
+    data = {
+        "constraint": error.constraint,
+        "shortfall": error.shortfall,
+        "use": error.use,
+        "country": error.country,
+        "area": error.area,
+    }
+    return WebhookEvent(event_id, "pool.exhausted", at, event_id, 1, data)
 
 
 def webhook_of_session(session: Session, event: SessionEvent, place: int) -> WebhookEvent:

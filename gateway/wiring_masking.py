@@ -26,7 +26,7 @@ from gateway.masked_callers import AttemptLimits
 from gateway.masked_doors import Doors, SessionReader
 from gateway.masked_questions import Questions
 from gateway.masked_routes import MaskedParts, MaskedRoutes
-from gateway.masking_announcer import MaskingAnnouncer
+from gateway.masking_announcer import MaskingAnnouncer, exhausted_event
 from gateway.masking_hooks import HOOK_LIMITS, MaskingHooks, secrets_from
 from gateway.masking_interactions import CallInteractions
 from gateway.policy.destination import describe
@@ -42,6 +42,7 @@ from gateway.webhooks.core.ssrf import Policy
 from gateway.webhooks.ports import EventSink
 from gateway.webhooks.poster import GuardedPoster
 from gateway.wiring_voice import VoiceEngine
+from proxy_pool.core.choice import Exhausted
 from proxy_pool.core.session import Binding, OnExpiry, Session, SessionId
 from proxy_pool.drafts import Makers
 from proxy_pool.keeper import Keeper
@@ -61,6 +62,7 @@ from telephony.numbers import E164
 _log = structlog.get_logger("gateway.masking")
 _PAGE: Final = 2000
 _AGAIN_S: Final = 2.0
+_EXHAUSTED_EVERY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ class MaskingEngine:
         )
         self.sessions = Sessions(places)
         books = Books(stores.ledger, stores.pool, stores.interactions)
-        self.service = Masking(self.sessions, books, self.pool, self.settings, now)
+        self.service = Masking(self.sessions, books, self.pool, self.settings, now, self._tell_exhausted)
+        self._told_exhausted: dict[TenantId, float] = {}
         self.keeper = Keeper(self.sessions, stores.ledger, self.index, self.pool, now, self._notice_s)
         self.routes: MaskedRoutes | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -271,6 +274,21 @@ class MaskingEngine:
         after_s = session.terms.warn_s if session.terms.on_expiry is OnExpiry.WARN_THEN_END else 0
         director = self._engine.director
         director.end_calls(director.calls_of_session(session.id), "session_ended", after_s=after_s)
+
+    def _tell_exhausted(self, tenant: TenantId, error: Exhausted) -> None:
+        """The tenant hears of it once a minute at most, however many sessions are refused."""
+        now = self._parts.clock.epoch()
+        if now - self._told_exhausted.get(tenant, 0.0) < _EXHAUSTED_EVERY_S:
+            return
+        self._told_exhausted[tenant] = now
+        _log.warning("pool.exhausted", tenant=tenant, constraint=error.constraint)
+        told = self._parts.stores.told
+        event = exhausted_event(new_id("evt"), error, self._parts.clock.wall())
+
+        async def tell() -> None:
+            told.committed(await self._parts.database.write(lambda conn: told.pool(conn, tenant, event)))
+
+        self._begin(tell(), "masking-exhausted")
 
     async def _held(self) -> AsyncIterator[Sequence[Binding]]:
         """Every live or quarantined binding, for the index to fill itself."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy_pool.core import forecast
+from proxy_pool.core.choice import Exhausted
 from proxy_pool.core.interaction import Interaction
 from proxy_pool.core.number import PoolNumber
 from proxy_pool.core.session import Numbers, Session, SessionId
@@ -34,7 +35,10 @@ class Books:
 
 
 class Masking:
-    """Fits ``proxy_pool.desk.MaskingDesk``; ``resolve`` is for whoever routes calls and texts."""
+    """Fits ``proxy_pool.desk.MaskingDesk``; ``resolve`` is for whoever routes calls and texts.
+
+    ``exhausted`` is told whenever a session could not be opened for want of a number.
+    """
 
     def __init__(
         self,
@@ -43,12 +47,14 @@ class Masking:
         memory: PoolMemory,
         settings: SettingsMemory,
         now: Callable[[], float],
+        exhausted: Callable[[TenantId, Exhausted], None] = lambda tenant, error: None,
     ) -> None:
         self.sessions = sessions
         self._books = books
         self._memory = memory
         self._settings = settings
         self._now = now
+        self._exhausted = exhausted
 
     # ------------------------------------------------------------ sessions
 
@@ -56,7 +62,11 @@ class Masking:
         self, tenant: TenantId, wanted: NewSession, *, session_id: SessionId, again: bool = False
     ) -> Session:
         """See ``MaskingDesk``. ``again``: an earlier attempt was cut off and may have stored it."""
-        return await self.sessions.open(tenant, wanted, session_id, again=again)
+        try:
+            return await self.sessions.open(tenant, wanted, session_id, again=again)
+        except Exhausted as error:
+            self._exhausted(tenant, error)
+            raise
 
     async def get(self, tenant: TenantId, session_id: SessionId) -> Session:
         return await self.sessions.get(tenant, session_id)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
+from gateway.trial.listener import WebhookListener
 from gateway.trial.sip_behaviour import InviteFacts, answers, by_last_digits
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_incoming import IncomingCall
@@ -16,7 +18,7 @@ from tests.rig.product import Json, Product, running_product
 
 pytestmark = pytest.mark.switch
 
-BUYER, SELLER, STRANGER = "+14155550171", "+14155550172", "+14155550173"
+BUYER, SELLER, STRANGER, HOARDER = "+14155550171", "+14155550172", "+14155550173", "+14155550174"
 POOL = ("+12025550111", "+12025550112", "+12025550113")
 
 
@@ -108,3 +110,25 @@ async def test_the_call_belongs_to_its_session_and_hides_the_caller(product: Pro
     assert call["session_id"] == session["id"]
     assert call["to"] == session["proxy_number_a"]
     await product.api.ok("DELETE", f"/api/v1/proxy/sessions/{session['id']}")
+
+
+async def test_a_pool_that_is_used_up_says_so_to_the_asker_and_to_the_webhook(product: Product) -> None:
+    async with await WebhookListener.start("whsec_" + "A" * 32, time.time) as listener:
+        endpoint = {"url": listener.url(), "events": ["pool.exhausted"]}
+        hook = await product.api.ok("POST", "/api/v1/webhooks", endpoint)
+        sessions = [
+            await opened(product, party_a=HOARDER, party_b=f"+1415555018{count}")
+            for count in range(len(POOL))
+        ]
+        refused, answer = await product.api.ask(
+            "POST", "/api/v1/proxy/sessions", {"party_a": HOARDER, "party_b": STRANGER}
+        )
+        assert refused == 409
+        assert answer["error"]["code"] == "POOL_EXHAUSTED"
+        told = await listener.waits_for(
+            lambda delivery: delivery.event["type"] == "pool.exhausted", 10.0, "the pool's webhook"
+        )
+        assert told.event["data"]["constraint"] == answer["error"]["details"]["constraint"]
+        for session in sessions:
+            await product.api.ok("DELETE", f"/api/v1/proxy/sessions/{session['id']}")
+        await product.api.ask("DELETE", f"/api/v1/webhooks/{hook['id']}")
