@@ -131,6 +131,46 @@ async def test_a_prompt_of_ones_own_is_played(house: Product, tmp_path: Path) ->
     assert (missing.code, "announcement.prompt" in missing.err) == (1, True)
 
 
+async def test_a_session_is_opened_listed_shown_and_closed(house: Product) -> None:
+    env, proxies, person = environment(house), ("+12025550181", "+12025550182"), "+14155550123"
+    for number in proxies:  # reserved: no other test's session takes them
+        await house.api.ok("POST", "/api/v1/numbers", {"e164": number})
+        added = await patchbay(env, "pool", "add", number, "--reserved")
+        assert (added.code, added.out.split()) == (0, [number, "pairs", "voice", "–", "reserved"]), added
+    wishes = [f"--set=proxy_number_{side}={number}" for side, number in zip("ab", proxies, strict=True)]
+    opened = await patchbay(
+        env, "session", "open", person, "phone:bob", *wishes, "--set", "channels=voice", "--set", "ttl=3600"
+    )
+    assert opened.code == 0, opened
+    assert f"party a     +141••••••23  dials {proxies[0]}" in opened.out
+    assert f"party b     phone:bob  dials {proxies[1]}" in opened.out
+    session_id = opened.out.split()[0]
+    assert session_id in (await patchbay(env, "session", "list", "--status", "active")).out
+    story = json.loads((await patchbay(env, "session", "show", session_id, "--json")).out)
+    assert (story["party_a"], story["terms"]["ttl"]) == ("+141••••••23", 3600)
+    assert person in (await patchbay(env, "session", "show", session_id, "--reveal")).out
+    assert "nobody has called" in (await patchbay(env, "session", "interactions", session_id)).out
+    closed = await patchbay(env, "session", "close", session_id)
+    assert closed.out.strip() == f"{session_id} is closed (api)"
+    kept = await patchbay(env, "pool", "remove", proxies[0])
+    assert (kept.code, "sessions hold this number" in kept.err) == (1, True)
+    rows = [line.split() for line in (await patchbay(env, "pool", "show")).out.splitlines()]
+    assert [proxies[0], "pairs", "0", "1", "voice", "–", "reserved"] in rows
+
+
+async def test_a_forecast_tells_by_its_exit_code_whether_numbers_are_missing(house: Product) -> None:
+    env, number = environment(house), "+12025550183"
+    await house.api.ok("POST", "/api/v1/numbers", {"e164": number})
+    added = await patchbay(env, "pool", "add", number, "--use", "anyone", "--reserved")
+    assert added.code == 0, added
+    body = {"model": "anyone", "party_a": "phone:bob", "proxy_number": number, "channels": ["voice"]}
+    await house.api.ok("POST", "/v1/proxy/sessions", body)
+    short = await patchbay(env, "pool", "forecast")
+    assert (short.code, "now" in short.out) == (1, True), short
+    enough = await patchbay(env, "pool", "forecast", "--extra-numbers", "5")
+    assert enough.code == 0, enough
+
+
 async def test_what_is_wrong_is_said_in_one_line(house: Product, free_port: int, tmp_path: Path) -> None:
     env = environment(house)
     tries = {
@@ -142,6 +182,12 @@ async def test_what_is_wrong_is_said_in_one_line(house: Product, free_port: int,
         "does not answer: is it up?": ({**env, "PATCHBAY_API_PORT": str(free_port)}, ("call", "list")),
         "there is no key": ({**env, "PATCHBAY_VAR_DIR": str(tmp_path)}, ("call", "list")),
         "there is no such call": (env, ("call", "hangup", "call_unknown")),
+        "there is no such session": (env, ("session", "close", "ses_unknown")),
+        "The pool has no number of this use": (
+            env,
+            ("session", "open", "phone:bob", "--model", "extension", "--set", "channels=voice"),
+        ),
+        "+120••••••99 is not in the pool": (env, ("pool", "remove", "+12025550199")),
         "to: emergency numbers": (env, ("call", "place", "911", "--from", OWN)),
     }
     for says, (variables, words) in tries.items():
