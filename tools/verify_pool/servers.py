@@ -113,7 +113,7 @@ class Servers:
 
 
 class Pain:
-    """One blow after the other, round after round, until cancelled."""
+    """One blow after the other, round after round, until cancelled; between two of them there is work."""
 
     def __init__(self, servers: Servers, lines: list[Line], dice: random.Random) -> None:
         self._servers = servers
@@ -125,6 +125,8 @@ class Pain:
     async def run(self, between_s: tuple[float, float]) -> None:
         while True:
             for blow in self._dice.sample(BLOWS, len(BLOWS)):
+                for line in self._lines:
+                    await line.up()
                 await asyncio.sleep(self._dice.uniform(*between_s))
                 await self._strike(blow)
                 self.done[blow] += 1
@@ -136,7 +138,6 @@ class Pain:
             case "service":
                 self._servers.services[which].kill()
             case "point":
-                await self._lines[which].up()
                 await self._lines[which].ask({"verb": "die_at", "point": self._dice.choice(_POINTS)})
             case "redis":
                 self._servers.redis.kill()
