@@ -117,7 +117,8 @@ class TextEngine:
         engine.on_message = self._heard
 
     async def start(self) -> None:
-        """Begin to judge and to send."""
+        """Begin to judge and to send. Raises StorageUnavailable."""
+        await self._store.take_over(self._parts.clock.epoch())
         self._senders.http = HttpSender(self.plan)
         self._exits.push_async_callback(self._senders.http.close)
         await self.pump.start()

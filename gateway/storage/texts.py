@@ -7,6 +7,8 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, select
 
+from gateway.storage import texts_statements as sql
+from gateway.storage.columns import seconds_to_micros
 from gateway.storage.database import Database
 from gateway.storage.statements import first
 from gateway.storage.tables_texts import TEXT_MEDIA as M
@@ -29,6 +31,23 @@ class SqlTexts(SqlTextInbox, SqlTextOutbox):
     def __init__(self, stores: Stores, used: Used = _nobody) -> None:
         SqlTextOutbox.__init__(self, stores)
         SqlTextInbox.__init__(self, stores, self, used)
+        self._database = stores.database
+
+    async def take_over(self, now: float) -> None:
+        """At the start: what a process that died had claimed is due at once.
+
+        Only in SQLite, which one process has for itself; elsewhere another one may be at it, and claims run
+        out. Raises StorageUnavailable.
+        """
+        if self._database.dialect != "sqlite":
+            return
+        at = {"now": seconds_to_micros(now)}
+
+        def work(conn: Connection) -> None:
+            sql.RELEASE_IN.run(conn, at)
+            sql.RELEASE_OUT.run(conn, at)
+
+        await self._database.write(work)
 
 
 class SqlMediaBook:

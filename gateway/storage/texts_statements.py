@@ -94,6 +94,14 @@ DUE_OUT: Final = Hot(
     postgres=" FOR UPDATE OF t SKIP LOCKED",
 )
 CLAIM_OUT: Final = Hot("UPDATE texts_out SET claim = claim + 1, next_at = :until WHERE id = :id")
+RELEASE_IN: Final = Hot(
+    "UPDATE texts_in SET claim = claim + 1, next_at = :now"
+    " WHERE state = 'waiting' AND claim > 0 AND next_at > :now"
+)
+RELEASE_OUT: Final = Hot(
+    "UPDATE texts_out SET claim = claim + 1, next_at = :now"
+    " WHERE state = 'queued' AND claim > 0 AND next_at > :now"
+)
 LATER: Final = Hot(
     "UPDATE texts_out SET next_at = :at, attempts = attempts + :tried, error = :error"
     " WHERE id = :id AND state = 'queued' AND claim = :claim"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.storage.database import Database
+from gateway.storage.texts import SqlTexts
 from tests.contract.proxy_pool.ledger_rig import in_sql
 from tests.contract.proxy_pool.texts_rig import NOW, TextRig, store_of, text
 
@@ -60,4 +61,25 @@ async def test_sigkill_at_any_step_loses_no_text_and_judges_none_twice(masking_f
     assert used.interactions == 1
     got_before = [line for line in said if line.startswith("carrier got")]
     assert got_before == ([f"carrier got {sent.id}"] if step == "sent" else [])
+    await database.close()
+
+
+@pytest.mark.parametrize("step", ["judged", "settled", "sending", "sent"])
+async def test_who_has_the_database_for_itself_goes_on_at_once(masking_file: str, step: str) -> None:
+    database = await Database.open(masking_file)
+    books = in_sql(database)
+    store = store_of(books)
+    assert isinstance(store, SqlTexts)
+    rig = TextRig(books, store)
+    await books.fill_pool()
+    session = await rig.session()
+    await rig.taken(text("on we go"))
+    killed_at(masking_file, step)
+    rig.now = NOW + 2
+    await store.take_over(rig.now)
+    (sent,) = await rig.passes()
+    assert sent.body == "on we go"
+    (one,) = await rig.interactions(session)
+    assert (one.status, one.subject) == ("sent", sent.id)
+    assert await rig.passes() == [sent]
     await database.close()

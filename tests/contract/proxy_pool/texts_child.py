@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from itertools import count
 
 from gateway.storage.database import Database
 from proxy_pool.core.text import OutboundText
 from proxy_pool.texts.ports import Incoming, Judged, SentAs
+from tests.contract.proxy_pool import ledger_rig
 from tests.contract.proxy_pool.ledger_rig import in_sql
 from tests.contract.proxy_pool.texts_rig import NOW, TextRig, store_of
 
@@ -40,6 +42,7 @@ class SteppingSender:
 
 
 async def main(url: str, stop_at: str) -> None:
+    ledger_rig._COUNTER = count(1_000_000)  # ids of its own, beside its parent's in the same database
     database = await Database.open(url)
     books = in_sql(database)
     rig = TextRig(books, store_of(books), SteppingSender(stop_at), now=NOW + 1)  # type: ignore[arg-type]
