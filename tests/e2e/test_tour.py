@@ -1,4 +1,4 @@
-"""The README's tour, run as it is written; and the main path of a user, told alike by every party."""
+"""The README's tours, run as they are written; and the main path of a user, told alike by every party."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import re
 import shlex
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import pytest
 from gateway.trial.audio import active_seconds, read_wav
 from gateway.trial.listener import WebhookListener
 from gateway.trial.sip_call import CallState
+from gateway.trial.sip_digest import Credentials
+from gateway.trial.sip_outgoing import Dial
 from gateway.trial.sip_phone import SipPhone
 from tests.e2e.visitor import log_lines, recording_of, registered
 from tests.rig.product import OWN, Json, Product
@@ -28,13 +31,14 @@ pytestmark = pytest.mark.e2e
 README = Path(__file__).parents[2] / "README.md"
 LINK = re.compile(r"\]\(([^)#\s][^)\s]*)\)")
 STATUS = re.compile(r"\n(\d{3})\Z")
+PROXIES = ("+12025550101", "+12025550102")
 Reply = tuple[int, str]
 Curl = Callable[[str, Mapping[str, str], Path], Awaitable[Reply]]
 
 
-def tour() -> list[str]:
-    """The commands of the tour's fenced block, continuation lines joined, comments left out."""
-    section = README.read_text().split("## Five minutes with curl", 1)[1].split("\n## ", 1)[0]
+def tour(title: str = "Five minutes with curl") -> list[str]:
+    """The commands of a tour's fenced block, continuation lines joined, comments left out."""
+    section = README.read_text().split(f"## {title}", 1)[1].split("\n## ", 1)[0]
     block = next(part for part in section.split("```")[1::2] if "curl " in part)
     commands: list[str] = []
     for line in block.replace("\\\n", " ").strip().splitlines():
@@ -101,11 +105,12 @@ class Visitor:
         self.answers: list[tuple[str, Any]] = []
         self.environment: dict[str, str] = {}
 
-    async def does(self, command: str) -> None:
+    async def does(self, command: str) -> Any:
+        """The answer's data, None where there is none."""
         if command.startswith("export "):
             name = command.removeprefix("export ").partition("=")[0]
             self.environment[name] = self._known(name)
-            return
+            return None
         assert command.startswith("curl "), f"not a command of the tour: {command}"
         if command.endswith("recording_url"):
             await recording_of(self.house, self.environment["CALL"], self.folder)
@@ -115,6 +120,7 @@ class Visitor:
         if "announcement" in command:
             phone = await self.alice.receives(within_s=10.0)
             await phone.hears(lambda pcm: active_seconds(pcm) > 1.0, 10.0, "the announcement")
+        return self.answers[-1][1]
 
     def _known(self, name: str) -> str:
         match name:
@@ -122,7 +128,9 @@ class Visitor:
                 return self.house.key
             case "API":
                 return f"{self.house.api.root}/api/v1"
-            case "CALL":
+            case "CALL" | "SESSION":
+                return str(self.answers[-1][1]["id"])
+            case "SESSION":
                 return str(self.answers[-1][1]["id"])
             case "RECORDING_URL":
                 return str(self.answers[-1][1]["recording_url"])
@@ -152,6 +160,89 @@ async def test_the_tour_works_as_it_is_written(house: Product, curl: Curl, tmp_p
     assert active_seconds(wave.channel(0)) + active_seconds(wave.channel(1)) > 0.5
 
 
+@asynccontextmanager
+async def without_quarantine(house: Product) -> AsyncIterator[None]:
+    """The second tour twice on one stack: its numbers may be given up at once afterwards."""
+    await house.api.ok("PUT", "/v1/proxy/settings", {"terms": {"quarantine": 0}})
+    try:
+        yield
+    finally:
+        for session in await house.api.ok("GET", "/v1/proxy/sessions?status=active"):
+            await house.api.ok("DELETE", f"/v1/proxy/sessions/{session['id']}")
+        for number in await house.api.ok("GET", "/api/v1/numbers"):
+            if number["e164"] in PROXIES:
+                await given_up(house, f"/v1/proxy/pool/numbers/{number['id']}")
+                await given_up(house, f"/api/v1/numbers/{number['id']}")
+        await house.api.ok("PUT", "/v1/proxy/settings", {})
+
+
+async def given_up(house: Product, path: str) -> None:
+    """Deleted, once the session's doors are."""
+    url = f"{house.api.root}{path}"
+    async with asyncio.timeout(15), aiohttp.ClientSession(headers={"X-API-Key": house.key}) as http:
+        while True:
+            async with http.delete(url) as response:
+                if response.status in (204, 404):
+                    return
+            await asyncio.sleep(0.1)
+
+
+async def alice_and_bob_talk(alice: SipPhone, bob: SipPhone, house: Product, session: Json) -> None:
+    """Alice dials her proxy number, bob sees his, and bob's redial reaches alice."""
+    assert {session["proxy_number_a"], session["proxy_number_b"]} <= set(PROXIES)
+    ways = ((alice, bob, "a", "b"), (bob, alice, "b", "a"))
+    for caller, callee, own, other in ways:
+        call = caller.call(dialling(house, session[f"proxy_number_{own}"], caller.name))
+        rung = await callee.receives(within_s=10.0)
+        assert rung.facts.from_user == session[f"proxy_number_{other}"]
+        await call.reaches(CallState.ANSWERED)
+        await call.hang_up()
+        await rung.reaches(CallState.ENDED)
+    path = f"/v1/proxy/sessions/{session['id']}/interactions"
+    async with asyncio.timeout(10):
+        while any(one["status"] != "completed" for one in await house.api.ok("GET", path)):
+            await asyncio.sleep(0.05)
+
+
+def dialling(house: Product, number: str, name: str) -> Dial:
+    phone = next(phone for phone in house.stack.plan.phones if phone.name == name)
+    who = Credentials(name, phone.password.reveal())
+    return Dial(number, house.sip, name, credentials=who)
+
+
+@pytest.mark.parametrize("curl", [real_curl, like_curl])
+async def test_the_masking_tour_works_as_it_is_written(house: Product, curl: Curl, tmp_path: Path) -> None:
+    if curl is real_curl and shutil.which("curl") is None:
+        pytest.skip("curl is not on this machine")
+    session: Json = {}
+    told: dict[str, Any] = {}
+    async with (
+        without_quarantine(house),
+        registered(house, "alice") as alice,
+        registered(house, "bob") as bob,
+    ):
+        visitor = Visitor(house, alice, curl, tmp_path)
+        visitor.environment |= {"KEY": house.key, "API": f"{house.api.root}/api/v1"}
+        for command in tour("Two people who never learn each other's number"):
+            told[command] = await visitor.does(command)
+            if "party_a" in command:
+                session = told[command]
+                await alice_and_bob_talk(alice, bob, house, session)
+        late = alice.call(dialling(house, session["proxy_number_a"], "alice"))
+        await late.reaches(CallState.ENDED, within_s=10.0)
+        assert late.ending is not None
+        assert late.ending.status >= 400
+        assert len(bob.incoming) == 1
+        await asyncio.gather(alice.quiet(), bob.quiet())
+    of = {
+        word: next(a for c, a in told.items() if word in c) for word in ("inbound", "interactions", "DELETE")
+    }
+    assert (of["inbound"]["action"], of["inbound"]["reason"]) == ("reject", "unknown_caller")
+    seen = [(one["from"], one["to"], one["status"]) for one in of["interactions"]]
+    assert seen == [("party_b", "party_a", "completed"), ("party_a", "party_b", "completed")]
+    assert (of["DELETE"]["id"], of["DELETE"]["status"]) == (session["id"], "closed")
+
+
 def test_every_page_that_the_documents_point_to_is_there() -> None:
     root = README.parent
     pages = [
@@ -170,6 +261,8 @@ def test_every_page_that_the_documents_point_to_is_there() -> None:
 async def give_up_the_number(house: Product) -> None:
     """The tour begins with a number that the reader does not own yet."""
     for number in await house.api.ok("GET", "/api/v1/numbers"):
+        if number["e164"] != OWN:
+            continue
         url = f"{house.api.root}/api/v1/numbers/{number['id']}"
         async with (
             aiohttp.ClientSession(headers={"X-API-Key": house.key}) as http,
