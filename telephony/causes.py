@@ -24,6 +24,9 @@ class Cause(IntEnum):
     CALL_REJECTED = 21
     NUMBER_CHANGED = 22
     REDIRECTED = 23
+    ROUTING_ERROR = 25
+    """Q.850 "exchange routing error", a call that may make no further hop: what a caller is told where the
+    far end redirected, for 23 would send him a 302 of ours. Asterisk makes 603 of it."""
     DESTINATION_OUT_OF_ORDER = 27
     INVALID_NUMBER_FORMAT = 28
     NORMAL_UNSPECIFIED = 31
@@ -113,9 +116,6 @@ _INTERWORKING = _verdict(CallStatus.FAILED, Result.UPSTREAM_ERROR, "interworking
 _UNKNOWN = _verdict(CallStatus.FAILED, Result.INDETERMINATE, "unclassified")
 
 _BY_SIP: dict[int, Verdict] = {
-    300: _REDIRECTED,
-    301: _CHANGED,
-    302: _REDIRECTED,
     401: _FORBIDDEN,
     403: _FORBIDDEN,
     404: _UNALLOCATED,
@@ -143,6 +143,7 @@ _BY_CAUSE: dict[int, Verdict] = {
     Cause.CALL_REJECTED: _DECLINED,
     Cause.NUMBER_CHANGED: _CHANGED,
     Cause.REDIRECTED: _REDIRECTED,
+    Cause.ROUTING_ERROR: _REDIRECTED,
     Cause.DESTINATION_OUT_OF_ORDER: _TROUBLE,
     Cause.INVALID_NUMBER_FORMAT: _INVALID,
     Cause.CONGESTION: _CONGESTION,
@@ -158,10 +159,13 @@ def verdict(cause: int | None, sip: int | None, *, rang: bool) -> Verdict:
     """Judge an attempt that was never answered, from the Hangup event's evidence.
 
     ``sip`` (TechCause) is the more exact word and wins over ``cause``. 408 and Q.850 18 mean
-    "no answer" only if the phone was heard ringing; without that nothing was reached at all.
+    "no answer" only if the phone was heard ringing; without that nothing was reached at all. Every 3xx is
+    a redirection, and none is followed.
     """
     if sip == 408 or (sip is None and cause == Cause.NO_USER_RESPONSE):
         return _FAR_NO_ANSWER if rang else _NO_RESPONSE
+    if sip is not None and 300 <= sip <= 399:
+        return _REDIRECTED
     if sip is not None and sip in _BY_SIP:
         return _BY_SIP[sip]
     if cause is not None and cause in _BY_CAUSE:

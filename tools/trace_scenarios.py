@@ -23,6 +23,7 @@ WORLD: dict[str, Behaviour] = {
     "0113": rejects(480, ring_after_ms=20, after_ms=300),
     "0114": rejects(404),
     "0115": rejects(503),
+    "0116": rejects(302, ring_after_ms=20, after_ms=120),
 }
 """What the simulated carrier does, by the last digits of the dialled number."""
 
@@ -43,7 +44,8 @@ def far(ending: str) -> Trunk:
 class Scenario:
     """One call and how it must end; ``act`` names what the recorder does to it, and when.
 
-    ``dials`` is the number rung first; None for an inbound call, whose route is ``joins``.
+    ``dials`` is the number rung first; None for an inbound call, whose route is ``joins``. ``perhaps`` are
+    the facts that the switch tells of in some runs and not in others.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Scenario:
     act: str = ""
     ring_timeout_s: int = 60
     record: bool = False
+    perhaps: frozenset[tuple[str, str]] = frozenset()
 
 
 HOLD = HoldMusic()
@@ -126,6 +129,14 @@ SCENARIOS = (
         far("0110"),
         "busy far_end/busy",
         "callee",
+    ),
+    Scenario(
+        "callee-redirects-on-inbound",
+        "An inbound caller is routed to somebody who redirects; the leg is dropped before its cause is set.",
+        far("0116"),
+        "failed upstream_error/redirected",
+        "callee",
+        perhaps=frozenset({("end_requested", "callee")}),
     ),
     Scenario(
         "phone-not-registered",

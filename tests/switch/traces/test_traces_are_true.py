@@ -33,8 +33,9 @@ async def test_a_call_made_again_is_the_recorded_one(recorder: Recorder, scenari
     assert f"{again.status} {again.termination}" == scenario.ends
     assert again.ended_by == scenario.ended_by
     # The legs' events may arrive in another order than when they were recorded, and no others may.
-    assert Counter(again.facts) == Counter(known.facts)
+    heard, recorded = ([fact for fact in t.facts if fact not in scenario.perhaps] for t in (again, known))
+    assert Counter(heard) == Counter(recorded)
     assert sorted(again.events) == sorted(known.events)
     for role in ("caller", "callee"):
-        own = [fact for fact in again.facts if fact[1] == role and fact[0] != "originate_failed"]
-        assert own == [fact for fact in known.facts if fact[1] == role and fact[0] != "originate_failed"]
+        own = [fact for fact in heard if fact[1] == role and fact[0] != "originate_failed"]
+        assert own == [fact for fact in recorded if fact[1] == role and fact[0] != "originate_failed"]

@@ -48,6 +48,8 @@ FINALS: list[tuple[int | None, int, str, str | None]] = [
     (488, 58, "failed upstream_error/incompatible_media", None),
     (606, 58, "failed upstream_error/incompatible_media", None),
     (302, 23, "failed upstream_error/redirected", None),
+    (301, 16, "failed upstream_error/redirected", None),
+    (380, 16, "failed upstream_error/redirected", None),
     (487, 127, "failed upstream_error/interworking", None),
     (420, 127, "failed upstream_error/interworking", None),
     (699, 127, "failed upstream_error/interworking", None),
@@ -195,12 +197,17 @@ def test_an_answer_that_crosses_our_ring_limit_is_an_answer() -> None:
 
 
 @pytest.mark.parametrize("rang", [False, True])
-@pytest.mark.parametrize("told", [False, True])
-def test_the_caller_gives_up_during_a_dial(rang: bool, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("told", "callee"),
+    [(True, (127, 500)), (True, (16, None)), (True, (17, 486)), (False, (16, None))],
+    ids=["told", "dropped", "crossed", "not told"],
+)
+def test_the_caller_gives_up_during_a_dial(rang: bool, told: bool, callee: tuple[int, int | None]) -> None:
+    """As the switch tells it: a request, 487 on the caller's own end, and anything on the callee's."""
     ring = (facts.Rang(CALLEE),) if rang else ()
-    request = (facts.EndRequested(CALLER),) if told else ()
-    ends = [facts.HungUp(CALLEE, 16), facts.HungUp(CALLER, 16)]
-    for order in ends if told else ends[::-1], ends[::-1]:
+    request = (facts.EndRequested(CALLER, 127, 487),) if told else ()
+    ends = facts.HungUp(CALLEE, *callee), facts.HungUp(CALLER, 127, 487)
+    for order in ends, ends[::-1]:
         call, _ = run(inbound(), facts.Dialed(CALLEE, B), *ring, *request, *order)
         assert verdict(call) == "cancelled cancelled/cancelled_by_caller"
         assert call.ended_by is Ender.CALLER
