@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.api import connect
 from gateway.config import Settings, current_settings
 from gateway.runtime.checks_machine import (
     check_folders,
@@ -21,11 +22,12 @@ from gateway.runtime.checks_machine import (
     check_speech,
     read_plan,
 )
+from gateway.runtime.checks_masking import check_carriers, judge_pool
 from gateway.runtime.checks_servers import check_database, check_redis, check_switch
 from gateway.runtime.findings import Finding, exit_code, fail, ok
 from gateway.runtime.pidfile import PidFile, identify
 from gateway.runtime.switch import make_logins
-from telephony.errors import InvalidInput
+from telephony.errors import InvalidInput, PatchbayError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
@@ -35,7 +37,7 @@ _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")] = False,
 ) -> None:
-    """Check programs, folders, disk, ports, the switch, Redis, the database and speech.
+    """Check programs, folders, disk, ports, the switch, Redis, the database, speech, carriers and the pool.
 
     Works on a stack that runs, on one that does not, and on external servers. Exit code 1 if anything fails.
     """
@@ -58,7 +60,9 @@ async def examine(settings: Settings) -> list[Finding]:
         findings += check_ports(settings, plan)
     findings += await _examine_switch(settings, running)
     findings += await _examine_redis(settings, running)
-    return findings + await check_database(settings.database_url, time.time)
+    findings += await check_database(settings.database_url, time.time)
+    findings += await asyncio.to_thread(lambda: list(check_carriers(settings)))
+    return findings + await _examine_pool(settings)
 
 
 def is_running(settings: Settings) -> bool:
@@ -88,6 +92,17 @@ async def _examine_redis(settings: Settings, running: bool) -> list[Finding]:
     if not running or not socket.exists():
         return [ok("redis", "embedded, not running now")]
     return await check_redis(f"unix://{socket}", time.time)
+
+
+async def _examine_pool(settings: Settings) -> list[Finding]:
+    """The pool of the tenant whose key is kept here, as the running gateway tells of it."""
+    try:
+        async with connect(settings, None) as api:
+            pool = await api.ask("GET", "/v1/proxy/pool")
+            forecast = await api.ask("GET", "/v1/proxy/pool/forecast")
+    except PatchbayError:
+        return [ok("number pool", "not looked at: no gateway answers, or none of its keys is kept here")]
+    return list(judge_pool(pool["data"], forecast["data"]))
 
 
 def as_lines(findings: Iterable[Finding]) -> str:

@@ -20,8 +20,12 @@ from gateway.runtime.versions import parse_version, require, show
 from telephony.errors import SwitchUnavailable
 
 NEEDED = {
-    "control": frozenset({"Originate", "Hangup", "Setvar", "Status", "CoreShowChannels", "CoreStatus"}),
-    "recording": frozenset({"MixMonitor", "StopMixMonitor", "MixMonitorMute"}),
+    "control": frozenset(
+        {"Originate", "Hangup", "Setvar", "Status", "CoreShowChannels", "CoreStatus", "MessageSend"}
+    ),
+    "recording": frozenset(
+        {"MixMonitor", "StopMixMonitor", "MixMonitorMute", "DBPut", "DBDel", "DBDelTree", "DBGetTree"}
+    ),
     "events": frozenset[str](),
 }
 """Actions each AMI user needs (ListCommands shows exactly what a user may do)."""
@@ -37,6 +41,8 @@ _CLASSES = {
     "events": "no write line, read = call,user,system,dtmf",
 }
 _DEADLINE_S = 5.0
+_EXPIRES_FIELDS = (7, 4)
+"""The first Redis with HEXPIRE, which the index of masking sessions uses where it is there."""
 
 
 def judge_rights(role: str, allowed: frozenset[str]) -> Finding:
@@ -124,6 +130,13 @@ def judge_redis(version_text: str, append_only: int, policy: str) -> Iterator[Fi
         version = parse_version("redis-server", f"v={version_text}")
         require("redis-server", version, "the running Redis")
         yield ok("redis", f"answers, {show(version)}")
+        if version < _EXPIRES_FIELDS:
+            yield warn(
+                "redis",
+                f"{show(version)} cannot expire a hash's fields: reservations of a gateway that died use "
+                "memory until they are overwritten",
+                "upgrade to Redis 7.4 or newer",
+            )
     except ProvisionFailed as failure:
         yield fail("redis", failure.message, "upgrade Redis")
     if append_only:

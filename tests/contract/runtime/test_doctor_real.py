@@ -60,7 +60,7 @@ async def test_a_user_with_wrong_rights_is_told(tmp_path: Path) -> None:
         found = await check_switch(address.ami_host, address.ami_port, address.logins, time.time)
     rights = next(f for f in found if f.name == "AMI rights of control")
     assert rights.verdict == "fail"
-    assert "CoreShowChannels, CoreStatus, Originate" in rights.detail
+    assert "CoreShowChannels, CoreStatus, MessageSend, Originate" in rights.detail
 
 
 async def test_servers_that_are_away_fail_with_a_mend(tmp_path: Path) -> None:

@@ -32,22 +32,20 @@ def settings(folder: Path, **variables: str) -> Settings:
     return Settings.from_env({"HOME": str(folder), "PATCHBAY_VAR_DIR": str(folder / "var")} | given)
 
 
+CONTROL = {"Originate", "Hangup", "Setvar", "Status", "CoreShowChannels", "CoreStatus", "MessageSend"}
+RECORDING = {"MixMonitor", "StopMixMonitor", "MixMonitorMute", "DBPut", "DBDel", "DBDelTree", "DBGetTree"}
+
+
 @pytest.mark.parametrize(
     ("role", "allowed", "verdict"),
     [
-        (
-            "control",
-            {"Originate", "Hangup", "Setvar", "Status", "CoreShowChannels", "CoreStatus", "Ping"},
-            "ok",
-        ),
+        ("control", {*CONTROL, "Ping"}, "ok"),
         ("control", {"Originate", "Hangup"}, "fail"),
-        (
-            "control",
-            {"Originate", "Hangup", "Setvar", "Status", "CoreShowChannels", "CoreStatus", "Command"},
-            "warn",
-        ),
-        ("recording", {"MixMonitor", "StopMixMonitor", "MixMonitorMute"}, "ok"),
-        ("recording", {"StopMixMonitor", "MixMonitorMute"}, "fail"),
+        ("control", CONTROL - {"MessageSend"}, "fail"),
+        ("control", {*CONTROL, "Command"}, "warn"),
+        ("recording", RECORDING, "ok"),
+        ("recording", RECORDING - {"MixMonitor"}, "fail"),
+        ("recording", RECORDING - {"DBDelTree"}, "fail"),
         ("events", {"Ping", "Logoff"}, "ok"),
         ("events", {"Ping", "Hangup"}, "warn"),
     ],
@@ -70,7 +68,8 @@ def test_a_running_switch_that_is_too_old_fails(text: str, verdict: Verdict) -> 
     [
         ("8.0.6", 1, "noeviction", ["ok", "ok"]),
         ("6.2.0", 1, "noeviction", ["fail", "ok"]),
-        ("7.0.0", 0, "allkeys-lru", ["ok", "warn", "warn"]),
+        ("7.4.0", 0, "allkeys-lru", ["ok", "warn", "warn"]),
+        ("7.2.4", 1, "noeviction", ["ok", "warn", "ok"]),
     ],
 )
 def test_a_redis_that_forgets_is_told(
