@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import TypedDict
 
 import structlog
-from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from dialplan.agi.server import AgiLimits
 from dialplan.ports import RouteBook
-from gateway import metrics
 from gateway.announcer import WebhookAnnouncer
 from gateway.archive import RecordingArchive
 from gateway.auth import Authenticator
@@ -26,9 +24,10 @@ from gateway.http.face import Books, Face, TenantLimits, default_limits
 from gateway.http.limits import LocalRates, Rates
 from gateway.http.limits_redis import RedisRates
 from gateway.http.orbit.proxy_reader import SessionReader
-from gateway.http.ports import Health, Probe, Webhooks
+from gateway.http.ports import Webhooks
 from gateway.http.ports_masking import CarrierHooks, Carriers, InboundCalls, InboundTexts, MediaFiles
 from gateway.masked_dry_run import DryRun
+from gateway.masking_metrics import PoolWatch
 from gateway.phone_book import PlannedPhones
 from gateway.prompts import SpokenPrompts
 from gateway.route_book import NumberRoutes, RouteDefaults
@@ -64,6 +63,7 @@ from gateway.wiring_masking import (
 )
 from gateway.wiring_texts import TextEngine, TextParts
 from gateway.wiring_voice import SwitchDoor, VoiceEngine, VoiceParts
+from gateway.wiring_watch import probes, registry
 from proxy_pool.desk import MaskingDesk
 from telephony.errors import InvalidInput
 from telephony.numbers import E164
@@ -146,8 +146,8 @@ class Product:
             auth=Authenticator(storage.books.keys, clock),
             rates=self._make_rates(),
             limits=limits,
-            probes=_probes(storage.database, engine),
-            registry=_registry(engine, deliverer),
+            probes=probes(storage.database, engine),
+            registry=registry(engine, deliverer, masking, texts, self._watch_pool(storage)),
             numbers_changed=numbers_changed,
             **_masking_face(masking, texts),
         )
@@ -203,6 +203,12 @@ class Product:
         house = Housekeeping(chores)
         house.start()
         self._exits.push_async_callback(house.stop)
+
+    def _watch_pool(self, storage: _Storage) -> PoolWatch:
+        watch = PoolWatch(storage.masking.pool, self._clock.epoch)
+        watch.start()
+        self._exits.push_async_callback(watch.stop)
+        return watch
 
     async def _open_storage(self, secret: bytes, wake: _Wake) -> _Storage:
         settings, clock = self._settings, self._clock
@@ -358,12 +364,6 @@ def _limits(settings: Settings, storage: _Storage, clock: SystemClock) -> Tenant
     return TenantLimits(own, storage.books.tenants, clock)
 
 
-def _registry(engine: VoiceEngine, deliverer: Deliverer) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    metrics.register(registry, metrics.VoiceMetrics(engine), metrics.DeliveryMetrics(deliverer))
-    return registry
-
-
 def _plan(settings: Settings) -> SwitchPlan:
     return SwitchPlan() if settings.trunks_file is None else parse_plan(settings.trunks_file.read_text())
 
@@ -383,17 +383,3 @@ def _espeak_command(settings: Settings) -> tuple[str, ...]:
         return found.head
     prefix = find_prefix(settings.runtime_dir, machine_recipe())
     return tuple(prefix.command("espeak-ng")) if prefix is not None else ("espeak-ng",)
-
-
-def _probes(database: Database, engine: VoiceEngine) -> dict[str, Probe]:
-    """What must be up for calls to be made. Redis is not: without it rates are counted here."""
-
-    async def storage() -> Health:
-        await database.read(lambda conn: conn.exec_driver_sql("SELECT 1").scalar(), deadline_s=1.0)
-        return Health(True)
-
-    async def switch() -> Health:
-        away = [role for role, link in engine.links.items() if link.metrics().state.value != "up"]
-        return Health(not away and engine.looked, f"not up: {', '.join(away)}" if away else "")
-
-    return {"database": storage, "switch": switch}
