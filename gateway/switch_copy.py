@@ -224,7 +224,7 @@ class SwitchCopyWriter:
             _log.error("copy.unsafe_door")
             self._waiting.pop(key, None)
             return True
-        if not await self._order(action, _DEADLINE_S):
+        if (value is not None or await self._stands(key)) and not await self._order(action, _DEADLINE_S):
             return False
         if value is None:
             self._removed += 1
@@ -233,6 +233,18 @@ class SwitchCopyWriter:
         if self._waiting.get(key) is noted and not self._clear:
             # where all is about to be cleared, it is written once more after that
             del self._waiting[key]
+        return True
+
+    async def _stands(self, key: str) -> bool:
+        """Whether the door may be in the switch. To remove one that is not would be told in the switch's log,
+        by its key, which holds a number."""
+        look = AmiAction("DBGet", (("Family", FAMILY), ("Key", key)))
+        try:
+            await self._link.listing(look, deadline_s=_DEADLINE_S)
+        except SwitchRefused:
+            return False
+        except (SwitchUnavailable, OutcomeUnknown):
+            return True
         return True
 
     async def _order(self, action: AmiAction, deadline_s: float) -> bool:

@@ -32,6 +32,18 @@ class Astdb(FakeAmi):
         self.log: list[str] = []
         for name in ("DBPut", "DBDel", "DBDelTree"):
             self.script[name] = self.keep
+        self.script["DBGet"] = self.show
+
+    async def show(self, session: FakeSession, asked: Asked) -> None:
+        if asked["Key"] not in self.kept:
+            await deny(session, asked)
+            return
+        own = ("ActionID", asked["ActionID"])
+        session.reply(asked, "Success", ("EventList", "start"), ("Message", "Result will follow"))
+        session.message(
+            ("Event", "DBGetResponse"), own, ("Key", asked["Key"]), ("Val", self.kept[asked["Key"]])
+        )
+        session.message(("Event", "DBGetComplete"), own, ("EventList", "Complete"), ("ListItems", "1"))
 
     async def keep(self, session: FakeSession, asked: Asked) -> None:
         self.log.append(f"{asked.name} {asked['Key']}".strip())
@@ -106,6 +118,15 @@ async def test_what_is_kept_is_there_and_what_is_forgotten_is_not(ami: Astdb, co
     copy.keep(session(2, status=Status.CLOSED))
     await settled(copy)
     assert ami.kept == {}
+
+
+async def test_a_door_that_is_not_there_is_not_removed(ami: Astdb, copy: SwitchCopyWriter) -> None:
+    """The switch would tell of it in its log, with the number that is in the door's name."""
+    copy.start()
+    copy.forget(session(1))
+    copy.keep(session(2, status=Status.CLOSED))
+    await settled(copy)
+    assert ami.log == []
 
 
 async def test_only_the_latest_state_of_a_door_is_written(ami: Astdb, copy: SwitchCopyWriter) -> None:
