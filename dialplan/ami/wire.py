@@ -74,7 +74,7 @@ _ALPHABETS: Mapping[str, re.Pattern[str]] = {
     "Account": re.compile(r"[A-Za-z0-9_.:-]{1,79}"),
     "AllVariables": _FLAG,
     "Async": re.compile("true"),
-    "Base64Body": re.compile(r"[A-Za-z0-9+/]{4,960}={0,2}"),
+    "Base64Body": re.compile(r"[A-Za-z0-9+/]{2,960}={0,2}"),
     "BridgeUniqueid": CHANNEL_ID,
     "CallerID": _CALLER,
     "Cause": re.compile(r"[1-9]\d{0,2}"),

@@ -245,6 +245,13 @@ async def test_a_text_goes_out_over_a_trunk(desk: Desk) -> None:
     assert not received(desk.world.a)
 
 
+@pytest.mark.parametrize("body", ["k", "ok", "yes"])
+async def test_the_shortest_texts_go_out_too(desk: Desk, body: str) -> None:
+    await desk.texts.send(outbound(body), "beta")
+    await desk.world.b.traces(lambda: bool(received(desk.world.b)), 5, "a MESSAGE")
+    assert [request.body.decode() for request in received(desk.world.b)] == [body]
+
+
 async def test_a_long_text_goes_out_as_several(desk: Desk) -> None:
     body = "word " * 400 + "\u20ac" * 300
     await desk.texts.send(outbound(body), "beta")
