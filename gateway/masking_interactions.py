@@ -16,6 +16,7 @@ from dialplan.core.record import CallEvent, CallRecord
 from gateway.storage.masking_events import MaskingTold
 from gateway.storage.masking_interactions import SqlInteractions
 from gateway.storage.masking_ledger import SqlLedger
+from proxy_pool.core.holding import moves_doors
 from proxy_pool.core.interaction import Interaction, InteractionId, Kind
 from proxy_pool.core.session import SEAT_A, SessionId
 from proxy_pool.ports import SessionEvent
@@ -61,6 +62,7 @@ class CallInteractions:
             used = self._ledger.use_in(conn, event.tenant, session_id, interaction.from_seat, event.at)
             if used is not None:
                 lanes.extend(used[1])
+            if used is not None and moves_doors(used[0]):
                 out.append(_SPLIT.join((_USED, event.tenant, session_id)))
         lanes.extend(self._interactions.keep_in(conn, interaction, _told_of(interaction, begun, event)))
         return [*out, *(_SPLIT.join((_LANE, lane)) for lane in lanes)]

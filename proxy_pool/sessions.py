@@ -15,6 +15,7 @@ from functools import partial
 
 import structlog
 
+from proxy_pool.core.holding import moves_doors
 from proxy_pool.core.number import Use
 from proxy_pool.core.opening import bindings_of, check_loops, doors_of, lets_in
 from proxy_pool.core.party import key_of
@@ -278,8 +279,10 @@ class Sessions:
     def used(self, session: Session) -> None:
         """An interaction has moved the session's end: tell the index and the switch.
 
-        Does nothing where the session was closed or changed since it was read.
+        Does nothing where it has moved nothing, or the session was closed or changed since it was read.
         """
+        if not moves_doors(session):
+            return
         self._settled(session, bindings_of(session, self._p.pool.index_of(session.tenant)))
 
     def ended_elsewhere(self, session: Session) -> None:

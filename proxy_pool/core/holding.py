@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from proxy_pool.core.session import SEAT_A, Binding, CloseReason, Door, Hold, Session, Status
+from proxy_pool.core.session import SEAT_A, Binding, CloseReason, Door, Hold, Model, Session, Status
 from telephony.errors import Conflict
 
 IN_PROGRESS: Final = "session.in_progress"
@@ -57,6 +57,13 @@ def noted(session: Session, seat: int, at: float, ends_at: float) -> Session | N
         interactions=session.interactions + 1,
         version=session.version + (session.status is Status.OPEN),
     )
+
+
+def moves_doors(session: Session) -> bool:
+    """Whether the interaction that was just noted may have changed what stands behind the session's doors:
+    the version (the first one does), the end, or whom party A reaches."""
+    slides = bool(session.terms.ttl_s)
+    return session.interactions <= 1 or slides or session.model in (Model.GROUP, Model.ANYONE)
 
 
 def not_in_pool(door: Door) -> Conflict:
