@@ -24,7 +24,7 @@ import structlog
 
 from proxy_pool.core.number import Wish
 from proxy_pool.core.opening import bindings_of
-from proxy_pool.core.session import SEAT_A, Binding, Door, Session
+from proxy_pool.core.session import SEAT_A, Binding, Door, Participant, Session
 from proxy_pool.ports import Claim, Index, IndexAway, Ledger, PairTaken
 from telephony.errors import Conflict
 from telephony.ids import TenantId
@@ -34,6 +34,7 @@ _log = structlog.get_logger("proxy_pool.placing")
 
 TRIES: Final = 6
 """How often a refusal of the ledger's is answered with other numbers."""
+_PAIR: Final = 2
 _GUESSES: Final = 2
 """Rounds of blind candidates before the truly free ones are asked for."""
 
@@ -200,6 +201,8 @@ class Placer:
         picked = [None if kept is None else index_of[kept] for kept in _kept(draft)]
         vacant = [place for place, index in enumerate(picked) if index is None]
         offers = {place: self._pool.candidates(tenant, draft.wishes[place], held[place]) for place in vacant}
+        if len(picked) == _PAIR:
+            _tell_apart(offers, picked)
         claims = [self._claim(blank, draft, place, offers[place]) for place in vacant]
         won = await self._index.reserve(claims, self._now())
         for place, index in zip(vacant, won, strict=True):
@@ -233,10 +236,16 @@ class Placer:
         if draft.shared:
             return [self._free(tenant, draft.wishes[0], frozenset[int]().union(*truly))] * len(truly)
         index_of = self._pool.index_of(tenant)
-        return [
-            self._free(tenant, wish, known) if kept is None else index_of[kept]
-            for wish, known, kept in zip(draft.wishes, truly, _kept(draft), strict=True)
-        ]
+        picked: list[int] = []
+        taken = {index_of[kept] for kept in _kept(draft) if kept is not None}
+        for wish, known, kept in zip(draft.wishes, truly, _kept(draft), strict=True):
+            apart = taken.union(picked) if len(draft.wishes) == _PAIR else set[int]()
+            other = kept is None and self._pool.candidates(tenant, wish, known | apart)
+            if other:
+                picked.append(other[0])
+            else:
+                picked.append(self._free(tenant, wish, known) if kept is None else index_of[kept])
+        return picked
 
     def _free(self, tenant: TenantId, wish: Wish, held: frozenset[int]) -> int:
         offer = self._pool.candidates(tenant, wish, held)
@@ -257,6 +266,18 @@ class Placer:
         )
 
 
+def _tell_apart(offers: dict[int, tuple[int, ...]], picked: Sequence[int | None]) -> None:
+    """The two sides get different numbers wherever there are two: what the first side is offered (or keeps)
+    comes last for the second, in the opposite order."""
+    first = offers.get(0) or tuple(index for index in picked[:1] if index is not None)
+    if 1 in offers:
+        own = [index for index in offers[1] if index not in first]
+        offers[1] = (*own, *(index for index in reversed(first) if index in offers[1]))
+    elif picked[1] is not None and 0 in offers:
+        other = picked[1]
+        offers[0] = (*(index for index in offers[0] if index != other), *({other} & {*offers[0]}))
+
+
 def _kept(draft: Draft) -> tuple[E164 | None, ...]:
     return draft.kept or (None,) * len(draft.wishes)
 
@@ -264,5 +285,7 @@ def _kept(draft: Draft) -> tuple[E164 | None, ...]:
 def seat(blank: Session, draft: Draft, chosen: Sequence[E164]) -> Session:
     """The session with everybody on the number that was chosen for their claim."""
     number_at = {seat: number for seats, number in zip(draft.seats, chosen, strict=True) for seat in seats}
-    people = tuple(replace(one, proxy=number_at[one.seat]) for one in blank.participants)
+    people = tuple(
+        Participant(one.seat, one.party, number_at[one.seat], one.pin) for one in blank.participants
+    )
     return replace(blank, participants=people)

@@ -8,7 +8,7 @@ unless it gives way. On PostgreSQL such an insert waits for another one that is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,7 @@ from gateway.storage import masking_statements as sql
 from gateway.storage.columns import seconds_to_micros
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
+from gateway.storage.gathered import GatheredReads
 from gateway.storage.masking_events import MaskingTold, NobodyTold
 from gateway.storage.masking_lists import page_of_sessions
 from gateway.storage.masking_rows import (
@@ -48,6 +49,7 @@ class SqlLedger:
         self._database = database
         self._cursors = cursors
         self._told = told or NobodyTold()
+        self._reads = GatheredReads(database)
 
     # ------------------------------------------------------------ changes
 
@@ -186,7 +188,7 @@ class SqlLedger:
 
     async def get(self, tenant: TenantId, session_id: SessionId) -> Session | None:
         wanted = {"id": session_id, "tenant_id": tenant}
-        found = await self._database.read(lambda conn: sql.GET.rows(conn, wanted))
+        found = await self._reads.rows((sql.GET,), wanted)
         return to_session(found[0]) if found else None
 
     async def bindings_of(self, tenant: TenantId, session_id: SessionId) -> Sequence[Binding]:
@@ -205,7 +207,7 @@ class SqlLedger:
 
     async def resolve(self, tenant: TenantId, key: str, proxy: E164, now: float) -> Binding | None:
         wanted = {"tenant_id": tenant, "participant": key, "proxy": proxy.reveal()}
-        found = await self._database.read(lambda conn: sql.RESOLVE.rows(conn, wanted))
+        found = await self._reads.rows((sql.RESOLVE,), wanted)
         if not found:
             return None
         row = BindingRow._make(found[0])
@@ -218,11 +220,7 @@ class SqlLedger:
 
     async def last_of_pair(self, tenant: TenantId, key: str, peer: str) -> tuple[E164, E164] | None:
         wanted = {"tenant_id": tenant, "participant": key, "peer": peer}
-
-        def work(conn: Connection) -> list[tuple[Any, ...]]:
-            return [tuple(one) for statement in sql.LAST_OF_PAIR for one in statement.rows(conn, wanted)]
-
-        found = await self._database.read(work)
+        found = [tuple(one) for one in await self._reads.rows(sql.LAST_OF_PAIR, wanted)]
         if not found:
             return None
         _, mine, theirs = max(found)

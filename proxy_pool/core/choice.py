@@ -112,8 +112,11 @@ def _draw(
 
 
 def _lighter_first(drawn: Sequence[int], load: Mapping[int, int]) -> Iterator[int]:
-    for at in range(0, len(drawn), 2):
-        yield from sorted(drawn[at : at + 2], key=lambda index: load.get(index, 0))
+    for at in range(0, len(drawn) - 1, 2):
+        first, second = drawn[at], drawn[at + 1]
+        yield from (second, first) if load.get(second, 0) < load.get(first, 0) else (first, second)
+    if len(drawn) % 2:
+        yield drawn[-1]
 
 
 def _ladder(wish: Wish) -> list[_Scope]:

@@ -5,7 +5,7 @@ Pure: numbers have been chosen and PINs made by the shell; here they are put tog
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -157,11 +157,10 @@ def seat_people(
     return tuple(Participant(seat, party, proxy, pin) for seat, (party, proxy, pin) in enumerate(parties))
 
 
-def check_loops(parties: Iterable[E164 | PhoneParty], owned: Iterable[E164]) -> None:
+def check_loops(parties: Iterable[E164 | PhoneParty], owned: Container[E164]) -> None:
     """Raises InvalidInput where a party is itself a proxy number: such a call would run in a circle."""
-    ours = set(owned)
     for party in parties:
-        if isinstance(party, E164) and party in ours:
+        if isinstance(party, E164) and party in owned:
             raise InvalidInput(
                 "a proxy number cannot take part in a session",
                 expected="a person's own number",

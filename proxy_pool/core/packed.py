@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from base64 import b32encode
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from proxy_pool.core.session import Entry, Hold, SessionId
@@ -54,13 +55,20 @@ def milliseconds(at: float) -> int:
 def pack(entry: Entry, state: State | None = None) -> bytes:
     """The entry's 25 bytes; ``state`` where it is not the entry's hold. Raises UnsafeValue."""
     until = min(milliseconds(entry.until), _LATEST_MS)
-    if not (is_id(entry.session, _PREFIX) and entry.session[4] <= "7" and until >= 0):
-        raise UnsafeValue("not a session's id, or a time before 1970")
+    if until < 0:
+        raise UnsafeValue("a time before 1970")
     if not -1 <= entry.seat <= 254:
         raise UnsafeValue("a seat is -1 to 254")
-    session = int(entry.session[4:].translate(_TO_DIGITS), 32).to_bytes(16, "big")
-    word = (State(entry.hold) if state is None else state) << 14 | entry.version % _VERSIONS
-    return session + until.to_bytes(6, "big") + bytes((entry.seat + 1, word >> 8, word & 0xFF))
+    word = (entry.hold if state is None else state) << 14 | entry.version % _VERSIONS
+    return _ulid(entry.session) + until.to_bytes(6, "big") + bytes((entry.seat + 1, word >> 8, word & 0xFF))
+
+
+@lru_cache(maxsize=4096)
+def _ulid(session: SessionId) -> bytes:
+    """Its 16 bytes; one session is packed several times in a row."""
+    if not (is_id(session, _PREFIX) and session[4] <= "7"):
+        raise UnsafeValue("not a session's id")
+    return int(session[4:].translate(_TO_DIGITS), 32).to_bytes(16, "big")
 
 
 def suspended(packed: bytes | None, until: float) -> bytes:

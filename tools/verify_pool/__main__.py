@@ -27,7 +27,7 @@ from tools.verify_pool.clients import Client, Line, Mix, World
 from tools.verify_pool.history import Recorder, read
 from tools.verify_pool.servers import Pain, Servers, Setup
 
-BETWEEN_S = (0.4, 2.0)
+BETWEEN_S = (1.0, 3.0)
 _UP_S = 60.0
 _ASKERS = 32
 

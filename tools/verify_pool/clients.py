@@ -62,7 +62,8 @@ class Line:
         number = next(self._numbers)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            if self._writer is None:
+            if self._writer is None or self._writer.is_closing():
+                await asyncio.sleep(_RECONNECT_S)
                 return None
             self._writer.write(json.dumps({"n": number, **request}).encode() + b"\n")
             async with asyncio.timeout(ANSWER_S):
