@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from proxy_pool.core.codec import LONGEST_NOTICE_S
 from proxy_pool.core.session import CloseReason
 from proxy_pool.pool_memory import PoolMemory
 from proxy_pool.ports import Index, Ledger, SessionEvent
@@ -48,7 +49,6 @@ class Keeper:
         self._now = now
         self._notice_s = notice_s
         self._task: asyncio.Task[None] | None = None
-        self.longest_notice_s = 3600
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="masking-keeper")
@@ -81,7 +81,7 @@ class Keeper:
 
     async def _give_notice(self) -> None:
         now = self._now()
-        for session in await self._ledger.expiring(now, self.longest_notice_s, BATCH):
+        for session in await self._ledger.expiring(now, LONGEST_NOTICE_S, BATCH):
             notice_s = await self._notice_s(session.tenant)
             if notice_s and session.ends_at - now <= notice_s:
                 told = SessionEvent("session.expiring", now, (("ends_at", str(session.ends_at)),))

@@ -36,6 +36,8 @@ Rule = Callable[[object, str], object]
 S = TypeVar("S", Terms, UnknownCallers, TextAnswers)
 
 DAY_S: Final = 86_400
+LONGEST_NOTICE_S: Final = 3600
+"""The keeper looks this far ahead for sessions whose end is to be told."""
 _SOUND = re.compile(r"(?=.{1,160}$)[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
 _URL = re.compile(r"https?://[!-~]{1,2040}")
 _LATEST: Final = 253_402_300_800.0
@@ -176,7 +178,7 @@ UNKNOWN: Final[Mapping[str, Rule]] = {
 ANSWERS: Final[Mapping[str, Rule]] = {"stop": _answer, "help": _answer, "start": _answer}
 _SERVICE: Final[Mapping[str, Rule]] = {
     "geo": _one_of(Geo),
-    "expiring_notice_s": _whole(10, 7 * DAY_S, or_zero=True),
+    "expiring_notice_s": _whole(10, LONGEST_NOTICE_S, or_zero=True),
     "keep_bodies": _flag,
 }
 _NEVER_A_DEFAULT: Final = "expires_at"

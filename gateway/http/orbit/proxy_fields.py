@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.http.orbit.fields import NUMBER_MAX, PHONE, TEXT_MAX, CursorText, Spoken
 from gateway.http.schema import OneLine, QueryInt, Strict
+from proxy_pool.core.codec import LONGEST_NOTICE_S
 
 AGENT: Final = "agent:"
 DAY_S: Final = 86_400
@@ -84,7 +85,7 @@ WarnSeconds = Annotated[int, Field(ge=5, le=300)]
 CallTimeLimit = Annotated[int, Field(ge=10, le=14_400)]
 RingTimeout = Annotated[int, Field(ge=5, le=120)]
 Quarantine = Annotated[int, Field(ge=0, le=90 * DAY_S)]
-Notice = Annotated[int, Field(ge=0, le=7 * DAY_S), AfterValidator(_none_or(10))]
+Notice = Annotated[int, Field(ge=0, le=LONGEST_NOTICE_S), AfterValidator(_none_or(10))]
 """The bounds are those of ``proxy_pool.core.codec``."""
 
 

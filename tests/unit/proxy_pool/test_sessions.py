@@ -1,5 +1,6 @@
 """Sessions on memory, without an index to help: the ledger decides everything."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,11 +13,11 @@ from proxy_pool.core.party import PIN, Party
 from proxy_pool.core.session import Binding, CloseReason, Door, Entry, Model, Session, SessionId
 from proxy_pool.desk import NewSession, Seating, SessionChange
 from proxy_pool.fakes import MemoryLedger
-from proxy_pool.ports import Claim, IndexAway
+from proxy_pool.ports import Claim, Index, IndexAway
 from proxy_pool.store_memory import MemoryIndex
 from telephony.errors import Conflict, InvalidInput
 from telephony.ids import TenantId
-from tests.rig.masking import TENANT, Service, person, proxy, service, ulid
+from tests.rig.masking import TENANT, Hand, Service, person, proxy, service, ulid
 
 pytestmark = pytest.mark.unit
 
@@ -85,6 +86,23 @@ async def test_one_person_has_another_number_in_each_session():
         await s.sessions.open(TENANT, pair(1, 5), an_id())
     assert refused.value.shortfall == 1
     assert refused.value.constraint == "all_held_by_participant"
+
+
+@pytest.mark.parametrize("index", [NoIndex, MemoryIndex])
+async def test_the_sides_have_different_numbers_wherever_there_are_two(index: type[Index]):
+    for seed in range(20):
+        s = await service(index(), numbers=2, hand=Hand(dice=random.Random(seed)))
+        session = await s.sessions.open(TENANT, pair(1, 2), an_id())
+        assert len({one.proxy for one in session.participants}) == 2
+        changed = await s.sessions.change(TENANT, session.id, SessionChange(a=Seating(person(3))))
+        assert len({one.proxy for one in changed.participants}) == 2
+
+
+async def test_with_one_number_left_both_sides_have_it_and_are_told_apart_by_who_calls():
+    s = await fresh(1)
+    session = await s.sessions.open(TENANT, pair(1, 2), an_id())
+    assert await who(s, 1, 1) == (session.id, 0)
+    assert await who(s, 2, 1) == (session.id, 1)
 
 
 async def test_a_shared_number_is_one_for_both():
