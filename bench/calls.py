@@ -76,13 +76,21 @@ class Caller:
         self._runs = 0
         self._media = bench.media(1)
 
+    def scenario(self) -> Scenario:
+        """What each call does."""
+        return ringing_caller()
+
+    def options(self, way: Way) -> list[str]:
+        """More of SIPp's options."""
+        return []
+
     async def load(self, way: Way, per_second: float, calls: int) -> tuple[SippResult, Path, float]:
         """Place these calls at this rate; what was counted, the run's folder, and the seconds it took."""
         self._runs += 1
         folder = self._bench.folder / f"load-{self._runs}"
         address = way.switch.address
         run = SippRun(
-            scenario=_caller(),
+            scenario=self.scenario(),
             local=(CARRIER_IP, free_port(CARRIER_IP)),
             rtp_ports=self._media,
             remote=(address.sip_host, address.sip_port),
@@ -92,14 +100,14 @@ class Caller:
             per_second=per_second,
             at_once=5000,
         )
-        command = [*self._bench.sipp, "-trace_rtt", "-rtt_freq", "1"]
+        command = [*self._bench.sipp, "-trace_rtt", "-rtt_freq", "1", *self.options(way)]
         started = time.monotonic()
         sipp = await Sipp.start(command, run, folder)
         result = await sipp.finished(calls / per_second + 60)
         return result, folder, time.monotonic() - started
 
 
-def _caller() -> Scenario:
+def ringing_caller() -> Scenario:
     """Calls, notes when it rings, talks a while, hangs up."""
     usual = calling("caller", Calling(talk_ms=TALK_MS))
     steps = tuple(
@@ -136,7 +144,7 @@ async def cost(bench: Bench, caller: Caller, way: Way) -> Cost:
     return spent
 
 
-async def limit(bench: Bench, caller: Caller, way: Way, start: float) -> float:
+async def limit(bench: Bench, caller: Caller, way: Way, start: float, step: float = STEP) -> float:
     """Calls per second of the last step before one failed call or a burst of retransmissions."""
     rate, held = start, 0.0
     while True:
@@ -151,7 +159,7 @@ async def limit(bench: Bench, caller: Caller, way: Way, start: float) -> float:
         )
         if not fine:
             return held
-        held, rate = rate, rate * STEP
+        held, rate = rate, rate * step
 
 
 async def delays(caller: Caller, way: Way, per_second: float) -> list[float]:
