@@ -29,7 +29,8 @@ class Ending:
     """What a second source knows of a channel that ended while nobody listened. Times: epoch seconds.
 
     ``dialled``: whether it dialled somebody, as far as is known; a caller who is asked for digits is
-    answered without.
+    answered without. ``joined``: whether who was dialled answered. ``left``: it took its own call back, while
+    who was dialled had not answered. ``cause`` (Q.850) is the dialled end's where that did not answer.
     """
 
     channel: ChannelId
@@ -37,6 +38,8 @@ class Ending:
     ended_at: float | None
     cause: int | None
     dialled: bool = True
+    joined: bool = True
+    left: bool = False
 
 
 class Switch(Protocol):

@@ -85,11 +85,13 @@ def _judge_leg(
         if leg.rank is not Rank.NEW:
             life.post(facts.Vanished(leg.role, why))
         return
-    if ending.answered_at is not None:
+    if ending.answered_at is not None and (leg.role is Role.CALLER or ending.joined):
         answered_at = ending.answered_at
         if leg.role is Role.CALLEE and life.call.detours:
             answered_at = max(answered_at, leg.dialed_at or 0.0)  # the caller was answered to type digits
         life.post(facts.Answered(leg.role), at=answered_at)
+    if ending.left and leg.role is Role.CALLER:
+        life.post(facts.EndRequested(leg.role), at=ending.ended_at)
     life.post(facts.HungUp(leg.role, ending.cause), at=ending.ended_at)
 
 
@@ -101,7 +103,7 @@ def _judge_unheard_callee(life: Life, known: dict[ChannelId, Ending], why: str) 
     ending = known.get(call.caller.channel)
     if call.detours and not (ending is not None and ending.dialled):
         return  # it was answered to type digits
-    if ending is not None and ending.answered_at is not None:
+    if ending is not None and ending.answered_at is not None and ending.joined:
         fact = facts.Vanished(Role.CALLEE, why, ending.cause, answered=True)
         life.post(fact, at=ending.answered_at)
 

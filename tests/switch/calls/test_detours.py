@@ -11,7 +11,7 @@ import pytest_asyncio
 from dialplan.core.call import Call, Connect, Gather, Later, Reject, Trunk
 from dialplan.core.routing import RouteFacts
 from gateway.trial.audio import active_seconds, has_tone
-from gateway.trial.sip_behaviour import rings
+from gateway.trial.sip_behaviour import rejects, rings
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import OutgoingCall
 from telephony.numbers import E164
@@ -230,6 +230,29 @@ async def test_a_call_that_rings_after_its_digits_when_the_gateway_dies(voice: V
     await voice.rise()
     call = await voice.ended()
     assert (call.status, call.answered_at) == ("cancelled", None), ended(call)
+
+
+@pytest.mark.parametrize("digits", [False, True], ids=["plain", "after-digits"])
+@pytest.mark.parametrize(
+    ("final", "truth"),
+    [(302, "failed upstream_error/redirected"), (404, "failed client_error/unallocated_number")],
+)
+async def test_who_refuses_while_the_gateway_is_dead_is_told_as_he_did(
+    voice: Voice, final: int, truth: str, digits: bool
+) -> None:
+    """Nobody hears it; the switch's records say what the caller was told, and that nobody was joined."""
+    voice.book.first, voice.book.then = JOINED, let_in
+    voice.far_end = rejects(final, ring_after_ms=20, after_ms=400)
+    caller = await prompted(voice) if digits else voice.dial(audio=b"")
+    if digits:
+        caller.stream.press("4711#")
+    callee = await voice.carrier.receives(within_s=8.0)
+    await callee.reaches(CallState.RINGING)
+    await voice.die()
+    await caller.reaches(CallState.ENDED)
+    await voice.rise()
+    call = await voice.ended()
+    assert (ended(call), call.answered_at) == (f"{truth} by callee", None)
 
 
 async def test_a_book_that_hangs_costs_the_caller_two_seconds(voice: Voice) -> None:

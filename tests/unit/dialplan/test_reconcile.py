@@ -178,6 +178,22 @@ async def test_what_the_rows_tell(
             id="music has no channel",
         ),
         pytest.param(
+            WAITING,
+            Ending(A, NOW + 5, NOW + 9, 17, joined=False),
+            [
+                (facts.Answered(CALLER), NOW + 5),
+                (facts.HungUp(CALLER, 17), NOW + 9),
+                (facts.HungUp(CALLEE, 17), NOW + 9),
+            ],
+            id="an answered caller whose callee was busy",
+        ),
+        pytest.param(
+            inbound(),
+            Ending(A, None, NOW + 9, 16, joined=False, left=True),
+            [(facts.EndRequested(CALLER), NOW + 9), (facts.HungUp(CALLER, 16), NOW + 9)],
+            id="a caller who left",
+        ),
+        pytest.param(
             DIALLED,
             Ending(A, None, None, None),
             [(facts.HungUp(CALLER, None), None)],
@@ -269,6 +285,12 @@ async def test_a_far_end_that_was_dialled_after_the_digits_was_answered() -> Non
     world = World(endings=FakeEndings(Ending(A, NOW + 1, NOW + 9, 16)))
     (told,), _ = await world.look(JOINED_AFTER)
     assert told[0] == (facts.Vanished(CALLEE, "gateway_was_away", 16, answered=True), NOW + 1)
+
+
+async def test_a_far_end_that_was_busy_after_the_digits_was_not() -> None:
+    world = World(endings=FakeEndings(Ending(A, NOW + 1, NOW + 9, 17, joined=False)))
+    (told,), _ = await world.look(JOINED_AFTER)
+    assert told == [(facts.Answered(CALLER), NOW + 1), (facts.HungUp(CALLER, 17), NOW + 9)]
 
 
 async def test_a_far_end_did_not_answer_before_it_was_dialled() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,16 @@ def row(channel: str = A, answer: str = ANSWER, end: str = END, disposition: str
     ("line", "ending"),
     [
         (row(), Ending(A, float(ANSWER), float(END), 16)),
-        (row(answer="0.000000", disposition="BUSY"), Ending(A, None, float(END), 17)),
-        (row(answer="0.000000", disposition="NO ANSWER"), Ending(A, None, float(END), 19)),
-        (row(answer="0.000000", disposition="CANCEL"), Ending(A, None, float(END), 16)),
-        (row(answer="0.000000", disposition="CONGESTION"), Ending(A, None, float(END), 34)),
-        (row(answer="0.000000", disposition="FAILED"), Ending(A, None, float(END), 38)),
-        (row(answer="0.000000", disposition="SOMETHING"), Ending(A, None, float(END), None)),
-        (row(end="0.000000", answer="", disposition="BUSY"), Ending(A, None, None, 17)),
+        (row(answer="0.000000", disposition="BUSY"), Ending(A, None, float(END), 17, joined=False)),
+        (row(answer="0.000000", disposition="NO ANSWER"), Ending(A, None, float(END), 19, joined=False)),
+        (
+            row(answer="0.000000", disposition="CANCEL"),
+            Ending(A, None, float(END), 16, joined=False, left=True),
+        ),
+        (row(answer="0.000000", disposition="CONGESTION"), Ending(A, None, float(END), 34, joined=False)),
+        (row(answer="0.000000", disposition="FAILED"), Ending(A, None, float(END), 38, joined=False)),
+        (row(answer="0.000000", disposition="SOMETHING"), Ending(A, None, float(END), None, joined=False)),
+        (row(end="0.000000", answer="", disposition="BUSY"), Ending(A, None, None, 17, joined=False)),
         (row(end="nan", answer="inf"), Ending(A, None, None, 16)),
         (row() + ',"ses_1/0/1"', Ending(A, float(ANSWER), float(END), 16)),
         (row() + ',"","PJSIP/carrier-1"', Ending(A, float(ANSWER), float(END), 16)),
@@ -46,12 +50,56 @@ def test_a_record_tells_of_an_end(line: str, ending: Ending) -> None:
 
 
 def test_a_caller_with_several_records_answered_once_is_answered() -> None:
-    busy = row(answer=ANSWER, end="1795223581.1", disposition="BUSY")
+    busy = row(answer="0.000000", end="1795223581.1", disposition="BUSY")
     hold = row(answer="1795223581.2", end="1795223581.3")
     later = row(answer="1795223581.4", end="1795223581.5", disposition="CANCEL")
     found = endings([busy, hold, later], {A})[A]
     assert found == Ending(A, 1795223581.2, 1795223581.5, 16)
     assert endings([hold, busy], {A})[A].answered_at == 1795223581.2
+
+
+# What a real switch wrote of callers who had been answered to type digits, then of callers who had not.
+AFTER = [row(disposition="ANSWERED"), row(answer="0.000000", disposition="NO ANSWER")]
+DURING = [
+    lambda disposition: row(disposition=disposition) + ',"","PJSIP/carrier-1",""',
+    lambda disposition: row(answer="0.000000", disposition=disposition) + ',"","PJSIP/carrier-1",""',
+]
+
+
+@pytest.mark.parametrize("digits", [True, False], ids=["after-digits", "plain"])
+@pytest.mark.parametrize(
+    ("disposition", "told", "cause"),
+    [
+        ("BUSY", "17", 17),
+        ("CANCEL", "25", 23),
+        ("NO ANSWER", "1", 1),
+        ("NO ANSWER", "19", 19),
+        ("BUSY", "", 17),
+    ],
+    ids=["busy", "redirected", "unallocated", "no-answer", "not-told"],
+)
+def test_who_was_dialled_did_not_answer_and_the_caller_was_told_why(
+    digits: bool, disposition: str, told: str, cause: int
+) -> None:
+    during, after = DURING[not digits](disposition), f'{AFTER[not digits]},"","","{told}"'
+    answered = float(ANSWER) if digits else None
+    assert endings([during, after], {A})[A] == Ending(A, answered, float(END), cause, joined=False)
+
+
+@pytest.mark.parametrize("during", DURING)
+def test_a_caller_who_left_while_somebody_rang_has_no_second_record(during: Callable[[str], str]) -> None:
+    found = endings([during("CANCEL")], {A})[A]
+    assert (found.joined, found.left, found.cause) == (False, True, 16)
+
+
+def test_a_phone_that_is_not_there_is_dialled_by_nobody() -> None:
+    found = endings([row() + ',"","","20"'], {A})[A]
+    assert (found.joined, found.dialled, found.cause) == (False, False, 20)
+
+
+def test_who_was_joined_stays_joined_whatever_the_dialplan_did_next() -> None:
+    found = endings([DURING[0]("ANSWERED"), f'{AFTER[0]},"","",""'], {A})[A]
+    assert found == Ending(A, float(ANSWER), float(END), 16)
 
 
 def test_only_what_was_asked_for() -> None:
