@@ -30,7 +30,7 @@ ODD_SHARE = 0.02
 
 
 async def verify(
-    calls: int, seed: int, folder: Path, at_once: int = 12, say: Callable[[str], None] = lambda line: None
+    calls: int, seed: int, folder: Path, at_once: int = 24, say: Callable[[str], None] = lambda line: None
 ) -> tuple[Run, Search]:
     """A whole run in a folder of its own."""
     apart = multiprocessing.get_context("spawn")
@@ -76,7 +76,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--at-once", type=int, default=12)
+    parser.add_argument("--at-once", type=int, default=24)
     parser.add_argument("--report", type=Path, default=Path("var/verify/privacy.json"))
     parser.add_argument("--keep", type=Path, help="run in this folder, and leave it")
     wanted = parser.parse_args()

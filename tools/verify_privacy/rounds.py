@@ -24,7 +24,8 @@ from tools.verify_privacy.places import Places
 from tools.verify_privacy.stories import USUAL, Story, Tale, Unjoined
 from tools.verify_privacy.world import FALLBACK, World
 
-MEETINGS: Final = 16
+MEETINGS: Final = (8, 32)
+"""Sessions of a round, at least and at most; a short run shall see every kind of round."""
 PER_MEETING: Final = 9
 _HANGING: Final = 5
 """Sessions while the gateway hangs: each call waits for it for two seconds."""
@@ -36,7 +37,7 @@ LADDERS: Final = {
     "away": {},
     "hang": {},
 }
-ROUNDS: Final = ("plain", "fallback", "away", "pin", "plain", "announcement", "hang")
+ROUNDS: Final = ("plain", "fallback", "away", "pin", "announcement", "plain", "hang")
 _WRONG: Final = frozenset({"text lost", "transferred", "typed in part"})
 _AWAY_OUT: Final = frozenset({"stranger", "withheld", "proxy_calls", "typed"})
 """Who is nobody to the copy hears an apology of some seconds: seldom is enough."""
@@ -74,10 +75,11 @@ class Run:
 
     async def until(self, calls: int) -> None:
         """Rounds until so many calls were made."""
-        count = 0
+        count, (least, most) = 0, MEETINGS
+        meetings = min(most, max(least, calls // most))
         while self.tally.calls < calls:
             left = math.ceil((calls - self.tally.calls) / (PER_MEETING * 0.87))
-            await self._timed(ROUNDS[count % len(ROUNDS)], count, min(MEETINGS, left))
+            await self._timed(ROUNDS[count % len(ROUNDS)], count, min(meetings, left))
             count += 1
 
     async def _timed(self, kind: str, count: int, meetings: int) -> None:
@@ -89,7 +91,7 @@ class Run:
     async def _round(self, kind: str, count: int, meetings: int) -> None:
         chance = random.Random(f"{self.seed}/{count}")
         world = self.world
-        await world.product.api.ok("PUT", "/api/v1/proxy/settings", {"unknown": LADDERS[kind], "geo": "any"})
+        await world.owner.ok("PUT", "/api/v1/proxy/settings", {"unknown": LADDERS[kind], "geo": "any"})
         away = kind in ("away", "hang")
         meetings = min(meetings, _HANGING) if kind == "hang" else meetings
         models = [
@@ -109,6 +111,7 @@ class Run:
             await (world.gateway_back() if kind == "away" else world.gateway_goes_on())
         await self._ended(opened)
         await world.quiet()
+        world.owner.take()
         await self.places.after_round()
 
     async def _meet(

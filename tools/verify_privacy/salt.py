@@ -22,9 +22,10 @@ from gateway.trial.sip_message import (
     serialise,
     user_in,
 )
-from tools.verify_privacy.people import Side, as_user, written
+from tools.verify_privacy.people import Side, as_user, spelled, written
 
 _DISPLAY = re.compile(r'^\s*(?:"(?:[^"\\]|\\.)*"|[^<"]*)\s*<')
+_PAIR: Final = "\\"
 _BOUNDARY: Final = "=_privacy"
 _IN_PARTS: Final = 0.04
 _CHANGED_SDP: Final = 0.8
@@ -49,10 +50,10 @@ class Namer:
 
     def quoted(self) -> str:
         """A quoted string (RFC 3261 section 25), now and then with needless quoted pairs."""
-        said = f"{self.side.word} {self.text()}"
         if self.chance.random() < 0.2:
-            said = "".join(f"\\{one}" if one.isdigit() else one for one in said)
-        return f'"{said}"'
+            plain = spelled(self.number, self.chance)
+            return f'"{self.side.word} {"".join(f"{_PAIR}{one}" if one.isdigit() else one for one in plain)}"'
+        return f'"{self.side.word} {self.text()}"'
 
     def address(self) -> str:
         """A name-addr, or a tel URI."""
@@ -130,7 +131,7 @@ def family(namer: Namer) -> list[tuple[str, str]]:
         ("User-Agent", f"{n.side.word}/{digits}"),
         ("Server", f"{n.side.word}/{digits}"),
         ("Warning", f"399 {digits}.example {n.quoted()}"),
-        ("User-to-User", f"{n.text().encode().hex()};encoding=hex"),
+        ("User-to-User", f"{spelled(number, chance).encode().hex()};encoding=hex"),
         ("User-to-User", f"04{digits}0000;encoding=hex;purpose=isdn-uui"),
         ("Reason", f"Q.850;cause=16;text={n.quoted()}"),
         ("Reason", f"SIP;cause=200;text={n.quoted()}"),

@@ -43,7 +43,7 @@ _SETTINGS: Final = {
 
 
 class Reader:
-    """The API as somebody uses it who may do everything, but not see whole numbers. Keeps every answer."""
+    """The API as the holder of this key uses it. Keeps every answer."""
 
     def __init__(self, http: aiohttp.ClientSession, root: str, key: str) -> None:
         self._http = http
@@ -60,6 +60,12 @@ class Reader:
             self.answers.append(heads.encode() + b"\n\n" + raw)
             return await response.json() if raw[:1] in (b"{", b"[") else raw
 
+    async def ok(self, method: str, path: str, body: object = None) -> Any:
+        """The ``data`` of a request that must succeed."""
+        answer = await self.ask(method, path, body)
+        assert "data" in answer, answer
+        return answer["data"]
+
     def take(self) -> list[bytes]:
         answers, self.answers = self.answers, []
         return answers
@@ -67,11 +73,12 @@ class Reader:
 
 @dataclass(slots=True)
 class World:
-    """Everything up. ``texts_sent`` and the like are counted by those who do them."""
+    """Everything up. ``owner`` may see whole numbers; ``reader`` may do all that, but not see them."""
 
     product: Product
     far: Mapping[str, FarSide]
     listener: WebhookListener
+    owner: Reader
     reader: Reader
     people: Mapping[str, set[str]] = field(default_factory=lambda: {side.name: set() for side in SIDES})
     _next: Mapping[str, Any] = field(default_factory=lambda: {side.name: itertools.count() for side in SIDES})
@@ -117,7 +124,7 @@ class World:
         async with asyncio.timeout(_SETTLED_S):
             while True:
                 path = "/api/v1/webhooks/deliveries?status=pending&limit=1"
-                if not await self.product.api.ok("GET", path):
+                if not await self.owner.ok("GET", path):
                     return
                 await asyncio.sleep(0.2)
 
@@ -163,15 +170,21 @@ async def running_world(var: Path, seed: int) -> AsyncIterator[World]:
         product = await exits.enter_async_context(
             running_product(var, extra=_SETTINGS, trunks=lambda _: trunks(alpha_port, beta_port))
         )
-        far = {}
+        far: dict[str, FarSide] = {}
         for side, port in ((ALPHA, alpha_port), (BETA, beta_port)):
             phone = FarSide(side, seed)
             await phone.transport.open(side.host, port)
-            far[side.name] = await exits.enter_async_context(phone)
+            await exits.enter_async_context(phone)
+            far[side.name] = phone
         listener = await exits.enter_async_context(await _listening(product))
-        http = await exits.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)))
-        reader = Reader(http, product.api.root, await _blind_key(product))
-        world = World(product, far, listener, reader)
+        # a connection each: one that is kept may be closed, by time or with the gateway, under a request
+        http = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(force_close=True)
+        )
+        await exits.enter_async_context(http)
+        root = product.api.root
+        reader = Reader(http, root, await _blind_key(product))
+        world = World(product, far, listener, Reader(http, root, product.key), reader)
         world.known(ALPHA, FALLBACK)
         far[ALPHA.name].always[FALLBACK] = answers(after_ms=20)
         await _fill_pool(product)
