@@ -66,10 +66,8 @@ def report(run: Run, search: Search, took_s: float) -> dict[str, Any]:
 
 def fair(found: dict[str, Any]) -> bool:
     """Whether no number was found, and the calls took place."""
-    odd = sum(found["odd"].values())
-    return (
-        found["leaks"] == 0 and found["strays"] == 0 and odd <= ODD_SHARE * (found["calls"] + found["texts"])
-    )
+    odd, made = sum(found["odd"].values()), found["calls"] + found["texts"]
+    return bool(found["leaks"] == found["strays"] == 0 and made and odd <= ODD_SHARE * made)
 
 
 def main() -> int:

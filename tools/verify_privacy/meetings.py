@@ -62,7 +62,7 @@ async def open_meeting(world: World, model: str, chance: random.Random, *, brief
             body |= {"party_b": b, "numbers": chance.choice(("per_side", "per_side", "shared"))}
     pins = {}
     if model == "pair" and chance.random() < 0.3:
-        pins = {"a": f"7{chance.randrange(10, 99)}31", "b": f"8{chance.randrange(10, 99)}42"}
+        pins = {"a": f"71{chance.randrange(10**7, 10**8)}", "b": f"82{chance.randrange(10**7, 10**8)}"}
         body["pin"] = {"mode": "unknown", **pins}
     session = await _opened(world, body, chance)
     meeting = Meeting(

@@ -21,7 +21,8 @@ from tools.verify_privacy import stories
 from tools.verify_privacy.meetings import MODELS, Meeting, open_meeting
 from tools.verify_privacy.people import BETA
 from tools.verify_privacy.places import Places
-from tools.verify_privacy.stories import USUAL, Story, Tale, Unjoined
+from tools.verify_privacy.stories import USUAL, Tale
+from tools.verify_privacy.story import Story, Unjoined
 from tools.verify_privacy.world import FALLBACK, World
 
 MEETINGS: Final = (8, 32)
@@ -97,9 +98,7 @@ class Run:
         models = [
             chance.choice(("pair", "group")) if away else chance.choice(MODELS) for _ in range(meetings)
         ]
-        opened = await asyncio.gather(
-            *(open_meeting(world, model, random.Random(chance.getrandbits(64))) for model in models)
-        )
+        opened = await self._opened(models, chance)
         if away:
             await world.copied({(way.dialled, way.caller) for one in opened for way in one.ways})
             await (world.gateway_gone() if kind == "away" else world.gateway_hangs())
@@ -113,6 +112,20 @@ class Run:
         await world.quiet()
         world.owner.take()
         await self.places.after_round()
+
+    async def _opened(self, models: Sequence[str], chance: random.Random) -> list[Meeting]:
+        """The sessions that could be opened."""
+        dice = [random.Random(chance.getrandbits(64)) for _ in models]
+        found = await asyncio.gather(
+            *(open_meeting(self.world, model, dice[n]) for n, model in enumerate(models)),
+            return_exceptions=True,
+        )
+        for one in found:
+            if isinstance(one, AssertionError):
+                self.tally.odd[f"opening: {str(one)[:100]}"] += 1
+            elif isinstance(one, BaseException):
+                raise one
+        return [one for one in found if isinstance(one, Meeting)]
 
     async def _meet(
         self, gate: asyncio.Semaphore, kind: str, meeting: Meeting, chance: random.Random

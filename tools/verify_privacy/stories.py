@@ -7,25 +7,18 @@ messages there are.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from gateway.trial.sip_behaviour import Behaviour
 from gateway.trial.sip_call import CallState, SimulatedCall
-from gateway.trial.sip_incoming import IncomingCall
-from gateway.trial.sip_message import Headers, Request, cseq_of
-from gateway.trial.sip_outgoing import Dial, OutgoingCall
+from gateway.trial.sip_message import Headers, Request
 from gateway.trial.watch import NotInTime
-from tools.verify_privacy.far import FarSide
-from tools.verify_privacy.meetings import Meeting, Way
-from tools.verify_privacy.people import other, spelled, written
-from tools.verify_privacy.world import POOL, World
+from tools.verify_privacy.people import spelled, written
+from tools.verify_privacy.story import ENDS_S, RINGS_S, Story, ask, inside
+from tools.verify_privacy.world import POOL
 
-_RINGS_S: Final = 12.0
-_ENDS_S: Final = 20.0
 _TEXT_S: Final = 10.0
 _FINALS: Final = (400, 403, 404, 408, 410, 480, 484, 486, 488, 500, 502, 503, 600, 603, 604, 606, 607, 608)
 _REDIRECTIONS: Final = (300, 301, 302, 305, 380)
@@ -44,122 +37,6 @@ _BODIES: Final = (
 )
 
 
-class Unjoined(Exception):
-    """The call ended, or nobody rang, before the two were joined."""
-
-
-@dataclass(slots=True)
-class Story:
-    """One call of a meeting. ``away``: the gateway is not there, the switch joins from its copy."""
-
-    world: World
-    meeting: Meeting
-    way: Way
-    chance: random.Random
-    away: bool = False
-
-    @property
-    def near(self) -> FarSide:
-        return self.world.far[self.way.side.name]
-
-    @property
-    def far(self) -> FarSide:
-        return self.world.far[other(self.way.side).name]
-
-    @property
-    def callee(self) -> str:
-        outward = self.meeting.model == "group" and self.way == self.meeting.ways[-1]
-        return self.meeting.last if outward and self.meeting.last else self.way.callee
-
-    def script(self, **changes: object) -> Behaviour:
-        """Rings, answers soon, and sends no audio."""
-        after = self.chance.randrange(10, 60)
-        usual = Behaviour(ring_after_ms=5, answer_after_ms=after, mute=True)
-        return replace(usual, **changes)  # type: ignore[arg-type]
-
-    def dial(self, caller: str = "", **changes: object) -> OutgoingCall:
-        """The caller's own number in one of the forms that a carrier gives it."""
-        who = caller or self.chance.choice((self.way.caller, "00" + self.way.caller.lstrip("+")))
-        usual = Dial(self.way.dialled, self.world.sip, who, mute=not self.way.types)
-        return self.near.call(replace(usual, **changes))  # type: ignore[arg-type]
-
-    async def rung(self, script: Behaviour, **how: object) -> tuple[OutgoingCall, IncomingCall]:
-        """Dial, type what is asked for, and wait until the right far end rings. Raises Unjoined."""
-        wanted = self.far.expect(self.callee, script)
-        call = self.dial(**how)  # type: ignore[arg-type]
-        left = self.way.types
-        try:
-            async with asyncio.timeout(_RINGS_S):
-                while not wanted.done():
-                    if left and call.state is CallState.ANSWERED:
-                        call.stream.press(left)
-                        left = ""
-                    if call.state is CallState.ENDED:
-                        raise Unjoined(f"ended {call.ending.status if call.ending else 0}")
-                    await asyncio.wait({wanted}, timeout=0.05)
-        except TimeoutError:
-            raise Unjoined("nobody rang") from None
-        finally:
-            self.far.expects_nothing(self.callee)
-            if not wanted.done():
-                await self.dropped(call)
-        there = wanted.result()
-        if self.way.shown and there.facts.from_user != self.way.shown:
-            raise Unjoined("shown as another number")
-        inward = self.way != self.meeting.ways[-1]
-        if self.meeting.model == "group" and inward and not self.away:  # the copy counts nothing as use
-            self.meeting.last = self.way.caller
-        return call, there
-
-    async def joined(
-        self, script: Behaviour | None = None, **how: object
-    ) -> tuple[OutgoingCall, IncomingCall]:
-        """Both talk."""
-        call, there = await self.rung(script or self.script(), **how)
-        await call.reaches(CallState.ANSWERED, _RINGS_S)
-        await there.until(lambda: there.confirmed or there.state is CallState.ENDED, 5.0, "ACK")
-        return call, there
-
-    async def talk(self) -> None:
-        await asyncio.sleep(self.chance.uniform(0.0, 0.2))  # a conversation
-
-    async def over(self, call: OutgoingCall, there: IncomingCall) -> None:
-        """The caller hangs up, both legs end."""
-        await call.hang_up()
-        await there.reaches(CallState.ENDED, _ENDS_S)
-
-    async def dropped(self, call: OutgoingCall) -> None:
-        """Whatever state it is in, the call goes."""
-        with suppress(TimeoutError, AssertionError):
-            if call.state < CallState.ANSWERED:
-                await call.cancel()
-            await call.hang_up()
-
-    def either(self, call: OutgoingCall, there: IncomingCall) -> tuple[FarSide, SimulatedCall, str]:
-        """One side of the call: its phone, its leg, its number."""
-        if self.chance.random() < 0.5:
-            return self.near, call, self.way.caller
-        return self.far, there, self.callee
-
-
-async def ask(world: World, phone: FarSide, call: SimulatedCall, request: Request) -> int:
-    """Send a request inside the call's dialog; the status of the answer, 408 for none."""
-    transaction = phone.transport.request(request, world.sip)
-    final = await transaction.final_response()
-    if request.method == "INVITE" and final.status < 300 and call.dialog is not None:
-        ack = call.dialog.request("ACK", cseq_of(request)[0], f"<sip:far@{phone.transport.contact_host}>")
-        transaction.ack = phone.transport.acknowledge(ack, world.sip)
-    return final.status
-
-
-def inside(phone: FarSide, call: SimulatedCall, method: str, content: str = "", body: bytes = b"") -> Request:
-    """A request of this call's dialog."""
-    assert call.dialog is not None
-    request = call.dialog.next_request(method, f"<sip:far@{phone.transport.contact_host}>")
-    headers = request.headers.plus(("Content-Type", content)) if content else request.headers
-    return replace(request, headers=headers, body=body)
-
-
 # ---------------------------------------------------------------- who hangs up, who refuses
 
 
@@ -174,7 +51,7 @@ async def callee_hangs_up(story: Story) -> str:
     call, there = await story.joined()
     await story.talk()
     await there.hang_up()
-    await call.reaches(CallState.ENDED, _ENDS_S)
+    await call.reaches(CallState.ENDED, ENDS_S)
     return "completed"
 
 
@@ -208,7 +85,7 @@ async def redirected(story: Story) -> str:
 async def _rejected(story: Story, status: int, headers: tuple[tuple[str, str], ...]) -> str:
     script = story.script(reject=status, reject_after_ms=15, answer_after_ms=None, reply_headers=headers)
     call, _ = await story.rung(script)
-    await call.reaches(CallState.ENDED, _ENDS_S)
+    await call.reaches(CallState.ENDED, ENDS_S)
     return "refused"
 
 
@@ -217,14 +94,14 @@ async def given_up(story: Story) -> str:
     call, there = await story.rung(story.script(answer_after_ms=None, early_media=early))
     await call.cancel()
     await call.hang_up()  # where the caller had been answered to type
-    await there.reaches(CallState.ENDED, _ENDS_S)
+    await there.reaches(CallState.ENDED, ENDS_S)
     return "cancelled"
 
 
 async def nobody_answers(story: Story) -> str:
     call, there = await story.rung(story.script(answer_after_ms=None))
-    await call.reaches(CallState.ENDED, _ENDS_S)
-    await there.reaches(CallState.ENDED, _ENDS_S)
+    await call.reaches(CallState.ENDED, ENDS_S)
+    await there.reaches(CallState.ENDED, ENDS_S)
     return "no_answer"
 
 
@@ -309,8 +186,8 @@ async def closed_in_mid_call(story: Story) -> str:
 
 async def expired_in_mid_call(story: Story) -> str:
     call, there = await story.joined()
-    await call.reaches(CallState.ENDED, _ENDS_S)
-    await there.reaches(CallState.ENDED, _ENDS_S)
+    await call.reaches(CallState.ENDED, ENDS_S)
+    await there.reaches(CallState.ENDED, ENDS_S)
     return "cut"
 
 
@@ -319,7 +196,7 @@ async def turned_away(story: Story, caller: str) -> str:
     call = story.dial(caller)
     if story.away:
         with suppress(TimeoutError, AssertionError):
-            await call.reaches(CallState.RINGING, _RINGS_S)
+            await call.reaches(CallState.RINGING, RINGS_S)
     await asyncio.wait({asyncio.ensure_future(_ended(call))}, timeout=1.5)
     await story.dropped(call)
     return "turned away"
@@ -327,7 +204,7 @@ async def turned_away(story: Story, caller: str) -> str:
 
 async def _ended(call: SimulatedCall) -> None:
     with suppress(TimeoutError, AssertionError):
-        await call.reaches(CallState.ENDED, _ENDS_S)
+        await call.reaches(CallState.ENDED, ENDS_S)
 
 
 async def stranger(story: Story) -> str:
@@ -345,7 +222,7 @@ async def proxy_calls(story: Story) -> str:
 async def falls_back(story: Story) -> str:
     """A stranger of the other side reaches the service's own number, where somebody always answers."""
     call = story.dial(story.world.stranger(story.way.side, story.chance))
-    await call.reaches(CallState.ANSWERED, _RINGS_S)
+    await call.reaches(CallState.ANSWERED, RINGS_S)
     await story.talk()
     await call.hang_up()
     return "fallback"
