@@ -229,7 +229,7 @@ async def heard_by_a_stranger(stage: Stage, dialled: E164, digits: str) -> list[
 
 @pytest.mark.parametrize("pins", [False, True])
 async def test_a_stranger_cannot_tell_whether_there_is_a_session(pins: bool) -> None:
-    async with staged(numbers=6) as stage:
+    async with staged(numbers=8) as stage:
         await stage.unknown(ask_pin=True, announcement="tts/sorry", pin_attempts_per_caller=100)
         modes = {"pin_mode": PinMode.UNKNOWN.value} if pins else {}
         a, b = with_pins() if pins else (Seating(ANNE), Seating(BOB))
@@ -239,7 +239,7 @@ async def test_a_stranger_cannot_tell_whether_there_is_a_session(pins: bool) -> 
         c, d = (Seating(person(7 + side), pin=PINS[side] if pins else "") for side in (0, 1))
         one_way = await stage.open(c, d, **modes, flow="b_to_a")
         busy = {one.proxy for session in (live, closed, one_way) for one in session.participants}
-        idle = next(number for number in map(proxy, range(1, 7)) if number not in busy)
+        idle = next(number for number in map(proxy, range(1, 9)) if number not in busy)
         walks = [
             await heard_by_a_stranger(stage, idle, "111222"),
             await heard_by_a_stranger(stage, live.participants[0].proxy, "111222"),
