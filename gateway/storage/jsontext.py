@@ -1,6 +1,8 @@
-"""How JSON columns are written: compact, by orjson, the same for both databases."""
+"""How JSON columns are written, and read past SQLAlchemy: compact, by orjson, the same for both databases."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import orjson
 
@@ -16,3 +18,8 @@ def to_json(value: object) -> str:
         if "UTF-8" in str(error):
             raise InvalidInput(UNSTORABLE) from None
         raise
+
+
+def json_list(stored: Any) -> list[Any]:
+    """A list of a JSON column: SQLite's driver gives the text, PostgreSQL's what it says."""
+    return list((orjson.loads(stored) if isinstance(stored, str) else stored) or ())

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping
 
 from gateway.storage.columns import seconds_to_micros
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
-from gateway.storage.hot import Hot
-from gateway.storage.jsontext import to_json
+from gateway.storage.hot import Found, Hot
+from gateway.storage.jsontext import json_list, to_json
 from gateway.storage.masking_events import MaskingTold, NobodyTold
 from gateway.storage.masking_rows import Row, micros
 from gateway.storage.paging import Wanted, page_reader, scope_of
-from gateway.storage.statements import first
 from gateway.storage.tables_masking import PROXY_INTERACTIONS as T
 from proxy_pool.core.interaction import Interaction, InteractionId, Kind
 from proxy_pool.core.session import SessionId
@@ -41,6 +40,11 @@ _KEEP: Final = Hot(
 _FORGET: Final = Hot(
     "UPDATE proxy_interactions SET forgotten = true, subject = '', outcome = '', body = '', flags = NULL,"
     " proxy = '', media = 0 WHERE id = :id AND tenant_id = :tenant_id AND forgotten = false"
+)
+_GET: Final = Hot(
+    "SELECT id, tenant_id, session_id, kind, from_seat, to_seat, proxy, subject, status, created_at,"
+    " answered_at, ended_at, duration_s, outcome, segments, flags, body, media, sequence"
+    " FROM proxy_interactions WHERE id = :id AND tenant_id = :tenant_id AND forgotten = false"
 )
 _IS_KNOWN: Final = Hot("SELECT 1 FROM proxy_interactions WHERE id = :id")
 _URL: Final = Hot("SELECT webhook_url FROM proxy_sessions WHERE id = :session_id AND tenant_id = :tenant_id")
@@ -75,9 +79,8 @@ class SqlInteractions:
 
     def get_in(self, conn: Connection, tenant: TenantId, interaction_id: str) -> Interaction | None:
         """The same within somebody's transaction."""
-        query = select(T).where(T.c.id == interaction_id, T.c.tenant_id == tenant, ~T.c.forgotten)
-        row = first(conn, query)
-        return None if row is None else _interaction(row)
+        rows = _GET.rows(conn, {"id": interaction_id, "tenant_id": tenant})
+        return _found(rows[0]) if rows else None
 
     async def page(
         self, tenant: TenantId, session_id: SessionId, *, limit: int, cursor: str | None = None
@@ -115,6 +118,33 @@ def _row(one: Interaction) -> Row:
         "media": one.media,
         "sequence": one.sequence,
     }
+
+
+def _found(row: Found) -> Interaction:
+    """A row of ``_GET``."""
+    id_, tenant, session, kind, from_seat, to_seat, proxy, subject, status, *rest = row
+    created, answered, ended, duration_s, outcome, segments, flags, body, media, sequence = rest
+    return Interaction(
+        id=InteractionId(id_),
+        tenant=TenantId(tenant),
+        session=SessionId(session),
+        kind=Kind(kind),
+        from_seat=from_seat,
+        to_seat=to_seat,
+        proxy=E164(proxy),
+        subject=subject,
+        status=status,
+        created_at=created / 1_000_000,
+        answered_at=None if answered is None else answered / 1_000_000,
+        ended_at=None if ended is None else ended / 1_000_000,
+        duration_s=duration_s,
+        outcome=outcome,
+        segments=segments,
+        flags=tuple(json_list(flags)),
+        body=body,
+        media=media,
+        sequence=sequence,
+    )
 
 
 def _interaction(row: RowMapping) -> Interaction:

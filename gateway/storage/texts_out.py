@@ -96,10 +96,12 @@ class SqlTextOutbox:
         """What was told of this text before its id was known."""
         whose = {"carrier": carrier, "provider_id": provider_id}
         lanes: list[str] = []
-        for state, error, at in sql.PARKED_FOR.rows(conn, whose):
+        parked = sql.PARKED_FOR.rows(conn, whose)
+        for state, error, at in parked:
             when = now if at is None else at / 1_000_000
             lanes += change_text(self._stores, conn, text_id, ReceiptState(state), error, when)
-        sql.UNPARK.run(conn, whose)
+        if parked:
+            sql.UNPARK.run(conn, whose)
         return lanes
 
     def receive(self, conn: Connection, receipt: Receipt, now: float) -> list[str]:

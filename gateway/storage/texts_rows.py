@@ -6,11 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from gateway.storage.columns import seconds_to_micros
 from gateway.storage.hot import Found
-from gateway.storage.jsontext import to_json
+from gateway.storage.jsontext import json_list, to_json
 from proxy_pool.core.party import key_of, party_of
 from proxy_pool.core.reassembly import PATIENCE_S, Key
 from proxy_pool.core.reassembly import key_of as part_key
@@ -67,10 +65,10 @@ def incoming(row: Found) -> Incoming:
         to=E164(recipient),
         body=body,
         sent_at=None if sent_at is None else sent_at / 1_000_000,
-        media=tuple(Media(url, kind) for url, kind in _list(media)),
+        media=tuple(Media(url, kind) for url, kind in json_list(media)),
         opt_out=opt_out,
     )
-    return Incoming(id_, text, taken_at / 1_000_000, claim + 1, tuple(_list(missing)))
+    return Incoming(id_, text, taken_at / 1_000_000, claim + 1, tuple(json_list(missing)))
 
 
 def lane_name(lane: Lane) -> str:
@@ -108,14 +106,9 @@ def outgoing(lane: Lane, row: Found) -> Outgoing:
         attempts=attempts,
         claim=claim + 1,
         expires_at=expires_at / 1_000_000,
-        media=tuple(KeptMedia(*one) for one in _list(media)),
+        media=tuple(KeptMedia(*one) for one in json_list(media)),
     )
 
 
 def _media_json(media: Sequence[KeptMedia]) -> str | None:
     return to_json([[one.id, one.file, one.content_type, one.size] for one in media]) if media else None
-
-
-def _list(stored: Any) -> list[Any]:
-    """A JSON column: SQLite's driver gives the text, PostgreSQL's what it says."""
-    return list((orjson.loads(stored) if isinstance(stored, str) else stored) or ())
