@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -151,7 +152,8 @@ class Line:
                     await self._redis.connection_pool.release(connection)
         except (RedisError, OSError, TimeoutError) as error:
             # why: a connection with replies still to come must never serve anybody again
-            await self._redis.connection_pool.disconnect()
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await self._redis.connection_pool.disconnect()
             raise LineBroken(type(error).__name__) from None
         finally:
             self._sent_at = None
