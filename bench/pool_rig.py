@@ -52,7 +52,7 @@ BACKENDS: Final[tuple[Backend, ...]] = ("redis", "memory", "sql-only")
 TENANT: Final = TenantId("ten_01J00000000000000000000000")
 NUMBERS: Final = 1_000
 LIFE_S: Final = 30 * 86_400
-_PAGE: Final = 5_000
+_PAGE: Final = 1_000
 _SLICE: Final = 2_000
 _UP_S: Final = 120.0
 
