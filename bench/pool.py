@@ -39,7 +39,6 @@ from bench.pool_rig import (
     person,
     stage,
     stored_pair,
-    trusted,
 )
 from bench.report import write_result
 from gateway.clocks import new_id
@@ -48,9 +47,7 @@ from proxy_pool.core.number import Wish
 from proxy_pool.core.party import key_of
 from proxy_pool.core.session import Channel, Session, SessionId
 from proxy_pool.placing import Draft
-from proxy_pool.store_redis import RedisIndex
-from proxy_pool.store_redis_line import Line, LineBroken
-from proxy_pool.store_redis_upkeep import Struck
+from proxy_pool.store_redis_line import Line
 
 IN_FLIGHT: Final = 64
 ROUNDS: Final = 3
@@ -162,7 +159,7 @@ async def claims(folder: Path, backend: Backend, redis_url: str) -> Figures:
     for fill in FILLS:
         async with stage(folder / f"{backend}-{fill}", backend, redis_url) as made:
             await load(made, busy_pairs(fill, time.time()))
-            await fill_index(made)
+            await made.fill()
             rates, delays = [], list[float]()
             for _ in range(CLAIM_ROUNDS):
                 rates.append(await claim_once(made, delays))
@@ -191,25 +188,6 @@ async def claim_once(made: Stage, delays: list[float]) -> float:
     rate = BUSY / (time.perf_counter() - started)
     await made.index.drop(taken)
     return rate
-
-
-async def fill_index(made: Stage) -> float:
-    """Build the index anew from the ledger; doors a second."""
-    doors = 0
-    async for page in made.pages():
-        doors += len(page)
-    while True:
-        started = time.perf_counter()
-        if not isinstance(made.index, RedisIndex):
-            await made.index.run(made.pages)
-            break
-        try:
-            if await made.index.rebuild(made.pages):
-                break
-        except (Struck, LineBroken):
-            """A busy machine kept the server waiting; as in the product, it is built again."""
-        await trusted(made.index)
-    return doors / (time.perf_counter() - started)
 
 
 # ------------------------------------------------------------ baselines
@@ -332,7 +310,7 @@ async def at_size(folder: Path, redis_url: str, count: int) -> Figures:
         await load(made, pairs(count, now))
         loaded = time.perf_counter() - started
         before = await made.redis_bytes()
-        rebuilt = await fill_index(made)
+        filled_s = await made.fill()
         doing = Doing(made, first=3 * MANY)
         dice = random.Random(5)
         for n in sorted(dice.sample(range(count), FEW)):
@@ -347,7 +325,7 @@ async def at_size(folder: Path, redis_url: str, count: int) -> Figures:
             "creates_per_s": statistics.median(opened),
             "resolves_per_s": statistics.median(looked),
             "resolve_p99_ms": delays.ms(0.99),
-            "rebuild_doors_per_s": rebuilt,
+            "rebuild_doors_per_s": 2 * count / filled_s,
             "loaded_s": loaded,
             "redis_bytes_per_session": (await made.redis_bytes() - before) / count,
             "sql_bytes_per_session": await settled_bytes(made) / count,
@@ -365,6 +343,7 @@ async def main(million: bool) -> None:
         async with embedded_redis(folder) as url:
             figures: Figures = {}
             async with stage(folder / "creates", "redis", url) as made:
+                await made.fill()
                 figures |= await creates(made)
             tell("creates", figures)
             for backend in BACKENDS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,6 +80,22 @@ class Stage:
     index: KeptIndex
     file: Path
     redis: Redis | None = None
+    running: asyncio.Task[None] | None = None
+
+    async def fill(self) -> float:
+        """Begin the index, as a start of the product does; the seconds until it is trusted."""
+        started = time.perf_counter()
+        self.running = asyncio.create_task(self.index.run(self.pages))
+        if self.redis is None:
+            await self.running
+        else:
+            await trusted(self.index)
+        return time.perf_counter() - started
+
+    async def stop(self) -> None:
+        if self.running is not None:
+            self.running.cancel()
+            await asyncio.gather(self.running, return_exceptions=True)
 
     def file_bytes(self) -> int:
         """What the database has on disk, its write-ahead log included."""
@@ -106,7 +123,7 @@ async def embedded_redis(folder: Path) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def stage(folder: Path, backend: Backend, redis_url: str) -> AsyncIterator[Stage]:
-    """The service on an empty database, with its index filled and trusted."""
+    """The service on an empty database; ``Stage.fill`` begins its index."""
     os.makedirs(folder)
     clock, dice = SystemClock(), random.Random(7)
     file = folder / "pool.db"
@@ -126,15 +143,11 @@ async def stage(folder: Path, backend: Backend, redis_url: str) -> AsyncIterator
     placer = Placer(ledger, index, pool, clock.epoch)
     places = Places(ledger, index, pool, NoCopy(), placer, makers, settings.of, lambda session: None)
     made = Stage(Sessions(places), placer, pool, ledger, database, index, file, client)
-    running = asyncio.create_task(index.run(made.pages))
-    if backend == "redis":
-        await trusted(index)
     try:
         yield made
     finally:
         await made.sessions.settle()
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await made.stop()
         if client is not None:
             await client.flushall()
             await client.aclose()
