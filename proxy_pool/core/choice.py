@@ -95,16 +95,18 @@ def _draw(
 ) -> list[int]:
     """``wanted`` different free indices of this step, or all there are, in random order."""
     drawn: list[int] = []
-    if len(step) > _TRIES:
+    size = len(step)
+    if size > _TRIES:
         for _ in range(_TRIES):
-            index = step[chance(len(step))]
+            index = step[chance(size)]
             if index not in taken and index not in shut:
                 drawn.append(index)
                 shut.add(index)
-                if len(drawn) == wanted:
+                wanted -= 1
+                if not wanted:
                     return drawn
     rest = [index for index in step if index not in taken and index not in shut]
-    for place in range(min(wanted - len(drawn), len(rest))):
+    for place in range(min(wanted, len(rest))):
         other = place + chance(len(rest) - place)
         rest[place], rest[other] = rest[other], rest[place]
         drawn.append(rest[place])
