@@ -128,11 +128,11 @@ async def far_end(bench: Bench) -> Sipp:
     return await Sipp.start(bench.sipp, run, bench.folder / "carrier")
 
 
-async def cost(bench: Bench, caller: Caller, way: Way) -> Cost:
-    """CPU of one call at the steady rate."""
+async def cost(bench: Bench, caller: Caller, way: Way, per_second: float = STEADY_CPS) -> Cost:
+    """CPU of one call at a steady rate."""
     await bench.quiet()
     switch, gateway = cpu_of(way.switch_pid), cpu_of(way.gateway_pid)
-    result, _, _ = await caller.load(way, STEADY_CPS, STEADY_CALLS)
+    result, _, _ = await caller.load(way, per_second, STEADY_CALLS)
     await bench.quiet()
     if not result.clean:
         raise RuntimeError(f"{way.name}: {result.failed} of {result.created} calls failed: {result.errors}")

@@ -31,6 +31,7 @@ from bench.calls import (
     middle,
     percentile,
     ringing_caller,
+    tell,
     ways,
 )
 from bench.report import write_result
@@ -39,7 +40,9 @@ from gateway.trial.sipp_scenario import Scenario, Send
 
 SESSIONS = 1000
 NUMBERS = 20
+STEADY_CPS = 50
 CPU_ROUNDS = 4
+TRIES = 4
 RAMP_ROUNDS = 3
 DELAY_ROUNDS = 3
 STEP = 1.08
@@ -114,6 +117,16 @@ class Measured:
     waits: dict[str, list[float]]
 
 
+async def steady_cost(bench: Bench, caller: Caller, way: Way) -> Cost:
+    """CPU of a call in a round without a failed one: calls fail where the machine is busy with other things."""
+    for _ in range(TRIES - 1):
+        try:
+            return await cost(bench, caller, way, STEADY_CPS)
+        except RuntimeError as error:
+            tell(str(error).partition("\n")[0])
+    return await cost(bench, caller, way, STEADY_CPS)
+
+
 async def measure_all(bench: Bench, caller: Caller, by: Mapping[str, Way]) -> Measured:
     """Everything, in turns."""
     seen = Measured({name: [] for name in by}, {name: [] for name in by}, {name: [] for name in by})
@@ -121,8 +134,8 @@ async def measure_all(bench: Bench, caller: Caller, by: Mapping[str, Way]) -> Me
         await caller.load(way, 40, 2 * SESSIONS if way.name == "masked" else 200)  # done once
     for _ in range(CPU_ROUNDS):
         for name, way in by.items():
-            seen.costs[name].append(await cost(bench, caller, way))
-    starts = {"static": 130.0, "routed": 80.0, "masked": 80.0}
+            seen.costs[name].append(await steady_cost(bench, caller, way))
+    starts = {"static": 110.0, "routed": 60.0, "masked": 60.0}
     for _ in range(RAMP_ROUNDS):
         for name, way in by.items():
             held = await limit(bench, caller, way, starts[name], STEP)
