@@ -118,7 +118,7 @@ class Measured:
 
 
 async def steady_cost(bench: Bench, caller: Caller, way: Way) -> Cost:
-    """CPU of a call in a round without a failed one: calls fail where the machine is busy with other things."""
+    """CPU of a call in a round in which none failed: calls fail while the machine does other things."""
     for _ in range(TRIES - 1):
         try:
             return await cost(bench, caller, way, STEADY_CPS)
