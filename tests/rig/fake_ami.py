@@ -222,6 +222,8 @@ async def obey(session: FakeSession, asked: Asked) -> None:
         list_channels(session, asked)
     elif asked.name == "Originate":
         session.reply(asked, "Success", ("Message", "Originate successfully queued"))
+    elif asked.name == "DBGetTree":
+        session.reply(asked, "Error", ("Message", "Database entry not found"))  # an empty family
     else:
         session.reply(asked, "Success", ("Message", f"{asked.name} done"))
 
