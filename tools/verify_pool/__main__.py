@@ -41,6 +41,7 @@ class Run:
     setup: Setup = field(default_factory=Setup)
     mix: Mix = field(default_factory=Mix)
     rounds: int = 1
+    most_rounds: int | None = None
     between_s: tuple[float, float] | None = BETWEEN_S
     """Between two blows; None: none fall."""
 
@@ -75,7 +76,7 @@ async def _work(world: World, pain: Pain, wanted: Run) -> None:
     falling: list[asyncio.Task[None]] = []
     if wanted.between_s is not None:
         world.hurt_enough = lambda: pain.rounds >= wanted.rounds
-        falling.append(asyncio.create_task(pain.run(wanted.between_s)))
+        falling.append(asyncio.create_task(pain.run(wanted.between_s, wanted.most_rounds)))
     await asyncio.gather(*(Client(world).run() for _ in range(world.mix.clients)))
     for task in falling:
         task.cancel()

@@ -113,7 +113,7 @@ class Servers:
 
 
 class Pain:
-    """One blow after the other, round after round, until cancelled; between two of them there is work."""
+    """One blow after the other, round after round; between two of them there is work."""
 
     def __init__(self, servers: Servers, lines: list[Line], dice: random.Random) -> None:
         self._servers = servers
@@ -122,8 +122,9 @@ class Pain:
         self.done: Counter[str] = Counter()
         self.rounds = 0
 
-    async def run(self, between_s: tuple[float, float]) -> None:
-        while True:
+    async def run(self, between_s: tuple[float, float], most: int | None) -> None:
+        """Until cancelled, or after so many rounds."""
+        while most is None or self.rounds < most:
             for blow in self._dice.sample(BLOWS, len(BLOWS)):
                 for line in self._lines:
                     await line.up()

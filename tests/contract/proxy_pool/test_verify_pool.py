@@ -28,7 +28,9 @@ def judged(wanted: Run, folder: Path) -> tuple[Report, set[str]]:
 @pytest.mark.parametrize(("numbers", "people"), [(24, 120), (6, 40)], ids=["roomy", "exhausted"])
 def test_a_run_with_every_kind_of_blow_has_no_fault(numbers: int, people: int, tmp_path: Path) -> None:
     setup, mix = Setup(numbers=numbers), Mix(people=people)
-    wanted = Run(4_000 if numbers == 24 else 2_000, seed=5, setup=setup, mix=mix, between_s=(0.1, 0.4))
+    wanted = Run(
+        4_000 if numbers == 24 else 2_000, seed=5, setup=setup, mix=mix, most_rounds=1, between_s=(0.1, 0.4)
+    )
     report, blows = judged(wanted, tmp_path)
     assert report.faults == []
     assert blows == set(BLOWS)
@@ -57,6 +59,7 @@ def test_a_safeguard_that_is_missing_shows(sabotage: str, tmp_path: Path) -> Non
         seed=5,
         setup=Setup(index="memory", numbers=6, program=program),
         mix=Mix(people=24),
+        most_rounds=1,
         between_s=blows,
     )
     report, _ = judged(wanted, tmp_path)
