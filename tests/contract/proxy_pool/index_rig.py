@@ -103,8 +103,16 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        async with asyncio.timeout(20):
-            await answers_ping(self.socket)
+        up = asyncio.create_task(answers_ping(self.socket))
+        dead = asyncio.create_task(self._process.wait())
+        try:
+            async with asyncio.timeout(20):
+                await asyncio.wait({up, dead}, return_when=asyncio.FIRST_COMPLETED)
+            assert up.done(), (self._folder / "log").read_text()[-2000:]
+            await up
+        finally:
+            up.cancel()
+            dead.cancel()
 
     def _signal(self, number: int) -> None:
         assert self._process is not None

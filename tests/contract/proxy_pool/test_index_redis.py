@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from gateway.runtime.ports import free_ports
 from proxy_pool.core.packed import State, milliseconds, pack, supersedes, suspended
 from proxy_pool.core.session import Entry, Hold
 from proxy_pool.ports import IndexAway
@@ -95,12 +96,13 @@ async def test_each_key_has_one_hash_tag_that_is_the_participant(server: Server,
     assert len(tags) == 1
 
 
-async def test_every_verb_keeps_to_one_key_where_the_server_checks_it(tmp_path: Path, free_port: int):
+async def test_every_verb_keeps_to_one_key_where_the_server_checks_it(tmp_path: Path):
     """A server in cluster mode refuses a function that touches a slot other than its declared key's."""
+    port, bus = free_ports(2)
     server = Server(
         tmp_path / "c",
-        *("--port", str(free_port), "--bind", "127.0.0.1", "--cluster-enabled", "yes"),
-        *("--cluster-port", str(free_port + 1 if free_port < 65_535 else free_port - 1)),
+        *("--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes"),
+        *("--cluster-port", str(bus)),
     )
     await server.start()
     try:
