@@ -311,6 +311,10 @@ async def at_size(folder: Path, redis_url: str, count: int) -> Figures:
         loaded = time.perf_counter() - started
         before = await made.redis_bytes()
         filled_s = await made.fill()
+        size: Figures = {
+            "redis_bytes_per_session": (await made.redis_bytes() - before) / count,
+            "sql_bytes_per_session": await settled_bytes(made) / count,
+        }
         doing = Doing(made, first=3 * MANY)
         dice = random.Random(5)
         for n in sorted(dice.sample(range(count), FEW)):
@@ -327,8 +331,7 @@ async def at_size(folder: Path, redis_url: str, count: int) -> Figures:
             "resolve_p99_ms": delays.ms(0.99),
             "rebuild_doors_per_s": 2 * count / filled_s,
             "loaded_s": loaded,
-            "redis_bytes_per_session": (await made.redis_bytes() - before) / count,
-            "sql_bytes_per_session": await settled_bytes(made) / count,
+            **size,
         }
 
 
