@@ -39,6 +39,7 @@ async def _fill(rig: Rig) -> dict[str, str]:
     return {
         "session_id": session,
         "interaction_id": await rig.masked.interact(OURS, session, rig.clock.now()),
+        "media_id": "med_01J00000000000000000000000",
         "call_id": call_id,
         "recording_id": f"{call_id}-1",
         "webhook_id": hook["id"],
