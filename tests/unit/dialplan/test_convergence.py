@@ -38,7 +38,7 @@ class World(RuleBasedStateMachine):
         self.up: set[ChannelId] = set()
         self.ringing: set[ChannelId] = set()
         self.answered_at: float | None = None
-        self.asked = self.cancelled = False
+        self.asked = self.cancelled = self.caller_left = False
         self.truth = ""
         self.time_left = 1.2
 
@@ -79,8 +79,11 @@ class World(RuleBasedStateMachine):
         if self.linked:
             self.said[heard.channel].append(heard)
         if heard.what is What.HUNG_UP and heard.channel == self.caller:
-            cause = 16 if self.answered_at is not None else heard.cause
-            self.desk.endings.add(Ending(heard.channel, self.answered_at, self.desk.now(), cause))
+            up = self.answered_at is not None
+            cause = 16 if up else heard.cause
+            left = self.caller_left and not up  # the record's disposition is then CANCEL
+            ending = Ending(heard.channel, self.answered_at, self.desk.now(), cause, joined=up, left=left)
+            self.desk.endings.add(ending)
             if self._live(B):  # Dial() does not outlive its caller
                 self.switch.end(B, 16)
 
@@ -143,6 +146,10 @@ class World(RuleBasedStateMachine):
     @rule()
     def the_caller_hangs_up(self) -> None:
         self.truth = self.truth or "cancelled"
+        self._caller_leaves()
+
+    def _caller_leaves(self) -> None:
+        self.caller_left = True
         self.switch.say(Heard(What.END_REQUESTED, self.caller))
         self.runner.run(self._ends([B, self.caller], 16))
 
@@ -234,8 +241,7 @@ class World(RuleBasedStateMachine):
             if self.outbound and self.caller not in self.up:
                 self.runner.run(self._ends([self.caller], 17, 486))
             else:
-                self.switch.say(Heard(What.END_REQUESTED, self.caller))
-                self.runner.run(self._ends([B, self.caller], 16))
+                self._caller_leaves()
         if not self.linked:
             self.runner.run(self._look())
         while any(self.said.values()):
