@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from voice_agents.core.agent import AgentSpec
+from voice_agents.core.audio import Codec
+from voice_agents.core.talk import Begin, Said, Told
 from voice_agents.core.text import SpeechLimits
 
 
@@ -36,3 +40,155 @@ class TextToSpeech(Protocol):
     async def close(self) -> None:
         """Ends what is running; nothing may be asked afterwards."""
         ...
+
+
+# ---------------------------------------------------------------- the call's sound
+
+
+class MediaLeg(Protocol):
+    """An agent's channel in the switch. Nothing here waits; everything happens on the loop's thread.
+
+    Sound is queued here, not in the switch, which holds three frames at most; while nothing is queued,
+    silence is sent. ``heard_ms`` counts what was played of queued sound (never silence) and was not dropped.
+    """
+
+    @property
+    def codec(self) -> Codec: ...
+
+    @property
+    def queued_ms(self) -> int: ...
+
+    @property
+    def heard_ms(self) -> int: ...
+
+    def answer(self) -> None:
+        """Let the channel go up; until then the caller hears ringing. A driver that cannot wait is up."""
+        ...
+
+    def play(self, sound: bytes) -> None:
+        """Queue sound of any length in the leg's codec; a last part of a frame is padded once it is due."""
+        ...
+
+    def mark(self, name: str) -> None:
+        """Have ``MediaEar.mark`` called once what was queued before has been heard, or was dropped."""
+        ...
+
+    def flush(self) -> int:
+        """Drop what has not been heard, marks included (told as not heard), and go on if paused. Returns
+        the milliseconds dropped."""
+        ...
+
+    def pause(self) -> None:
+        """Hold the queue; silence is sent."""
+        ...
+
+    def resume(self) -> None: ...
+
+    def hang_up(self) -> None:
+        """End the channel. ``MediaEar.gone`` follows."""
+        ...
+
+
+class MediaEar(Protocol):
+    """Who listens to a media leg. Must return at once."""
+
+    def arrived(self, leg: MediaLeg) -> None: ...
+
+    def audio(self, frame: bytes) -> None: ...
+
+    def digit(self, digit: str) -> None: ...
+
+    def mark(self, name: str, heard: bool) -> None: ...
+
+    def gone(self, why: str) -> None:
+        """The channel is no more: ``hangup``, ``stalled``, ``protocol``, ``never_came``."""
+        ...
+
+
+class MediaPort(Protocol):
+    """Where the switch brings the sound of agents' calls."""
+
+    def dial_string(self, token: str, codec: Codec) -> str:
+        """What Dial() is given so that the switch comes with this token."""
+        ...
+
+    def expect(self, token: str, codec: Codec, ear: MediaEar, within_s: float) -> None:
+        """Let one channel in with this token, once. ``ear.gone("never_came")`` if it does not."""
+        ...
+
+    def forget(self, token: str) -> None:
+        """The token is worth nothing any more. Unknown or used: nothing happens."""
+        ...
+
+
+# ---------------------------------------------------------------- the agent's line
+
+
+Wire = str | bytes
+"""One message of a dialect: text or binary."""
+
+
+class Dialect(Protocol):
+    """A protocol that agents speak: pure, one object a connection. ``text_level``: the agent reads and
+    writes words, speech is ours. ``has_ready``: the agent says when it is ready, else its handshake does."""
+
+    @property
+    def text_level(self) -> bool: ...
+
+    @property
+    def has_ready(self) -> bool: ...
+
+    def tell(self, told: Told) -> Sequence[Wire]:
+        """The messages that say this; none where the dialect has no word for it."""
+        ...
+
+    def hear(self, message: Wire) -> Sequence[Said]:
+        """What a message says. Never raises: what is not of this dialect is ``Malformed``."""
+        ...
+
+
+class AgentEar(Protocol):
+    """Who listens to an agent. Must return at once."""
+
+    def said(self, said: Said) -> None: ...
+
+    def lost(self, why: str) -> None:
+        """The line is gone, unasked: ``refused``, ``timeout``, ``closed``, ``stuck``."""
+        ...
+
+
+class AgentLine(Protocol):
+    """An open line to one agent, for one session."""
+
+    def tell(self, told: Told) -> bool:
+        """Say it. False where the line is gone, or so far behind that sound was dropped. Never waits."""
+        ...
+
+    async def close(self, code: int = 1000) -> None: ...
+
+
+class AgentLines(Protocol):
+    """How agents are reached."""
+
+    async def open(self, spec: AgentSpec, begin: Begin, ear: AgentEar) -> AgentLine:
+        """Connect and send ``begin``. ``Ready`` follows by ``ear.said``. Raises ``AgentUnavailable``."""
+        ...
+
+
+# ---------------------------------------------------------------- the call
+
+
+class CallControl(Protocol):
+    """What an agent's session may do to its call."""
+
+    async def hang_up(self, call_id: str, why: str) -> None: ...
+
+    async def transfer(self, call_id: str, to: str, ring_timeout_s: int) -> str:
+        """Ring ``to`` in the agent's place; returns the outcome (``TransferOutcome.outcome``) once it is
+        known. Where it is not ``completed``, the caller waits to be brought back to the agent."""
+        ...
+
+    async def send_digits(self, call_id: str, digits: str) -> None: ...
+
+
+Now = Callable[[], float]

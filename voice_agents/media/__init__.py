@@ -1,0 +1,1 @@
+"""The sound of agents' calls: drivers, ticker, playout."""

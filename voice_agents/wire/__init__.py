@@ -1,0 +1,1 @@
+"""What agents and the switch write on the wire: pure codecs."""
