@@ -12,7 +12,8 @@
     ├── Unavailable             a server we need is away; says when to come back
     │   ├── SwitchUnavailable
     │   ├── StorageUnavailable
-    │   └── SpeechUnavailable
+    │   ├── SpeechUnavailable
+    │   └── AgentUnavailable    ``why``: refused, timeout, forbidden
     ├── SwitchRefused           the switch answered an order with an error
     ├── OutcomeUnknown          an order may or may not have been carried out; look before acting again
     └── UnsafeValue             a value must never reach a wire (CR, LF, NUL, too long, wrong alphabet)
@@ -124,6 +125,16 @@ class StorageUnavailable(Unavailable):
 
 class SpeechUnavailable(Unavailable):
     """The speech engine is not available."""
+
+
+class AgentUnavailable(Unavailable):
+    """The AI agent cannot be reached."""
+
+    code = "AGENT_UNAVAILABLE"
+
+    def __init__(self, message: str = "", *, why: str = "refused") -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class SwitchRefused(PatchbayError):
