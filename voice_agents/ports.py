@@ -143,7 +143,12 @@ class Dialect(Protocol):
         ...
 
     def hear(self, message: Wire) -> Sequence[Said]:
-        """What a message says. Never raises: what is not of this dialect is ``Malformed``."""
+        """What a message says. Never raises: what is not of this dialect is ``Malformed``, and what a later
+        version of it may mean says nothing."""
+        ...
+
+    def owed(self) -> Sequence[Wire]:
+        """The messages that what was just heard, or told, makes the dialect itself send; each but once."""
         ...
 
 
