@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from voice_agents.core.agent import AgentSpec
 from voice_agents.core.audio import Codec
-from voice_agents.core.talk import Begin, Said, Told
+from voice_agents.core.record import SessionRecord
+from voice_agents.core.talk import (
+    Audio,
+    Begin,
+    CallTool,
+    Caption,
+    Fault,
+    Language,
+    Play,
+    Said,
+    SpeechStarted,
+    SpeechStopped,
+    Told,
+    ToolResult,
+    Utterance,
+    Words,
+)
 from voice_agents.core.text import SpeechLimits
 
 
@@ -178,6 +194,120 @@ class AgentLines(Protocol):
     async def open(self, spec: AgentSpec, begin: Begin, ear: AgentEar) -> AgentLine:
         """Connect and send ``begin``. ``Ready`` follows by ``ear.said``. Raises ``AgentUnavailable``."""
         ...
+
+
+# ---------------------------------------------------------------- speech
+
+
+@dataclass(frozen=True, slots=True)
+class Voicing:
+    """The caller began (``speaking``) or stopped to speak, ``ago_ms`` before the end of the frame that
+    settled it."""
+
+    speaking: bool
+    ago_ms: int = 0
+
+
+class SpeechDetector(Protocol):
+    """Tells speech from other sound in one call. Given every frame, in order; what the agent's own echo may
+    have caused comes as a frame of silence."""
+
+    def feed(self, frame: bytes) -> Voicing | None:
+        """What this frame settles, if anything. ``speaking`` true and false take turns."""
+        ...
+
+
+class Detectors(Protocol):
+    """Where a call's detector comes from."""
+
+    def detector(self, codec: Codec, min_ms: int) -> SpeechDetector:
+        """One for sound in ``codec`` that takes at least ``min_ms`` of speech for speech."""
+        ...
+
+
+class SpeechEar(Protocol):
+    """Who listens to a speech front. Must return at once."""
+
+    def caught(self, told: Utterance | SpeechStarted | SpeechStopped) -> None:
+        """What the caller did. Partial utterances too (``final`` false)."""
+        ...
+
+    def voiced(self, said: Caption | Audio) -> None:
+        """Sound of the words that were asked for, in the leg's codec and of any length; each piece of text
+        comes as a ``Caption`` right before its sound."""
+        ...
+
+    def spoken(self) -> None:
+        """All sound of one turn (``Words`` up to ``last``), or of one ``Play``, has been given. Not called
+        for what was stopped."""
+        ...
+
+    def failed(self, fault: Fault) -> None:
+        """Something could not be spoken, played or understood; the rest goes on."""
+        ...
+
+
+class SpeechFront(Protocol):
+    """Ears and voice of one session whose agent reads and writes words. Nothing here waits."""
+
+    def hear(self, frame: bytes, at_ms: int) -> None:
+        """One frame of the caller's sound, in the leg's codec; silence where it may be our own echo."""
+        ...
+
+    def speak(self, words: Words) -> None:
+        """Speak this after what was asked for before."""
+        ...
+
+    def play(self, play: Play) -> None: ...
+
+    def stop(self) -> None:
+        """Drop what was asked for and has not been voiced; of a turn that comes in pieces, the rest too."""
+        ...
+
+    def language(self, language: Language) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class SpeechFronts(Protocol):
+    """Where a session's speech front comes from."""
+
+    def front(self, spec: AgentSpec, codec: Codec, ear: SpeechEar) -> SpeechFront: ...
+
+
+# ---------------------------------------------------------------- the desk's surroundings
+
+
+class AgentBook(Protocol):
+    """The registered agents."""
+
+    async def agent(self, tenant: str, agent_id: str, version: int | None = None) -> AgentSpec | None:
+        """This version of the agent, or its newest; None where the tenant has no such agent."""
+        ...
+
+
+class SessionStore(Protocol):
+    """Where sessions are kept."""
+
+    async def save(self, record: SessionRecord) -> None:
+        """Keep this in place of what was kept of the session before. Raises ``StorageUnavailable``."""
+        ...
+
+
+class Announcer(Protocol):
+    """Tells the world. Must return at once, never raises."""
+
+    def publish(self, event: str, session: SessionRecord, detail: Mapping[str, str | int | bool]) -> None:
+        """``event`` is one of ``voice_agents.core.orders.EVENTS``; ``detail`` holds no secret."""
+        ...
+
+
+class Tools(Protocol):
+    """Runs what an agent asks for. The allow-list, the deadline and the budget are looked after before."""
+
+    async def call(
+        self, spec: AgentSpec, session: SessionRecord, tool: CallTool, deadline_s: float
+    ) -> ToolResult: ...
 
 
 # ---------------------------------------------------------------- the call

@@ -84,7 +84,8 @@ class Auth:
 class AgentSpec:
     """One version of an agent. ``passed_on`` is JSON text of the fields that are kept for the agent and mean
     nothing to us (model, system_prompt, tools, guardrails and the like). ``codec`` is Asterisk's name of the
-    sound it wants, empty for its dialect's own."""
+    sound it wants, empty for its dialect's own. ``filler`` is said when the agent is slow to answer.
+    ``secure_digits``: keys that the caller presses are not written down."""
 
     id: str
     version: int
@@ -108,3 +109,5 @@ class AgentSpec:
     voice: str = "en-US"
     parameters: tuple[tuple[str, str], ...] = ()
     passed_on: str = "{}"
+    filler: str = ""
+    secure_digits: bool = False

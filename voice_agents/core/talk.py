@@ -111,10 +111,14 @@ class MarkReached:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The caller spoke over the agent, whose sound was dropped after ``heard_ms`` of this turn."""
+    """The caller spoke over the agent, whose sound was dropped after ``heard_ms`` of this turn. Of these,
+    ``after_mark_ms`` came after the last mark of this turn that was reached, ``after_mark`` (empty: the turn
+    has reached none, and both times are the same)."""
 
     heard_ms: int
     heard_text: str
+    after_mark: str = ""
+    after_mark_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,8 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class Ending:
     """The conversation will end: the first thing anybody is told of it. ``deadline_ms`` is how long a
-    farewell may take; ``may_speak`` is false once the caller is gone."""
+    farewell may take; ``may_speak`` is false once the caller is gone. Where ``final`` is false nothing ends
+    yet: it will in ``deadline_ms``, and the agent is told again then."""
 
     reason: Reason
     initiated_by: str
@@ -183,6 +188,16 @@ class Ended:
 
     reason: Reason
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSilent:
+    """Nobody has said anything for ``for_ms``: the agent may ask whether the caller is still there. ``nth``
+    counts from 1; ``left`` is how often it will be told before the call ends."""
+
+    for_ms: int
+    nth: int
+    left: int
 
 
 Told = (
@@ -203,6 +218,7 @@ Told = (
     | Fault
     | Ending
     | Ended
+    | CallerSilent
 )
 
 
@@ -211,7 +227,8 @@ Told = (
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The agent will take the call. ``wants``: capabilities it asks for, e.g. ``x-session-ending``."""
+    """The agent will take the call. ``wants``: what it asks for. ``transcripts``: to be told ``Utterance``
+    though it hears the sound itself."""
 
     wants: tuple[str, ...] = ()
 
@@ -245,7 +262,8 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """The words of the sound that follows or was just sent, for the transcript."""
+    """The words of the sound that follows or was just sent, for the transcript. They may come in pieces,
+    which are joined as they are, until one is ``final`` (and may be empty)."""
 
     text: str
     final: bool = True
@@ -253,7 +271,8 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class CallerWords:
-    """What the agent itself understood the caller to say, for the transcript."""
+    """What the agent itself understood the caller to say, for the transcript. What is not ``final`` is a
+    guess, which the next one replaces."""
 
     text: str
     final: bool = True
