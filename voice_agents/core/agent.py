@@ -109,5 +109,6 @@ class AgentSpec:
     voice: str = "en-US"
     parameters: tuple[tuple[str, str], ...] = ()
     passed_on: str = "{}"
+    record: bool = False
     filler: str = ""
     secure_digits: bool = False
