@@ -146,13 +146,22 @@ Wire = str | bytes
 
 class Dialect(Protocol):
     """A protocol that agents speak: pure, one object a connection. ``text_level``: the agent reads and
-    writes words, speech is ours. ``has_ready``: the agent says when it is ready, else its handshake does."""
+    writes words, speech is ours. ``has_ready``: the agent says when it is ready, else its handshake does.
+    ``bye_by_closing``: an agent that closes the connection in good order has hung up."""
 
     @property
     def text_level(self) -> bool: ...
 
     @property
     def has_ready(self) -> bool: ...
+
+    @property
+    def bye_by_closing(self) -> bool: ...
+
+    @property
+    def broken(self) -> str:
+        """Why nothing more can come of this connection, in a few words; empty while it works."""
+        ...
 
     def tell(self, told: Told) -> Sequence[Wire]:
         """The messages that say this; none where the dialect has no word for it."""
