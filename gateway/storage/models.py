@@ -13,6 +13,7 @@ TABLE_MODULES: Final = (
     "gateway.storage.tables_webhooks",
     "gateway.storage.tables_masking",
     "gateway.storage.tables_texts",
+    "gateway.storage.tables_agents",
 )
 
 for _module in TABLE_MODULES:
