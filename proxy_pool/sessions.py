@@ -129,18 +129,24 @@ class Sessions:
         return Drafted(blank, with_history(draft, blank.terms.sticky, before))
 
     async def change(self, tenant: TenantId, session_id: SessionId, change: SessionChange) -> Session:
-        """Change people or terms of an open session, with the guarantees of opening one."""
+        """Change people or terms of an open session, with the guarantees of opening one.
+
+        One whose end has come is not revived, though nobody has closed it yet.
+        """
         before = await self.get(tenant, session_id)
-        if not before.live:
+        if not self._open(before):
             raise Conflict("the session is closed", code="SESSION_CLOSED")
         for _ in range(_CHANGE_TRIES):
             try:
                 return await self._change(before, change)
             except StaleVersion:
                 before = await self.get(tenant, session_id)
-                if not before.live:
+                if not self._open(before):
                     break
         raise Conflict("the session was closed, or keeps changing", code="SESSION_CHANGED")
+
+    def _open(self, session: Session) -> bool:
+        return session.live and self._p.makers.now() < session.ends_at
 
     async def _change(self, before: Session, change: SessionChange) -> Session:
         p, tenant, session_id = self._p, before.tenant, before.id

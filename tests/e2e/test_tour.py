@@ -189,7 +189,7 @@ async def given_up(house: Product, path: str) -> None:
 
 async def alice_and_bob_talk(alice: SipPhone, bob: SipPhone, house: Product, session: Json) -> None:
     """Alice dials her proxy number, bob sees his, and bob's redial reaches alice."""
-    assert {session["proxy_number_a"], session["proxy_number_b"]} == set(PROXIES)
+    assert session["proxy_number_a"] != session["proxy_number_b"]
     ways = ((alice, bob, "a", "b"), (bob, alice, "b", "a"))
     for caller, callee, own, other in ways:
         call = caller.call(dialling(house, session[f"proxy_number_{own}"], caller.name))

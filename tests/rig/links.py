@@ -48,3 +48,9 @@ async def database(link: AmiLink, family: str) -> dict[str, str]:
     return {
         row["Key"].removeprefix(prefix): row.get("Val") for row in rows if row.name == "DBGetTreeResponse"
     }
+
+
+async def database_cleared(link: AmiLink, family: str) -> None:
+    """Nothing stands in this family any more."""
+    if await database(link, family):
+        await link.act(AmiAction("DBDelTree", (("Family", family),)), deadline_s=5)

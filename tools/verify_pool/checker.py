@@ -193,7 +193,14 @@ def _overlaps(held: list[Tenure], quarantine_s: float) -> Iterator[Fault]:
         for first in earlier:
             if first.session != second.session:
                 yield from _collide(first, second)
+        # why: who gave way to the same two people rests no more; what their new session does with the door,
+        # such as to put others behind it, is that session's, and its own rest ends later
+        earlier = [one for one in earlier if not (_over(one, second) and second.taken_by == one.others)]
         earlier.append(second)
+
+
+def _over(first: Tenure, second: Tenure) -> bool:
+    return first.session != second.session and first.certain_to <= second.certain_from
 
 
 def _collide(first: Tenure, second: Tenure) -> Iterator[Fault]:

@@ -22,7 +22,7 @@ from gateway.trial.watch import Watch
 from proxy_pool.core.text import InboundText, OutboundText
 from telephony.errors import InvalidInput, StorageUnavailable, SwitchRefused
 from telephony.numbers import E164
-from tests.rig.links import ami_link, database
+from tests.rig.links import ami_link, database, database_cleared
 from tests.rig.masked import DIALS_A, DIALS_B, A, B, Masked
 
 pytestmark = pytest.mark.switch
@@ -85,6 +85,8 @@ async def desk(world: Masked) -> AsyncIterator[Desk]:
             ami_link(world.switch.address, "events", on_event=texts.heard)
         )
         assert events.state.value == "up"
+        # what a test has taken it may not have taken away yet when it ends: the next must not meet it
+        await database_cleared(link, FAMILY)
         yield made
         await texts.stop()
 

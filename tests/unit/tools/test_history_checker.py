@@ -104,6 +104,16 @@ def test_a_number_that_was_handed_on_within_its_session_rests_after_it_alone():
     ]
 
 
+def test_a_rest_that_gave_way_to_the_same_two_is_over_whoever_comes_into_their_new_session():
+    again = opened("s2", 20, (A, X), (B, Y))
+    handed = Op("change", 24, 25, "s2", (A, C), told("s2", (A, X), (C, "+9003")))
+    theirs = opened("s3", 34, (A, X), (C, "+9003"))
+    assert not faults(FIRST, closed("s1", 10), again, handed, closed("s2", 30), theirs)
+    others = opened("s3", 34, (A, X), ("+1004", "+9004"))
+    assert faults(FIRST, closed("s1", 10), again, handed, closed("s2", 30), others) == ["reuse_in_quarantine"]
+    assert faults(FIRST, closed("s1", 10), theirs) == ["reuse_in_quarantine"]
+
+
 def test_what_was_never_answered_may_have_happened_or_not():
     unsure = Op("open", 0, None, "s1", (A, B))
     assert not faults(unsure, looked_up(5, A, X, ("s1", 0, B)))
