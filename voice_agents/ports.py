@@ -77,12 +77,18 @@ class MediaLeg(Protocol):
     @property
     def heard_ms(self) -> int: ...
 
+    @property
+    def fullness(self) -> float:
+        """How full the queue is: from 0.8 on its sender should be told to wait, at 1.0 nothing fits."""
+        ...
+
     def answer(self) -> None:
         """Let the channel go up; until then the caller hears ringing. A driver that cannot wait is up."""
         ...
 
-    def play(self, sound: bytes) -> None:
-        """Queue sound of any length in the leg's codec; a last part of a frame is padded once it is due."""
+    def play(self, sound: bytes) -> bool:
+        """Queue sound of any length in the leg's codec; a last part of a frame is padded once it is due.
+        False where it does not fit, or the channel is no more: nothing of it is taken."""
         ...
 
     def mark(self, name: str) -> None:

@@ -1,0 +1,213 @@
+"""The first media port: Asterisk dials out to us by WebSocket (``Dial(WebSocket/patchbay/…)``).
+
+It listens on loopback alone. Who comes shows one token in the query, good for one connection; whatever else
+it asks for is answered 404. The codec is the one of our own request: MEDIA_START may come after sound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+import structlog
+from picows import (
+    WSCloseCode,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
+
+from voice_agents.core.audio import Codec
+from voice_agents.core.playout import Limits
+from voice_agents.media.doorkeeper import DoorCounts, Doorkeeper, Expected
+from voice_agents.media.leg import Leg, Yard
+from voice_agents.media.ticker import Lateness
+from voice_agents.ports import MediaEar
+from voice_agents.wire import asterisk
+from voice_agents.wire.asterisk import (
+    Flow,
+    Garbled,
+    Marked,
+    MediaAbilities,
+    Pressed,
+    Refused,
+    Started,
+    Status,
+)
+
+_log = structlog.get_logger("voice_agents.media")
+_quiet = logging.getLogger("picows.media")
+_quiet.setLevel(logging.WARNING)  # below, it tells each connection, and requests with their tokens
+
+_HANDSHAKE_S = 2.0
+_LARGEST = 65_536
+_PROTOCOL = {"Sec-WebSocket-Protocol": asterisk.SUBPROTOCOL}
+
+
+class WebSocketPort:
+    """Fits ``voice_agents.ports.MediaPort``."""
+
+    def __init__(
+        self, abilities: MediaAbilities, *, limits: Limits | None = None, yard: Yard | None = None
+    ) -> None:
+        self.abilities = abilities
+        self._yard = yard or Yard(limits or Limits())
+        self._door = Doorkeeper()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; returns the address, with the port that was free where 0 was asked for. Raises
+        ``OSError``."""
+        self._server = await ws_create_server(
+            self._listener,
+            host,
+            port,
+            websocket_handshake_timeout=_HANDSHAKE_S,
+            logger_name=_quiet,
+            max_frame_size=_LARGEST,
+        )
+        found: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+        return found
+
+    async def close(self) -> None:
+        """End all channels; nobody is let in any more."""
+        if self._server is not None:
+            self._server.close()
+        self._door.close()
+        self._yard.close()
+        if self._server is not None:
+            with contextlib.suppress(TimeoutError):  # a connection in its handshake is not worth a wait
+                await asyncio.wait_for(self._server.wait_closed(), _HANDSHAKE_S)
+
+    def dial_string(self, token: str, codec: Codec) -> str:
+        """``WebSocket/patchbay/…``. Raises ``UnsafeValue`` for a token that is not letters and digits."""
+        return asterisk.dial_string(token, codec, self.abilities)
+
+    def expect(self, token: str, codec: Codec, ear: MediaEar, within_s: float) -> None:
+        self._door.expect(asterisk.check_token(token), codec, ear, within_s)
+
+    def forget(self, token: str) -> None:
+        self._door.forget(token)
+
+    @property
+    def counts(self) -> DoorCounts:
+        return self._door.counts
+
+    @property
+    def lateness(self) -> Lateness:
+        return self._yard.ticker.lateness
+
+    @property
+    def open_legs(self) -> int:
+        return len(self._yard.legs)
+
+    def _listener(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        token = asterisk.token_in(request.path.decode("ascii", "replace"))
+        expected = self._door.admit(token)
+        if expected is None:
+            _log.warning("media_refused", why="unknown or used token")
+            response = WSUpgradeResponse.create_error_response(404, b"no such call")
+            return WSUpgradeResponseWithListener(response, None)
+        socket = _Socket(expected, self._yard, self._door.counts)
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(_PROTOCOL), socket)
+
+
+class _Socket(WSListener):
+    """One channel's WebSocket; fits ``LegWire``."""
+
+    def __init__(self, expected: Expected, yard: Yard, counts: DoorCounts) -> None:
+        super().__init__()
+        self._transport: WSTransport | None = None
+        self._counts = counts
+        self._leg = Leg(expected.codec, expected.ear, self, yard, direct=False)
+
+    # ------------------------------------------------------------ from the switch
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._leg.opened(transport.underlying_transport.get_extra_info("socket").fileno())
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.BINARY and frame.fin:
+            self._leg.sound(frame.get_payload_as_bytes())
+        elif frame.msg_type == WSMsgType.TEXT and frame.fin:
+            self._event(frame.get_payload_as_bytes())
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif frame.msg_type not in (WSMsgType.PING, WSMsgType.PONG):
+            self._break("a message in pieces")
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._leg.close("hangup")
+
+    def pause_writing(self) -> None:
+        """The switch has not read for many seconds: it will not play this call any more."""
+        self._counts.stalled += 1
+        self._leg.close("stalled")
+
+    def resume_writing(self) -> None:
+        pass
+
+    def _event(self, text: bytes) -> None:
+        match asterisk.read_event(text):
+            case Marked(id):
+                if id.isascii() and id.isdigit():
+                    self._leg.confirmed(int(id))
+            case Status(queued):
+                self._leg.frozen(queued)
+            case Pressed(digit):
+                self._leg.pressed(digit)
+            case Started() as started:
+                self._started(started)
+            case Flow(is_open):
+                self._leg.flow(is_open)
+            case Refused(why):
+                _log.warning("media_command_refused", why=why)
+            case Garbled(why):
+                self._break(why)
+
+    def _started(self, started: Started) -> None:
+        codec = self._leg.codec
+        if (started.codec, started.frame_bytes) != (codec.asterisk, codec.frame_bytes):
+            self._break(f"the channel has {started.codec[:16]}, asked for was {codec.asterisk}")
+        elif started.unbuffered:
+            self._leg.unbuffered()
+
+    def _break(self, why: str) -> None:
+        _log.warning("media_protocol", why=why)
+        self._counts.broken += 1
+        self._leg.close("protocol")
+
+    # ------------------------------------------------------------ to the switch
+
+    def frame(self, sound: bytes) -> None:
+        if self._transport is not None:
+            self._transport.send(WSMsgType.BINARY, sound)
+
+    def probe(self, number: int) -> None:
+        self._command(asterisk.mark(str(number)))
+
+    def freeze(self) -> None:
+        for command in asterisk.FREEZE:
+            self._command(command)
+
+    def answer(self) -> None:
+        self._command(asterisk.ANSWER)
+
+    def hang_up(self) -> None:
+        self._command(asterisk.HANGUP)
+
+    def drop(self) -> None:
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def _command(self, text: str) -> None:
+        if self._transport is not None:
+            self._transport.send(WSMsgType.TEXT, text)
