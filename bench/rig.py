@@ -178,7 +178,7 @@ def _pid(child: Child) -> int:
 
 def free_settings(folder: Path) -> Settings:
     """Settings on ports nobody uses, limits out of the way, state in this folder."""
-    ami, agi, api = free_ports(3)
+    ami, agi, media, api = free_ports(4)
     first, last = _media_ports(0)
     passed = {k: v for k, v in os.environ.items() if k in ("HOME", "XDG_CACHE_HOME", "PATCHBAY_RUNTIME")}
     return Settings.from_env(
@@ -187,6 +187,7 @@ def free_settings(folder: Path) -> Settings:
             "PATCHBAY_VAR_DIR": str(folder),
             "PATCHBAY_AMI_PORT": str(ami),
             "PATCHBAY_AGI_PORT": str(agi),
+            "PATCHBAY_MEDIA_PORT": str(media),
             "PATCHBAY_API_PORT": str(api),
             "PATCHBAY_SIP_PORT": str(free_sip_port()),
             "PATCHBAY_RTP_PORT_MIN": str(first),

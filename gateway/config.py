@@ -85,6 +85,9 @@ class Settings:
     ami_logins: AmiLogins | None
     agi_host: str
     agi_port: int
+    media_driver: str
+    media_host: str
+    media_port: int
     sip_host: str
     sip_port: int
     rtp_port_min: int
@@ -139,7 +142,7 @@ class Settings:
             database_url=_database_url(env, var_dir),
             db_synchronous="FULL" if env.choice("DB_SYNCHRONOUS", ("NORMAL", "FULL")) == "FULL" else "NORMAL",
             redis_url=env.url("REDIS_URL", ("redis", "rediss", "unix"), ""),
-            **_masking(env),
+            **_rooms(env, allow_public),
             ami_host=ami_host,
             ami_port=env.integer("AMI_PORT", 5_038, 1, 65_535),
             ami_logins=_ami_logins(env, required=bool(ami_host)),
@@ -372,16 +375,23 @@ def _countries(env: _Reader) -> frozenset[str] | None:
     return codes
 
 
-class _MaskingFields(TypedDict):
+class _RoomFields(TypedDict):
     redis_member: str
     masking_switch_copy: bool
     carriers_file: Path | None
+    media_driver: str
+    media_host: str
+    media_port: int
 
 
-def _masking(env: _Reader) -> _MaskingFields:
-    """Number masking: our name among those who share a Redis, the copy in the switch, carriers for texts."""
-    return _MaskingFields(
+def _rooms(env: _Reader, allow_public: bool) -> _RoomFields:
+    """Number masking: our name among those who share a Redis, the copy in the switch, carriers for texts.
+    Agents: where the switch brings the sound of their calls, and in which protocol."""
+    return _RoomFields(
         redis_member=env.text("REDIS_MEMBER", "gateway"),
         masking_switch_copy=env.flag("MASKING_SWITCH_COPY", True),
         carriers_file=env.optional_path("CARRIERS_FILE"),
+        media_driver=env.choice("MEDIA_DRIVER", ("websocket", "audiosocket")),
+        media_host=env.bind("MEDIA_HOST", allow_public),
+        media_port=env.integer("MEDIA_PORT", 4_574, 1, 65_535),
     )

@@ -97,7 +97,7 @@ async def _one(stage: Stage, name: str, story: Story) -> Told:
 
 def demo_settings(given: Settings, var: Path) -> Settings:
     """The caller's settings on ports nobody uses, with all state below ``var``."""
-    ami, agi, api = free_ports(3)
+    ami, agi, media, api = free_ports(4)
     first, last = free_udp_range(400)
     return replace(
         given,
@@ -110,6 +110,8 @@ def demo_settings(given: Settings, var: Path) -> Settings:
         ami_logins=None,
         ami_port=ami,
         agi_port=agi,
+        media_host="127.0.0.1",
+        media_port=media,
         api_host="127.0.0.1",
         api_port=api,
         public_url=f"http://127.0.0.1:{api}",

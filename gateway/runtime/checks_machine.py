@@ -162,6 +162,7 @@ def check_ports(settings: Settings, plan: SwitchPlan | None) -> Iterator[Finding
     tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
     wanted = [("API", settings.api_host, settings.api_port, tcp, "PATCHBAY_API_PORT")]
     wanted.append(("FastAGI", settings.agi_host, settings.agi_port, tcp, "PATCHBAY_AGI_PORT"))
+    wanted.append(("agents' sound", settings.media_host, settings.media_port, tcp, "PATCHBAY_MEDIA_PORT"))
     if settings.embedded_switch:
         sip = (plan.sip.udp_port if plan else 0) or settings.sip_port
         wanted.append(("AMI", "127.0.0.1", settings.ami_port, tcp, "PATCHBAY_AMI_PORT"))

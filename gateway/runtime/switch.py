@@ -62,6 +62,8 @@ class SwitchSpec:
     limits: SwitchLimits = field(default_factory=SwitchLimits)
     templates: Path = TEMPLATES
     restart: bool = True
+    media: tuple[str, int] = ("127.0.0.1", 0)
+    """Where the gateway takes agents' sound; port 0: nowhere."""
 
 
 def free_switch_ports(rtp: int = 400) -> SwitchPorts:
@@ -84,6 +86,7 @@ def spec_from_settings(settings: Settings, plan: SwitchPlan) -> SwitchSpec:
             http=settings.http_port,
         ),
         agi=(settings.agi_host, settings.agi_port),
+        media=(settings.media_host, settings.media_port),
         recordings=settings.recordings_dir,
         sounds=settings.sounds_dir,
         sip_host=settings.sip_host,
@@ -187,6 +190,7 @@ class EmbeddedSwitch:
             ports=spec.ports,
             logins=self._logins,
             agi=spec.agi,
+            media=spec.media,
             sip_host=spec.sip_host,
             systemname=spec.systemname,
             limits=spec.limits,

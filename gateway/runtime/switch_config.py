@@ -90,6 +90,8 @@ class SwitchConfig:
     logins: AmiLogins
     agi: tuple[str, int]
     """Host and port of the gateway's FastAGI server."""
+    media: tuple[str, int] = ("127.0.0.1", 0)
+    """Host and port of the gateway's media sockets for agents; port 0: there are none."""
     sip_host: str = "127.0.0.1"
     systemname: str = "patchbay"
     limits: SwitchLimits = field(default_factory=SwitchLimits)
@@ -154,6 +156,8 @@ def _values(config: SwitchConfig) -> Mapping[str, object]:
         "logins": config.logins,
         "agi_host": config.agi[0],
         "agi_port": config.agi[1],
+        "media_host": config.media[0],
+        "media_port": config.media[1],
         "sip": plan.sip,
         "sip_bind": config.sip_host,
         "sip_port": plan.sip.udp_port or ports.sip,

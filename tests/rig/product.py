@@ -108,7 +108,7 @@ class Product:
 
 def free_settings(var: Path, extra: Mapping[str, str] | None = None) -> Settings:
     """Settings on ports nobody uses, in this folder."""
-    ami, agi, api = free_ports(3)
+    ami, agi, media, api = free_ports(4)
     first, last = free_udp_range(400, spread=os.getpid())
     return Settings.from_env(
         {
@@ -117,6 +117,7 @@ def free_settings(var: Path, extra: Mapping[str, str] | None = None) -> Settings
             "PATCHBAY_VAR_DIR": str(var),
             "PATCHBAY_AMI_PORT": str(ami),
             "PATCHBAY_AGI_PORT": str(agi),
+            "PATCHBAY_MEDIA_PORT": str(media),
             "PATCHBAY_API_PORT": str(api),
             "PATCHBAY_SIP_PORT": str(free_sip_port()),
             "PATCHBAY_RTP_PORT_MIN": str(first),

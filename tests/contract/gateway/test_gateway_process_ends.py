@@ -19,13 +19,14 @@ pytestmark = pytest.mark.contract
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 async def test_a_signal_ends_the_gateway_in_order(tmp_path: Path, number: signal.Signals) -> None:
-    api, agi = free_ports(2)
+    api, agi, media = free_ports(3)
     async with FakeAmi() as ami:
         environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "PATCHBAY_VAR_DIR": str(tmp_path),
             "PATCHBAY_API_PORT": str(api),
             "PATCHBAY_AGI_PORT": str(agi),
+            "PATCHBAY_MEDIA_PORT": str(media),
             "PATCHBAY_AMI_HOST": "127.0.0.1",
             "PATCHBAY_AMI_PORT": str(ami.port),
             "PATCHBAY_LOG_LEVEL": "info",

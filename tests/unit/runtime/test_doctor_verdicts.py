@@ -98,7 +98,7 @@ def test_a_port_in_use_is_named_with_its_variable(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ports = {"AMI_PORT": str(free_port()), "AGI_PORT": str(free_port()), "SIP_PORT": str(free_port())}
+        ports = {f"{name}_PORT": str(free_port()) for name in ("AMI", "AGI", "MEDIA", "SIP")}
         found = list(check_ports(settings(tmp_path, API_PORT=str(port), **ports), None))
     assert [(f.verdict, f.detail) for f in found] == [("fail", f"API: TCP 127.0.0.1:{port} is in use")]
     assert "PATCHBAY_API_PORT" in found[0].mend
