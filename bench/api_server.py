@@ -35,6 +35,8 @@ from gateway.http.app import create_app
 from gateway.http.face import Books, Face, TenantLimits
 from gateway.http.limits import LocalRates
 from gateway.policy.attempt import CallLimits
+from gateway.storage.agent_sessions import AgentSessionRepository
+from gateway.storage.agents import AgentRepository
 from gateway.storage.audit import AuditRepository
 from gateway.storage.calls import CallRepository
 from gateway.storage.cursors import Cursors
@@ -130,6 +132,8 @@ async def make_face(folder: Path) -> Face:
         idempotency=IdempotencyRepository(database),
         usage=UsageRepository(database),
         audit=AuditRepository(database),
+        agents=AgentRepository(database, cursors),
+        sessions=AgentSessionRepository(database),
     )
     return Face(
         settings=settings,

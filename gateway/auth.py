@@ -20,7 +20,7 @@ from typing import Final, Literal, Protocol
 from gateway.storage.records import ApiKey, KeyMode, KeyRole
 from telephony.clock import Clock
 from telephony.errors import InvalidInput, NotAuthenticated, NotPermitted, StorageUnavailable
-from telephony.ids import TenantId
+from telephony.ids import CallId, TenantId
 
 Scope = Literal[
     "calls:read",
@@ -33,6 +33,8 @@ Scope = Literal[
     "webhooks:write",
     "proxy:read",
     "proxy:write",
+    "agents:read",
+    "agents:write",
     "keys:read",
     "keys:write",
     "metrics:read",
@@ -49,6 +51,8 @@ SCOPES: Final[tuple[Scope, ...]] = (
     "webhooks:write",
     "proxy:read",
     "proxy:write",
+    "agents:read",
+    "agents:write",
     "keys:read",
     "keys:write",
     "metrics:read",
@@ -69,6 +73,8 @@ _WORK: Final[frozenset[Scope]] = frozenset(
         "webhooks:write",
         "proxy:read",
         "proxy:write",
+        "agents:read",
+        "agents:write",
     }
 )
 ROLE_SCOPES: Final[dict[KeyRole, frozenset[Scope]]] = {
@@ -76,7 +82,7 @@ ROLE_SCOPES: Final[dict[KeyRole, frozenset[Scope]]] = {
     KeyRole.ADMIN: frozenset(SCOPES),
     KeyRole.DEVELOPER: _WORK | {PII},
     KeyRole.VIEWER: frozenset(
-        {"calls:read", "recordings:read", "numbers:read", "webhooks:read", "proxy:read"}
+        {"calls:read", "recordings:read", "numbers:read", "webhooks:read", "proxy:read", "agents:read"}
     ),
     KeyRole.BILLING: frozenset({"calls:read", "numbers:read", "proxy:read"}),
 }
@@ -104,13 +110,15 @@ _TOUCH_EVERY: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a request comes from, and what it may do."""
+    """Who a request comes from, and what it may do. ``call``: an agent with the control token of this call,
+    who reaches nothing else."""
 
     tenant: TenantId
     key_id: str
     role: KeyRole
     scopes: frozenset[str]
     test: bool
+    call: CallId | None = None
 
     @property
     def sees_numbers(self) -> bool:

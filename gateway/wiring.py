@@ -34,6 +34,8 @@ from gateway.route_book import NumberRoutes, RouteDefaults
 from gateway.runtime.packages import find_prefix, machine_recipe
 from gateway.runtime.plan import SwitchPlan, parse_plan
 from gateway.runtime.programs import find_outside
+from gateway.storage.agent_sessions import AgentSessionRepository
+from gateway.storage.agents import AgentRepository
 from gateway.storage.audit import AuditRepository
 from gateway.storage.calls import Announcers, CallRepository
 from gateway.storage.cursors import Cursors
@@ -231,6 +233,8 @@ class Product:
             idempotency=IdempotencyRepository(database),
             usage=UsageRepository(database),
             audit=AuditRepository(database),
+            agents=AgentRepository(database, cursors),
+            sessions=AgentSessionRepository(database),
         )
         return _Storage(database, books, numbers, calls, book, outbox, masking, used)
 

@@ -16,6 +16,7 @@ from gateway.http.metrics import HttpMetrics
 from gateway.http.openapi import document
 from gateway.http.operation import Operation, Room
 from gateway.http.orbit.routes_account import ACCOUNT
+from gateway.http.orbit.routes_agents import AGENTS
 from gateway.http.orbit.routes_proxy import PROXY
 from gateway.http.orbit.routes_voice import VOICE
 from gateway.http.rooms import FACE_ROOMS
@@ -29,7 +30,11 @@ def create_app(face: Face) -> Starlette:
     served = to_json(document(FACE_ROOMS))
     account = replace(ACCOUNT, operations=(*ACCOUNT.operations, serves_document(served, "openapiOfFace")))
     app = Starlette(
-        routes=[*_mounts(face, (VOICE, PROXY, account)), *_routes(face, room(served), "")],
+        routes=[
+            *_mounts(face, (VOICE, PROXY, account)),
+            *_routes(face, AGENTS, "/v1"),  # the rest of /v1 is another face's
+            *_routes(face, room(served).operations, ""),
+        ],
         middleware=[Middleware(Front, face=face, metrics=HttpMetrics(face.registry))],
     )
     app.router.default = _unknown
@@ -39,18 +44,24 @@ def create_app(face: Face) -> Starlette:
 
 def _mounts(face: Face, rooms: tuple[Room, ...]) -> list[BaseRoute]:
     return [
-        Mount(prefix, app=Router(_routes(face, room, prefix), default=_unknown, redirect_slashes=False))
+        Mount(prefix, app=Router(_mounted(face, room, prefix), default=_unknown, redirect_slashes=False))
         for room in rooms
         for prefix in room.prefixes
     ]
 
 
-def _routes(face: Face, room: Room, prefix: str) -> list[BaseRoute]:
+def _mounted(face: Face, room: Room, prefix: str) -> list[BaseRoute]:
+    """A room's routes as they are called behind its mount."""
+    return _routes(face, room.operations, prefix, behind=prefix)
+
+
+def _routes(face: Face, operations: tuple[Operation, ...], prefix: str, behind: str = "") -> list[BaseRoute]:
+    """Routes under ``prefix``; a mount takes off what is ``behind`` it."""
     by_path: dict[str, list[Operation]] = {}
-    for operation in room.operations:
-        by_path.setdefault(operation.path, []).append(operation)
+    for operation in operations:
+        by_path.setdefault(prefix + operation.path, []).append(operation)
     return [
-        Route(path, Switchboard(face, prefix + path, tuple(operations)))
+        Route(path.removeprefix(behind), Switchboard(face, path, tuple(operations)))
         for path, operations in by_path.items()
     ]
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from dialplan.ports import CallDesk
 from gateway.auth import Authenticator
 from gateway.config import Settings
-from gateway.http import ports, ports_masking
+from gateway.http import ports, ports_agents, ports_masking
 from gateway.http.holding import Holding
 from gateway.http.limits import Rates
 from gateway.http.memory import Remembered
@@ -33,6 +33,8 @@ class Books:
     idempotency: ports.Idempotency
     usage: ports.Usage
     audit: ports.Audit
+    agents: ports_agents.Agents
+    sessions: ports_agents.AgentSessions
 
 
 class TenantLimits:
@@ -81,8 +83,8 @@ class Face:
     """The collaborators of the HTTP faces.
 
     ``signing_secret`` signs recording addresses. ``numbers_changed`` is awaited after a number or its
-    route changed, so that inbound calls meet the new plan. What number masking needs is None where it is
-    not set up: its operations answer 503.
+    route changed, so that inbound calls meet the new plan. What number masking and agents' calls need is
+    None where it is not set up: their operations answer 503.
     """
 
     settings: Settings
@@ -108,6 +110,7 @@ class Face:
     carriers: ports_masking.Carriers | None = None
     carrier_hooks: ports_masking.CarrierHooks | None = None
     media_files: ports_masking.MediaFiles | None = None
+    agent_calls: ports_agents.AgentCalls | None = None
     recent: Recent = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

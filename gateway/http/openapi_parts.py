@@ -8,9 +8,10 @@ Json = dict[str, Any]
 
 DESCRIPTION: Final = """\
 Place, follow, record and end telephone calls over your own Asterisk; let people call and text each other
-through proxy numbers.
+through proxy numbers; put AI agents on the line.
 
-**Base paths.** Everything is under `/api/v1`; voice also under `/v1/voice`, masking under `/v1/proxy`.
+**Base paths.** Everything is under `/api/v1`; voice also under `/v1/voice`, masking under `/v1/proxy`,
+agents under `/v1/agents`.
 
 **Keys.** Send your key as `X-API-Key` or `Authorization: Bearer`. A key has a role (owner, admin, developer,
 viewer, billing) and scopes; without `pii:read` numbers are masked. Test keys place no calls and open no
@@ -38,6 +39,10 @@ TAGS: Final[list[Json]] = [
         "description": "Sessions in which people call and text each other without learning their numbers, "
         "and the pool of proxy numbers they use.",
     },
+    {
+        "name": "Agents",
+        "description": "AI agents that speak on calls: how each is reached and led, and what it may do.",
+    },
     {"name": "Webhooks", "description": "Who is told what happened, and what was sent to them."},
     {"name": "Keys", "description": "API keys, roles and scopes."},
 ]
@@ -63,6 +68,7 @@ PATH_PATTERNS: Final[dict[str, str]] = {
     "call_id": "^call_[0-9A-HJKMNP-TV-Z]{26}$",
     "recording_id": "^call_[0-9A-HJKMNP-TV-Z]{26}-[0-9]{1,3}$",
     "session_id": "^ses_[0-9A-HJKMNP-TV-Z]{26}$",
+    "agent_id": "^agt_[0-9A-HJKMNP-TV-Z]{26}$",
     "interaction_id": "^int_[0-9A-HJKMNP-TV-Z]{26}$",
 }
 

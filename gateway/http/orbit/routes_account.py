@@ -1,4 +1,4 @@
-"""The route table of numbers, webhooks and keys."""
+"""The route table of numbers, agents, webhooks and keys."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gateway.http.operation import Operation, Room
 from gateway.http.orbit import keys, numbers, webhooks
 from gateway.http.orbit.fields import Nothing, PageQuery
 from gateway.http.orbit.number_schemas import AddNumber, ChangeNumber, NumberShown
+from gateway.http.orbit.routes_agents import AGENTS
 from telephony.errors import Conflict, NotFound, SpeechUnavailable, UnknownReference
 
 _HOOK: Final = "/webhooks/{webhook_id}"
@@ -298,4 +299,4 @@ WEBHOOKS: Final = (
     ),
 )
 
-ACCOUNT: Final = Room(("/api/v1",), (*NUMBERS, *WEBHOOKS, *KEYS))
+ACCOUNT: Final = Room(("/api/v1",), (*NUMBERS, *AGENTS, *WEBHOOKS, *KEYS))

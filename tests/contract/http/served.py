@@ -45,6 +45,7 @@ async def _fill(rig: Rig) -> dict[str, str]:
         "webhook_id": hook["id"],
         "delivery_id": sent["delivery_id"],
         "number_id": proxies[0],
+        "agent_id": (await rig.client.post("/api/v1/agents", {"name": "Desk"})).data["id"],
         "carrier": "trunkline",
         "key_id": spare["id"],
     }

@@ -29,6 +29,8 @@ from gateway.http.face import Books, Face, TenantLimits
 from gateway.http.limits import LocalRates
 from gateway.http.ports import Health
 from gateway.policy.attempt import CallLimits
+from gateway.storage.agent_sessions import AgentSessionRepository
+from gateway.storage.agents import AgentRepository
 from gateway.storage.audit import AuditRepository
 from gateway.storage.calls import CallRepository
 from gateway.storage.cursors import Cursors
@@ -412,6 +414,8 @@ async def open_rig(
             idempotency=IdempotencyRepository(database),
             usage=UsageRepository(database),
             audit=AuditRepository(database),
+            agents=AgentRepository(database, cursors),
+            sessions=AgentSessionRepository(database),
         ),
         desk=director,
         live_of_key=director.live_of_key,
