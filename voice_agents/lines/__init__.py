@@ -1,0 +1,1 @@
+"""The lines to agents: outbound sockets that never let anybody wait."""
