@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from proxy_pool.core.codec import terms_from
@@ -26,6 +26,7 @@ from proxy_pool.core.settings import ServiceSettings
 from proxy_pool.desk import NewSession, Seating, SessionChange
 from proxy_pool.placing import Draft
 from telephony.errors import Conflict, InvalidInput
+from telephony.evolve import replace
 from telephony.ids import TenantId
 from telephony.numbers import E164
 

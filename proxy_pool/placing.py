@@ -16,7 +16,7 @@ nothing half-made can be reached.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
@@ -27,6 +27,7 @@ from proxy_pool.core.opening import bindings_of
 from proxy_pool.core.session import SEAT_A, Binding, Door, Participant, Session
 from proxy_pool.ports import Claim, Index, IndexAway, Ledger, PairTaken
 from telephony.errors import Conflict
+from telephony.evolve import replace
 from telephony.ids import TenantId
 from telephony.numbers import E164
 

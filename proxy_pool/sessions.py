@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -42,6 +42,7 @@ from proxy_pool.placing import Placer
 from proxy_pool.pool_memory import PoolMemory
 from proxy_pool.ports import Index, Ledger, NameTaken, SessionEvent, StaleVersion, SwitchCopy
 from telephony.errors import Conflict, NotFound
+from telephony.evolve import replace
 from telephony.ids import TenantId
 from telephony.numbers import E164
 

@@ -21,6 +21,7 @@ import itertools
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Final
 
@@ -39,6 +40,8 @@ from telephony.ids import TenantId
 
 _MOST_CANDIDATES: Final = 8
 _USUAL: Final = Patience()
+_NAMES_KEPT: Final = 1024
+"""Of the participants asked about last: each is asked for, reserved and put within a moment."""
 
 
 class RedisIndex:
@@ -61,7 +64,7 @@ class RedisIndex:
         self.counts = IndexCounts()
         if len(secret) < 16:
             raise UnsafeValue("the secret of the index has fewer than 16 bytes")
-        self._secret = secret[:64]
+        self._name = lru_cache(_NAMES_KEPT)(partial(_name, secret[:64]))
         self._look_up_s = patience.look_up_s
         self._roll = Roll(redis, member, patience)
         self._line = Line(redis, self._not_answered, patience.answer_s)
@@ -245,8 +248,7 @@ class RedisIndex:
 
     def key(self, generation: str, tenant: TenantId, key: str) -> bytes:
         """The Redis key of a participant."""
-        digest = blake2b(f"{tenant}\0{key}".encode(), key=self._secret, digest_size=15).digest()
-        return b"pl:%s:{%s}" % (generation.partition(".")[0].encode(), urlsafe_b64encode(digest))
+        return b"pl:%s:{%s}" % (generation.partition(".")[0].encode(), self._name(tenant, key))
 
     def _call(self, name: str, key: bytes, *args: str | bytes | int) -> Command:
         return ("FCALL_RO" if name == "look_up" else "FCALL", f"{LIBRARY}_{name}", 1, key, *args)
@@ -295,3 +297,7 @@ class RedisIndex:
         if not all(reply is None or isinstance(reply, bytes) for reply in replies):
             raise IndexAway
         return [reply if isinstance(reply, bytes) else None for reply in replies]
+
+
+def _name(secret: bytes, tenant: TenantId, key: str) -> bytes:
+    return urlsafe_b64encode(blake2b(f"{tenant}\0{key}".encode(), key=secret, digest_size=15).digest())

@@ -99,12 +99,12 @@ def _draw(
     if size > _TRIES:
         for _ in range(_TRIES):
             index = step[chance(size)]
-            if index not in taken and index not in shut:
+            if index not in shut and index not in taken:
                 drawn.append(index)
                 shut.add(index)
-                wanted -= 1
-                if not wanted:
+                if len(drawn) == wanted:
                     return drawn
+        wanted -= len(drawn)
     rest = [index for index in step if index not in taken and index not in shut]
     for place in range(min(wanted, len(rest))):
         other = place + chance(len(rest) - place)
@@ -121,11 +121,13 @@ def _lighter_first(drawn: Sequence[int], load: Mapping[int, int]) -> Iterator[in
         yield drawn[-1]
 
 
+_ALLOWED: Final = {Geo.AREA: 1, Geo.COUNTRY: 2, Geo.ANY: 3}
+
+
 def _ladder(wish: Wish) -> list[_Scope]:
     """The scopes that the wish allows, the narrowest first."""
     wished = [(wish.country, wish.area), (wish.country, ""), ("", "")]
-    allowed = {Geo.AREA: 1, Geo.COUNTRY: 2, Geo.ANY: 3}[wish.geo]
-    return list(dict.fromkeys(wished[:allowed]))
+    return list(dict.fromkeys(wished[: _ALLOWED[wish.geo]]))
 
 
 def _index_of(pool: PoolMap, wish: Wish, number: E164 | None) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -28,6 +28,7 @@ from proxy_pool.core.session import (
 )
 from proxy_pool.core.settings import ServiceSettings, TextAnswers, UnknownCallers
 from telephony.errors import InvalidInput
+from telephony.evolve import replace
 from telephony.numbers import E164
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from proxy_pool.core.session import SEAT_A, Binding, CloseReason, Door, Hold, Model, Session, Status
 from telephony.errors import Conflict
+from telephony.evolve import replace
 
 IN_PROGRESS: Final = "session.in_progress"
 """The event of a session's first interaction; ``Ledger.use`` tells it."""

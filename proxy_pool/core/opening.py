@@ -6,7 +6,6 @@ Pure: numbers have been chosen and PINs made by the shell; here they are put tog
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from proxy_pool.core.number import Use
@@ -27,6 +26,7 @@ from proxy_pool.core.session import (
     Terms,
 )
 from telephony.errors import InvalidInput
+from telephony.evolve import replace
 from telephony.numbers import E164
 
 GROUP_MAX: Final = 50
