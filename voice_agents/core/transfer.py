@@ -1,0 +1,123 @@
+"""Taking the caller to somebody else: where that is allowed, once all that was said is heard, and back when
+it came to nothing."""
+
+from __future__ import annotations
+
+import re
+
+from voice_agents.core import facts, orders, shutdown, silence, talk
+from voice_agents.core.session import (
+    PATIENCE,
+    Media,
+    Moving,
+    Patience,
+    Session,
+    Step,
+    TransferStep,
+    replace,
+)
+from voice_agents.core.talk import Reason
+
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_PHONE = re.compile(r"phone:[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
+DIGITS = re.compile(r"[0-9*#A-Dw]{1,64}")
+"""What may be played to a caller's line."""
+_RING_S = (5, 120)
+OUTCOMES = frozenset({"completed", "busy", "no_answer", "declined", "invalid", "timeout", "policy_denied"})
+
+
+def refusal(allow: tuple[str, ...], to: str) -> str:
+    """Why a caller may not be taken there, as an outcome; empty where it may.
+
+    ``allow`` holds prefixes of E.164 numbers and exact ``phone:`` names. Nothing listed, nothing allowed.
+    """
+    if _NUMBER.fullmatch(to) is not None:
+        listed = any(_PREFIX.fullmatch(entry) and to.startswith(entry) for entry in allow)
+    elif _PHONE.fullmatch(to) is not None:
+        listed = to in allow
+    else:
+        return "invalid"
+    return "" if listed else "policy_denied"
+
+
+def asked(session: Session, fact: facts.TransferAsked, now: float) -> Step:
+    """Begin a transfer, or say why not."""
+    to = fact.to
+    why = refusal(session.terms.spec.transfer_allow, to)
+    if session.moving is not None or session.media.heard_at is None:
+        return session, (orders.Tell(talk.Fault("transfer_refused", "there is nobody to transfer now")),)
+    if why:
+        detail = (("outcome", why),)
+        told = orders.Tell(talk.TransferOutcome(to, why))
+        return session, (told, orders.Publish("agent.transfer", detail))
+    ring_s = max(_RING_S[0], min(fact.ring_timeout_s, _RING_S[1]))
+    moving = Moving(to, ring_s, TransferStep.SPEAKING, now)
+    out: tuple[orders.Order, ...] = (orders.Publish("agent.transfer", (("outcome", "started"),)),)
+    if session.barge.paused_at is not None:
+        session = replace(session, barge=replace(session.barge, paused_at=None))
+        out = (orders.ResumeSound(), *out)
+    session = replace(session, moving=moving)
+    if not session.sounding:
+        session, more = go(session, now)
+        return session, (*out, *more)
+    marks = session.marks + 1
+    return replace(session, marks=marks), (*out, orders.MarkEnd(marks))
+
+
+def go(session: Session, now: float) -> Step:
+    """Everything that was said is heard: ring."""
+    moving = session.moving
+    if moving is None or moving.step is not TransferStep.SPEAKING:
+        return session, ()
+    moving = replace(moving, step=TransferStep.RINGING, at=now)
+    order = orders.TransferCall(moving.to, moving.ring_timeout_s)
+    return replace(session, moving=moving, sounding=False), (order,)
+
+
+def emptied(session: Session, now: float) -> Session:
+    """All of the sound has left our queue; its mark is still awaited, for a moment."""
+    moving = session.moving
+    if moving is None or moving.step is not TransferStep.SPEAKING:
+        return session
+    return replace(session, moving=replace(moving, empty_at=now))
+
+
+def end_heard(session: Session, fact: facts.EndHeard, now: float) -> Step:
+    """The mark behind the agent's last words was reached."""
+    if session.moving is None or fact.mark != session.marks:
+        return session, ()
+    if fact.more and session.moving.step is TransferStep.SPEAKING:
+        return replace(session, marks=session.marks + 1), (orders.MarkEnd(session.marks + 1),)
+    return go(session, now)
+
+
+def done(session: Session, outcome: str, now: float, patience: Patience = PATIENCE) -> Step:
+    """The outcome is known."""
+    moving = session.moving
+    if moving is None or moving.step is not TransferStep.RINGING:
+        return session, ()
+    word = outcome if outcome in OUTCOMES else "declined"
+    out: tuple[orders.Order, ...] = (
+        orders.Tell(talk.TransferOutcome(moving.to, word)),
+        orders.Publish("agent.transfer", (("outcome", word),)),
+    )
+    if word == "completed":
+        by = "gateway" if moving.fallback else "agent"
+        session = replace(session, media=Media(), sounding=False)
+        session, more = shutdown.end(session, facts.EndAsked(Reason.TRANSFERRED, by), now, patience)
+        return session, (*out, *more)
+    if moving.fallback:
+        session, more = shutdown.end(session, facts.EndAsked(Reason.AGENT_LOST, "gateway"), now, patience)
+        return session, (*out, *more)
+    if session.media.heard_at is not None:
+        return silence.resumed(replace(session, moving=None), now), out
+    return replace(session, moving=replace(moving, step=TransferStep.RETURNING, at=now)), out
+
+
+def back(session: Session, now: float) -> Session:
+    """The caller is with the agent again."""
+    moving = session.moving
+    if moving is not None and moving.step is TransferStep.RETURNING:
+        return silence.resumed(replace(session, moving=None), now)
+    return session
