@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("telephony", "dialplan", "proxy_pool", "voice_agents", "video_rooms", "gateway")
+PACKAGES = ("telephony", "dialplan", "proxy_pool", "voice_agents", "video_rooms", "gateway", "patchbay_agent")
 TIERS = {
     "unit": "unit",
     "architecture": "unit",
