@@ -78,6 +78,7 @@ class Playout:
         self._in = self._out = self._frontier = self._heard = 0
         self._probed = self._probed_place = 0
         self._freeze: _Freeze | None = None
+        self._limbo: list[_Sent] = []
         self._frozen_at = self._cushion_until = 0.0
         self._gone_then = 0
         self._silence = codec.silence
@@ -91,13 +92,12 @@ class Playout:
         """Queue sound. False where it does not fit: then nothing of it is taken."""
         if not sound:
             return True
-        octets = self._octets + len(sound)
-        if octets > self._limits.most_bytes or self.codec.ms(octets) > self._limits.most_ms:
+        octets, size = self._octets + len(sound), self.codec.frame_bytes
+        if octets > self._limits.most_bytes or octets * FRAME_MS > self._limits.most_ms * size:
             return False
         if self._dry_at >= 0 and now - self._dry_at < DRY_S:
             self.dry_runs += 1
         self._dry_at = -1.0
-        size = self.codec.frame_bytes
         if not self._tail and len(sound) == size:
             self._frames.append(bytes(sound))
             self._in += 1
@@ -117,7 +117,7 @@ class Playout:
         self._marks.append((place, name))
         if place <= self._frontier:
             self._reach()
-        elif place <= self._out and not self.direct and self._freeze is None:
+        elif place <= self._out and not self.direct:
             self._probed, self._probed_place = self.switch.sent, self._out
             return [self.switch.sent]
         return []
@@ -129,10 +129,8 @@ class Playout:
         then."""
         if self.direct:
             return [self._beat(now)] if fill else []
-        if self._freeze is not None:
-            if now - self._frozen_at < FREEZE_S:
-                return []
-            self.frozen(self.switch.sent - self._gone_then)
+        if self._freeze is not None and now - self._frozen_at >= FREEZE_S:
+            self.frozen(sum(sent.number > self._gone_then for sent in self._limbo))
         if self._stopped or self.switch.sent - self.switch.confirmed >= UNCONFIRMED:
             return []
         depth = self.switch.depth(now)
@@ -142,7 +140,7 @@ class Playout:
         while depth < LEAD and (frame := self._pull()) is not None:
             self._give(frame, now, orders)
             depth += 1
-        if fill and depth <= self._cushion(now):
+        if fill and self.switch.depth_soon(now) <= self._cushion(now):
             self._give(self._padded(now), now, orders)
         return orders
 
@@ -164,8 +162,8 @@ class Playout:
             self._probed, self._probed_place = number, self._out
 
     def _pull(self) -> bytes | None:
-        """The next whole frame."""
-        while self._frames and not self.paused:
+        """The next whole frame. While the switch counts, some that come before it may come back."""
+        while self._frames and not self.paused and self._freeze is None:
             frame = self._frames.popleft()
             self._out += 1
             if not self.creep.drops(frame):
@@ -174,7 +172,7 @@ class Playout:
 
     def _padded(self, now: float) -> bytes | None:
         """The last part of a frame made whole; None where silence is due."""
-        if self.paused or self._frames:
+        if self.paused or self._frames or self._freeze is not None:
             return None
         if self._tail:
             frame = self._tail + self._silence[len(self._tail) :]
@@ -202,7 +200,8 @@ class Playout:
 
     def become_direct(self) -> None:
         """The switch has no queue of its own after all: what it was given has been played."""
-        self.direct, self._freeze = True, None
+        self.frozen(0)
+        self.direct = True
         self._leave(self.switch.sent)
 
     def flow(self, is_open: bool) -> None:
@@ -214,17 +213,15 @@ class Playout:
         freeze, self._freeze = self._freeze, None
         if freeze is None:
             return
-        lost = [self._flight.pop() for _ in range(min(left, len(self._flight)))]
-        if self._flight:
-            self._leave(self._flight[-1].number)
+        limbo, self._limbo = self._limbo, []
+        end = max(0, len(limbo) - left)
+        heard = sum(sent.frame is not None for sent in limbo[:end])
+        self._heard += heard
         if freeze is _Freeze.PAUSE:
-            back = [sent.frame for sent in lost if sent.frame is not None]
-            self._frames.extendleft(back)
-            self._out -= len(back)
-        self._frontier = max(self._frontier, self._out)
-        self._probed_place = self._frontier
-        self.switch.emptied()
-        self._reach()
+            self._out += heard
+            self._frames.extendleft(sent.frame for sent in reversed(limbo[end:]) if sent.frame is not None)
+            self._frontier = max(self._frontier, self._out)
+            self._reach()
 
     def _leave(self, number: int) -> None:
         while self._flight and self._flight[0].number <= number:
@@ -234,7 +231,7 @@ class Playout:
         self._reach()
 
     def _reach(self) -> None:
-        while self._marks and self._marks[0][0] <= self._frontier and self._freeze is None:
+        while self._marks and self._marks[0][0] <= self._frontier:
             self._told.append((self._marks.popleft()[1], True))
 
     # ------------------------------------------------------------ stop, wait, go on
@@ -242,16 +239,17 @@ class Playout:
     def flush(self, now: float) -> tuple[int, bool]:
         """Drop all that was not heard. Returns the milliseconds, and whether the switch must be frozen."""
         dropped = self.queued_ms(now)
+        freeze = self._freeze_for(_Freeze.FLUSH, now)
         self._frames.clear()
         self._tail = b""
-        self._in = self._out
+        self._in = self._frontier = self._out
         self._told += [(name, False) for _, name in self._marks]
         self._marks.clear()
         self.paused = False
         self.generation += 1
         self._dry_at = -1.0
         self.creep.restart()
-        return dropped, self._freeze_for(_Freeze.FLUSH, now)
+        return dropped, freeze
 
     def pause(self, now: float) -> bool:
         """Hold what was not heard. Returns whether the switch must be frozen."""
@@ -264,13 +262,19 @@ class Playout:
         self.paused = False
 
     def _freeze_for(self, why: _Freeze, now: float) -> bool:
+        """Whether to empty the switch's queue. Its frames are in limbo until it has said how many they were;
+        until then none of them counts as gone out."""
         if self._freeze is not None:
-            if why is _Freeze.FLUSH:
-                self._freeze = why
+            self._freeze = why if why is _Freeze.FLUSH else self._freeze
             return False
         if self.direct or not self._unheard(now):
             return False
         self._freeze, self._frozen_at, self._gone_then = why, now, self.switch.gone(now)
+        self._limbo = list(self._flight)
+        self._flight.clear()
+        self._out -= sum(sent.frame is not None for sent in self._limbo)
+        self._probed_place = self._frontier
+        self.switch.emptied()
         return True
 
     # ------------------------------------------------------------ what is known
@@ -296,7 +300,8 @@ class Playout:
         if self.direct:
             return 0
         gone = self._gone_then if self._freeze is not None else self.switch.gone(now)
-        return sum(sent.frame is not None and sent.number > gone for sent in self._flight)
+        waiting = self._limbo if self._freeze is not None else self._flight
+        return sum(sent.frame is not None and sent.number > gone for sent in waiting)
 
     def queued_ms(self, now: float) -> int:
         """What waits here and in the switch."""
@@ -305,5 +310,5 @@ class Playout:
 
     def heard_ms(self, now: float) -> int:
         """What was played and was not silence."""
-        sound = sum(sent.frame is not None for sent in self._flight)
+        sound = sum(sent.frame is not None for sent in (*self._limbo, *self._flight))
         return (self._heard + sound - self._unheard(now)) * FRAME_MS

@@ -11,6 +11,7 @@ from __future__ import annotations
 TICK_S = 0.020
 _STEADY = 3
 """Marks after which the switch's clock is known well enough to say that a tick found nothing."""
+_NEAR_S = 0.003
 _LEAN = 0.1
 """How far a mark that came late moves the clock: lateness is mostly the way's, not the clock's."""
 
@@ -42,6 +43,12 @@ class SwitchQueue:
             self._next += ticks * TICK_S
             self._gone = min(self.sent, self._gone + ticks)
         return self.sent - self._gone
+
+    def depth_soon(self, now: float) -> int:
+        """The same, if the switch's next tick is so near that it may have been."""
+        depth = self.depth(now)
+        near = self._next is not None and self._next - now < _NEAR_S
+        return max(0, depth - near)
 
     def gone(self, now: float) -> int:
         """The number of the last frame that left."""

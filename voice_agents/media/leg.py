@@ -120,14 +120,12 @@ class Leg:
 
     def flush(self) -> int:
         dropped, freeze = self.playout.flush(self._yard.clock())
-        if freeze and not self._closed:
-            self._wire.freeze()
+        self._freeze(freeze)
         self._tell(self.playout.told)
         return dropped
 
     def pause(self) -> None:
-        if self.playout.pause(self._yard.clock()) and not self._closed:
-            self._wire.freeze()
+        self._freeze(self.playout.pause(self._yard.clock()))
 
     def resume(self) -> None:
         self.playout.resume()
@@ -217,6 +215,12 @@ class Leg:
         slack = (due - self._yard.ticker.moment(self)) % period
         if not _SLACK_S[0] <= slack <= _SLACK_S[1]:
             self._yard.ticker.align(self, due - _AHEAD_S)
+
+    def _freeze(self, needed: bool) -> None:
+        """Empty the switch's queue, and give it silence for its next tick."""
+        if needed and not self._closed:
+            self._wire.freeze()
+            self._carry_out(self.playout.take(self._yard.clock(), fill=True))
 
     def _carry_out(self, orders: Iterable[Order]) -> None:
         for order in orders:
