@@ -65,6 +65,8 @@ CODES: Final[dict[str, str]] = {
     "RECORDING_REFUSED": "The switch refused to record.",
     "RECORDING_IN_PROGRESS": "The recording is still being made.",
     "RECORDING_NOT_CONFIRMED": "The switch did not confirm in time. Look at the recordings, then try again.",
+    "DIGITS_PLAYING": "Other keys are being played to the call. Wait until they are.",
+    "DIGITS_NOT_CONFIRMED": "The switch did not confirm in time that the keys were played.",
     "IDEMPOTENCY_MISMATCH": "The Idempotency-Key was used for another request. Use a new one.",
     "IDEMPOTENCY_IN_PROGRESS": "The same request is being carried out. Try again in a moment.",
     "SERVICE_UNAVAILABLE": "A server this needs is away; nothing happened. Wait for `Retry-After` seconds.",

@@ -41,6 +41,8 @@ async def once(operation: Operation, ask: Ask, body: bytes) -> Rendered:
     if key is None:
         return rendered(operation, exchange, await operation.serve(_with(ask, resource_id)))
     tenant = ask.caller.tenant
+    if ask.caller.call is not None:
+        key = f"{ask.caller.call} {key}"  # a blank is in no key: an agent cannot use up its tenant's
     book = face.books.idempotency
     claim = await book.claim(tenant, key, fingerprint(operation, ask.path, body), resource_id, exchange.at)
     match claim:

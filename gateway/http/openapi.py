@@ -121,6 +121,8 @@ def _operation(operation: Operation, schemas: Json) -> Json:
     else:
         told["x-scope"] = operation.access
         told["x-roles"] = [role.value for role, scopes in ROLE_SCOPES.items() if operation.access in scopes]
+    if operation.to_agents:
+        told["x-control-token"] = True
     return told
 
 
@@ -202,7 +204,9 @@ def _success(operation: Operation) -> Json:
         "additionalProperties": False,
         "properties": {"data": data, "meta": {"$ref": f"#/components/schemas/{meta}"}},
     }
-    told["content"] = {"application/json": {"schema": envelope}}
+    told["content"] = {"application/json": {"schema": envelope}} | {
+        media: {"schema": {"type": "string"}} for media in operation.also_media
+    }
     return told
 
 

@@ -43,6 +43,11 @@ TAGS: Final[list[Json]] = [
         "name": "Agents",
         "description": "AI agents that speak on calls: how each is reached and led, and what it may do.",
     },
+    {
+        "name": "Agents on calls",
+        "description": "What was said with an agent, and what may be done while it speaks. Operations marked "
+        "`x-control-token` are open to the agent itself, for its own call, with the token it is given.",
+    },
     {"name": "Webhooks", "description": "Who is told what happened, and what was sent to them."},
     {"name": "Keys", "description": "API keys, roles and scopes."},
 ]

@@ -56,6 +56,8 @@ class Operation:
     ``data`` that are shown once and not kept for a replay (``list.member`` of each in a list). ``id_prefix``
     is that of what a POST makes. ``also`` is another status that it may succeed with.
     With ``raw_body``, its most bytes, ``Ask.body`` and ``Ask.query`` are the bytes as they came.
+    ``to_agents``: the control token of the call in the path opens it too. ``also_media``: other types of
+    content that it may answer with.
     """
 
     method: str
@@ -80,6 +82,8 @@ class Operation:
     optional_body: bool = False
     description: str = ""
     raw_body: int = 0
+    to_agents: bool = False
+    also_media: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

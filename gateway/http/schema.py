@@ -54,6 +54,17 @@ def _ascii_int(value: object) -> object:
 QueryInt = Annotated[int, BeforeValidator(_ascii_int)]
 
 
+def _flag(value: object) -> object:
+    if isinstance(value, str):
+        if value not in ("true", "false"):
+            raise PydanticCustomError("flag", "true or false")
+        return value == "true"
+    return value
+
+
+QueryFlag = Annotated[bool, BeforeValidator(_flag)]
+
+
 def parse(model: type[B], given: object) -> B:
     """The request as its schema reads it. Raises InvalidInput naming the first field and rule broken."""
     if not isinstance(given, dict):

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from gateway.auth import Caller
 from gateway.http import idempotency
 from gateway.http.answers import FileSlice, Plain, Reply
 from gateway.http.body import demand_json, parse_json, read_body
@@ -20,7 +21,9 @@ from gateway.http.operation import OPEN, Ask, Bucket, Operation
 from gateway.http.render import rendered
 from gateway.http.schema import parse, parse_query
 from gateway.http.throttle import admit, admit_stranger
+from gateway.storage.records import KeyRole
 from telephony.errors import MalformedRequest, NotAuthenticated, NotFound
+from voice_agents.core import control_token
 
 DEADLINE_S: Final = 45.0
 """No request is worked on for longer; an idempotency claim outlives it."""
@@ -61,8 +64,9 @@ class Switchboard:
     async def _answer(self, operation: Operation, scope: Scope, receive: Receive) -> tuple[int, bytes, Reply]:
         face, exchange = self._face, exchange_of(scope)
         if operation.access != OPEN:
-            await admit_key(face, exchange, operation.access, operation.bucket)
+            await admit_key(face, exchange, operation.access, operation.bucket, to_agents=operation.to_agents)
         path = _path_of(scope)
+        _own_call_alone(exchange, path)
         query: object = None
         if operation.query is not None:
             query = parse_query(operation.query, _query_of(scope))
@@ -75,14 +79,20 @@ class Switchboard:
             body = await read_body(exchange.headers, receive, operation.raw_body)
         ask = Ask(face, exchange, path, body, query)
         if operation.method == "POST" and operation.access != OPEN:
-            return await idempotency.once(operation, ask, canonical)
+            asked = canonical + b"?" + _raw_query(scope) if operation.query is not None else canonical
+            return await idempotency.once(operation, ask, asked)
         return rendered(operation, exchange, await operation.serve(ask))
 
 
-async def admit_key(face: Face, exchange: Exchange, scope: str, bucket: Bucket) -> None:
-    """Find out who asks and let them in: raises NotAuthenticated, TooMany, NotPermitted, in this order."""
+async def admit_key(
+    face: Face, exchange: Exchange, scope: str, bucket: Bucket, *, to_agents: bool = False
+) -> None:
+    """Find out who asks and let them in: raises NotAuthenticated, TooMany, NotPermitted, in this order.
+
+    ``to_agents``: the control token of a call has the scope too.
+    """
     try:
-        caller = await face.auth.identify(_key_in(exchange), exchange.address)
+        caller = await caller_of(face, exchange, _key_in(exchange), scope if to_agents else None)
     except NotAuthenticated:
         await admit_stranger(face, exchange)
         raise
@@ -91,6 +101,23 @@ async def admit_key(face: Face, exchange: Exchange, scope: str, bucket: Bucket) 
     exchange.facts["key_id"] = caller.key_id
     await admit(face, exchange, bucket)
     caller.demand(scope)
+
+
+async def caller_of(face: Face, exchange: Exchange, key: str | None, agents_scope: str | None) -> Caller:
+    """Who has this key, or this control token, which has no scope but the one given."""
+    if key is None or not key.startswith(control_token.PREFIX):
+        return await face.auth.identify(key, exchange.address)
+    control = control_token.read(face.signing_secret, key, exchange.at.timestamp())
+    scopes = frozenset() if agents_scope is None else frozenset({agents_scope})
+    key_id = f"control:{control.call_id}"
+    return Caller(control.tenant, key_id, KeyRole.VIEWER, scopes, test=False, call=control.call_id)
+
+
+def _own_call_alone(exchange: Exchange, path: dict[str, str]) -> None:
+    """Whoever came with the control token of a call finds that call and nothing else."""
+    caller = exchange.caller
+    if caller is not None and caller.call is not None and path.get("call_id") != caller.call:
+        raise NotFound("there is no such call")
 
 
 def _key_in(exchange: Exchange) -> str | None:

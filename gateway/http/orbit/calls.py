@@ -1,8 +1,8 @@
-"""Calls: place, check, list, show, hang up."""
+"""Calls: place, check, list, show."""
 
 from __future__ import annotations
 
-from dialplan.core.record import CallRecord, record
+from dialplan.core.record import CallRecord, Json, record
 from gateway.http.answers import Answer
 from gateway.http.errors import shown_value
 from gateway.http.operation import Ask
@@ -70,14 +70,14 @@ async def list_calls(ask: Ask) -> Answer:
     return Answer(call_views(ask, page.items, ready), page_meta(page))
 
 
-async def get_call(ask: Ask) -> Answer:
-    """One call with its recordings."""
+async def whole_call(ask: Ask) -> tuple[CallRecord, dict[str, Json]]:
+    """One call, and how it is shown with its recordings."""
     call = await known_call(ask)
     recordings = await ask.face.books.recordings.of_call(ask.caller.tenant, call.id)
     ready = [recording for recording in recordings if recording.file is not None]
     view = call_view(ask, call, ready[-1] if ready else None)
     view["recordings"] = [recording_view(ask, recording) for recording in recordings]
-    return Answer(view)
+    return call, view
 
 
 async def list_events(ask: Ask) -> Answer:
@@ -88,16 +88,6 @@ async def list_events(ask: Ask) -> Answer:
     if entries is None:
         raise NotFound("there is no such call")
     return Answer([event_view(ask, entry) for entry in entries if entry.sequence > query.after])
-
-
-async def hang_up(ask: Ask) -> Answer:
-    """End the call, whatever its state, and show it as it is afterwards."""
-    call = await known_call(ask)
-    if call.ended_at is None:
-        await ask.face.desk.hang_up(call.id)
-        call = await known_call(ask)
-    ready = await ask.face.books.recordings.ready_of(ask.caller.tenant, [call.id])
-    return Answer(call_view(ask, call, ready.get(call.id)))
 
 
 def call_id_of(ask: Ask) -> CallId:

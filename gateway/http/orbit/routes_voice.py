@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.http.operation import OPEN, Operation, Room, Serve
-from gateway.http.orbit import calls, recordings
+from gateway.http.orbit import agent_calls, calls, recordings
+from gateway.http.orbit.agent_call_schemas import CallInFull, HangUp
 from gateway.http.orbit.call_schemas import (
     AfterEvent,
     CallShown,
-    CallWithRecordings,
     CheckShown,
     CreateCall,
     EventShown,
@@ -17,6 +17,7 @@ from gateway.http.orbit.call_schemas import (
     RecordingShown,
 )
 from gateway.http.orbit.fields import Nothing
+from gateway.http.orbit.routes_agent_calls import AGENT_CALLS
 from telephony.errors import (
     Conflict,
     NotFound,
@@ -70,10 +71,11 @@ VOICE: Final = Room(
             "getCall",
             "Calls",
             "Show a call",
-            calls.get_call,
+            agent_calls.get_call,
             "calls:read",
-            shows=CallWithRecordings,
+            shows=CallInFull,
             raises=(NotFound,),
+            to_agents=True,
         ),
         Operation(
             "GET",
@@ -94,14 +96,17 @@ VOICE: Final = Room(
             "hangUpCall",
             "Calls",
             "End a call, whatever its state",
-            calls.hang_up,
+            agent_calls.hang_up,
             "calls:write",
             body=Nothing,
             optional_body=True,
+            query=HangUp,
             shows=CallShown,
             raises=(NotFound, SwitchUnavailable),
+            to_agents=True,
             description="A ringing call becomes `cancelled`, an answered one `completed`; a call that has "
-            "ended is shown again.",
+            "ended is shown again. An agent that is on it is told first and may say goodbye: this answers "
+            "once the call is over.",
         ),
         Operation(
             "GET",
@@ -179,5 +184,6 @@ VOICE: Final = Room(
             status=204,
             raises=(NotFound, Conflict),
         ),
+        *AGENT_CALLS,
     ),
 )

@@ -52,6 +52,8 @@ def call_view(ask: Ask, call: CallRecord, recording: Recording | None = None) ->
     if recording is not None and ask.caller.may("recordings:read"):
         url = links(ask).link(recording.id, ask.exchange.at.timestamp())[0]
     view["recording_url"] = url
+    if ask.caller.call is not None:
+        view["webhook_url"] = None  # an agent has no use for its tenant's address
     return view
 
 

@@ -51,6 +51,7 @@ from gateway.webhooks.service import EndpointService, Makers, Stores
 from telephony.errors import InvalidInput, SpeechUnavailable
 from telephony.ids import CallId, ChannelId, TenantId
 from telephony.numbers import E164
+from tests.unit.http.agents_on_calls import FakeAgentCalls
 from tests.unit.http.masked import Masked, masked, on_database
 
 OURS, THEIRS = TenantId("ten_ours"), TenantId("ten_theirs")
@@ -215,6 +216,7 @@ class Rig:
     health: dict[str, Health]
     number_changes: list[int]
     masked: Masked
+    agents: FakeAgentCalls
 
     face_tenant = OURS
     their_tenant = THEIRS
@@ -398,6 +400,7 @@ async def open_rig(
     async def numbers_changed() -> None:
         changes.append(1)
 
+    agents = FakeAgentCalls()
     behind = masked(clock, on_database(database, cursors) if masking_in_sql else None)
     face = Face(
         settings=settings,
@@ -432,6 +435,7 @@ async def open_rig(
         inbound_texts=behind.texts,
         inbound_calls=behind.calls,
         carriers=behind.carriers,
+        agent_calls=agents,
     )
     app = create_app(face)
     client = Client(app)
@@ -451,6 +455,7 @@ async def open_rig(
         health,
         changes,
         behind,
+        agents,
     )
     if first_id == 1:
         await _fill(rig)
