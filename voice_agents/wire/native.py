@@ -100,13 +100,16 @@ class NativeDialect:
             return (Malformed(str(fault)),)
         if isinstance(said, Ready):
             self._deaf = NO_AUDIO in said.wants
+        elif isinstance(said, Clear | Mark):
+            self._odd = b""
         return (said,)
 
     def owed(self) -> Sequence[Wire]:
         return ()
 
     def _sound(self, octets: bytes) -> Sequence[Said]:
-        """Samples of two octets may be cut by the messages: the half waits for its other half."""
+        """Samples of two octets may be cut by the messages: the half waits for its other half, until a mark
+        or a clear, where another piece of sound begins."""
         if self._linear:
             octets = self._odd + octets
             self._odd = octets[len(octets) & ~1 :]

@@ -163,8 +163,8 @@ class OpenAiDialect:
         if told.may_speak and told.reason is not Reason.AGENT:
             self._send(openai_session.quiet_update())
             self._cancel()
-            why = told.reason.value.replace("_", " ")
-            self._note(f"The call is about to end ({why}). You have {told.deadline_ms // 1000} seconds.")
+            why = openai_session.WHY.get(told.reason, "it cannot go on")
+            self._note(f"The call is about to end: {why}. You have {told.deadline_ms // 1000} seconds.")
             self._responses.want(**openai_responses.farewell(told.deadline_ms))
             self._order()
         if openai_session.passed_on(self._spec).get("summary") is not False:

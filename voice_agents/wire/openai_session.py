@@ -16,7 +16,7 @@ import orjson
 
 from voice_agents.core.agent import AgentSpec, BargeMode
 from voice_agents.core.audio import Codec
-from voice_agents.core.talk import Begin
+from voice_agents.core.talk import Begin, Reason
 
 URL: Final = "wss://api.openai.com/v1/realtime"
 MODEL: Final = "gpt-realtime"
@@ -31,6 +31,14 @@ _FORMATS: Final[Mapping[Codec, Mapping[str, object]]] = {
     Codec.ALAW: {"type": "audio/pcma"},
     Codec.SLIN24: {"type": "audio/pcm", "rate": 24000},
 }
+WHY: Final[Mapping[Reason, str]] = {
+    Reason.API: "whoever runs it wants it so",
+    Reason.MAX_DURATION: "it has lasted as long as it may",
+    Reason.SILENCE: "nobody says anything any more",
+    Reason.DRAIN: "the line is about to be serviced",
+    Reason.TRANSFERRED: "the caller talks with somebody else from now on",
+}
+"""Why a call ends, as the model is told."""
 _LANGUAGE_TAG: Final = re.compile(r"[a-z]{2,3}-[A-Za-z0-9-]{2,16}")
 _KEPT: Final = ("tool_choice", "max_output_tokens", "prompt", "tracing", "truncation", "reasoning", "include")
 
@@ -106,7 +114,7 @@ def _ours(spec: AgentSpec) -> Sequence[Mapping[str, object]]:
         ),
     ]
     if spec.transfer_allow:
-        places = "A number in E.164 such as +14155550123, or phone:NAME."
+        places = f"A number in E.164, or phone:NAME; it must fit one of: {', '.join(spec.transfer_allow)}."
         ours.append(_function(TRANSFER, "Transfer the caller, after you have said so.", to=places))
     return ours
 
