@@ -21,7 +21,7 @@ def frames(first: int, count: int) -> list[bytes]:
 
 def settled(**how: int) -> ModelSwitch:
     """A call that is a second old."""
-    switch = model(**how)
+    switch = model(**how)  # type: ignore[arg-type]
     switch.pass_ms(1000)
     return switch
 
