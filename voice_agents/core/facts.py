@@ -62,6 +62,14 @@ class AgentSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class FarEndHeard:
+    """The agent's own detection heard the caller. ``guarded``: over sound that is not to be interrupted."""
+
+    line: int
+    guarded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SoundBegan:
     """The agent's sound arrived after a silence of the agent, or while nothing was queued."""
 
@@ -220,6 +228,7 @@ Fact = (
     | LineStuck
     | NotTold
     | AgentSaid
+    | FarEndHeard
     | SoundBegan
     | SoundOver
     | EndHeard

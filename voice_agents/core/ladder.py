@@ -7,7 +7,6 @@ agent that stands in → a prompt of ours → a number → goodbye. Rungs that a
 from __future__ import annotations
 
 from voice_agents.core import facts, orders, shutdown, talk
-from voice_agents.core.agent import DialectName
 from voice_agents.core.session import (
     PATIENCE,
     Line,
@@ -133,11 +132,7 @@ def lost(
     if not line.open:
         return session, ()
     if session.ending is not None:
-        return shutdown.line_lost(session, why, now)
-    word = session.terms.spec.dialect in (DialectName.TWILIO, DialectName.CONVERSATION_RELAY)
-    if why == "closed" and word and line.phase is Phase.READY:
-        session = replace(session, line=replace(line, phase=Phase.DOWN, at=now))
-        return shutdown.end(session, facts.EndAsked(Reason.AGENT, "agent"), now, patience)
+        return shutdown.line_lost(session, now)
     session = replace(session, failure=why)
     out: tuple[orders.Order, ...] = (orders.Publish("agent.lost", (("why", why),)),)
     if line.phase is Phase.OPENED and not line.recovering:

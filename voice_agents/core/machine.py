@@ -33,6 +33,7 @@ _LINE_FACTS = (
     facts.LineStuck,
     facts.NotTold,
     facts.AgentSaid,
+    facts.FarEndHeard,
 )
 _SPEECH_FACTS = (facts.SpeechBegan, facts.SpeechOver, facts.WordsCaught, facts.Pressed)
 _SOUND_FACTS = (facts.SoundBegan, facts.SoundOver, facts.EndHeard, facts.PromptDone)
@@ -100,6 +101,8 @@ def _line(session: Session, fact: facts.Fact, now: float, patience: Patience) ->
             return ladder.reconnect(session, 1011, "stuck", now, patience)
         case facts.NotTold() if session.ending is not None and session.line.open:
             return shutdown.not_told(session, now)
+        case facts.FarEndHeard(guarded=guarded):
+            return barge_in.far_end(session, guarded)
         case facts.AgentSaid(said=said) if session.line.open:
             return _said(session, said, now, patience)
     return session, ()

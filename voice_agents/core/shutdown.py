@@ -7,7 +7,6 @@ for without a deadline, and the first accepted end is the only one.
 from __future__ import annotations
 
 from voice_agents.core import facts, orders, talk
-from voice_agents.core.agent import DialectName
 from voice_agents.core.record import How, State
 from voice_agents.core.session import (
     PATIENCE,
@@ -25,7 +24,6 @@ from voice_agents.core.talk import Reason
 
 _SPEAKING = (EndStep.FAREWELL, EndStep.DRAIN, EndStep.TAIL)
 _NOBODY_TO_HEAR = (Reason.CALLER, Reason.TRANSFERRED)
-_CLOSING_IS_A_WORD = (DialectName.TWILIO, DialectName.CONVERSATION_RELAY)
 DRAIN_DEADLINE_MS = 2000
 """How long a farewell may take when the gateway itself is in a hurry."""
 
@@ -316,11 +314,11 @@ def _refuse(session: Session, now: float) -> Step:
     session = replace(session, usage=replace(usage, refused=usage.refused + 1, refused_ending=refused))
     if refused <= MOST_REFUSED or not session.line.open:
         return session, ()
-    session, more = line_lost(session, "runaway", now)
+    session, more = line_lost(session, now)
     return session, (orders.CloseLine(4429), *more)
 
 
-def line_lost(session: Session, why: str, now: float) -> Step:
+def line_lost(session: Session, now: float) -> Step:
     """The agent is gone while it ends: what it said is still heard, what it could not say we say."""
     ending = session.ending
     assert ending is not None, "an end is under way"
@@ -329,8 +327,6 @@ def line_lost(session: Session, why: str, now: float) -> Step:
         return finish(session, now)
     if ending.step is not EndStep.FAREWELL:
         return session, ()
-    if why == "closed" and session.terms.spec.dialect in _CLOSING_IS_A_WORD:
-        return _drain(_with(session, how=How.ACKED), now)
     session = _with(session, how=How.AGENT_LOST)
     return _drain(session, now) if ending.spoke else _speak_for_it(session, now)
 
@@ -338,7 +334,7 @@ def line_lost(session: Session, why: str, now: float) -> Step:
 def not_told(session: Session, now: float) -> Step:
     """The line took nothing: the agent does not know."""
     session = _with(session, notified_at=None)
-    session, more = line_lost(session, "stuck", now)
+    session, more = line_lost(session, now)
     return session, (orders.CloseLine(1011), *more)
 
 

@@ -47,6 +47,7 @@ INPUTS: tuple[facts.Fact, ...] = (
     facts.LineLost(LATE, "closed"),
     facts.LineReady(LATE),
     *(facts.AgentSaid(LINE, said) for said in _SAID),
+    facts.FarEndHeard(LINE),
     facts.SoundBegan(),
     facts.SoundOver(),
     facts.EndHeard(1),

@@ -1,0 +1,71 @@
+"""What every session of one desk shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from voice_agents.core.record import AgentCall
+from voice_agents.core.session import PATIENCE, Patience
+from voice_agents.ports import (
+    AgentBook,
+    AgentLines,
+    Announcer,
+    CallControl,
+    Detectors,
+    MediaPort,
+    Now,
+    SessionStore,
+    SpeechFronts,
+    TextToSpeech,
+    Tools,
+)
+
+
+@dataclass(slots=True)
+class Tally:
+    """The desk's counters, for the metrics page. ``ended`` counts by reason and how, ``events`` by name."""
+
+    prepared: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    bridged: int = 0
+    ended: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+    interruptions: int = 0
+    false_alarms: int = 0
+    reconnects: int = 0
+    words_lost_ms: int = 0
+    unsent_frames: int = 0
+    stale_ms: int = 0
+    broken: int = 0
+    """Faults of our own that a session survived."""
+
+
+def _no_token(call: AgentCall, longest_s: int) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """``now``: epoch seconds that never go back. ``new_id(prefix)``: a fresh id. ``new_token()``: what only
+    the switch that is told it can know. ``control_token(call, longest_s)``: what lets an agent control this
+    call for so long."""
+
+    lines: AgentLines
+    media: MediaPort
+    control: CallControl
+    book: AgentBook
+    store: SessionStore
+    announcer: Announcer
+    tools: Tools
+    now: Now
+    new_id: Callable[[str], str]
+    new_token: Callable[[], str]
+    control_token: Callable[[AgentCall, int], str] = _no_token
+    detectors: Detectors | None = None
+    fronts: SpeechFronts | None = None
+    voice: TextToSpeech | None = None
+    patience: Patience = PATIENCE
+    tally: Tally = field(default_factory=Tally)
