@@ -6,10 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
+from dialplan.core.call import Endpoint
 from gateway.storage.agents import Agent, Edited, Status
 from gateway.storage.records import Page
 from telephony.ids import CallId, TenantId
-from voice_agents.core.record import SessionRecord
+from voice_agents.core.record import AgentCall, SessionRecord
 
 
 class Agents(Protocol):
@@ -49,9 +50,19 @@ class AgentSessions(Protocol):
 class AgentCalls(Protocol):
     """Calls that an agent is on, in this process. Whose call it is, and who may do this, was checked before.
 
-    Every verb but ``live``, ``end`` and ``drain`` raises Conflict where no agent is on the call, or its
-    session's state forbids it.
+    Every verb behind ``end`` but ``drain`` raises Conflict where no agent is on the call, or its session's
+    state forbids it.
     """
+
+    async def prepare(self, wanted: AgentCall) -> Endpoint:
+        """Set out to reach the agent for a call that is about to be placed; what the call shall be joined
+        with. Raises TooMany where the agent, or the tenant, has as many calls as it may, Unavailable where
+        no agent can be put on a call now."""
+        ...
+
+    def forget(self, call_id: CallId) -> None:
+        """The call that was prepared for was not placed. Unknown: nothing happens."""
+        ...
 
     def live(self, call_id: CallId) -> SessionRecord | None:
         """The session of a call that an agent is on, as it stands, with its turns."""

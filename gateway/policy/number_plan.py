@@ -45,13 +45,20 @@ class ToHold:
 
 
 @dataclass(frozen=True, slots=True)
+class ToAgent:
+    """Let this registered agent speak, in its newest version."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToNobody:
     """Refuse with this Q.850 cause."""
 
     cause: int
 
 
-InboundRoute = ToPhone | ToNumber | ToAnnouncement | ToHold | ToNobody
+InboundRoute = ToPhone | ToNumber | ToAnnouncement | ToHold | ToAgent | ToNobody
 
 REJECT_CAUSES: Final[Mapping[str, int]] = {
     "busy": Cause.USER_BUSY,
@@ -117,6 +124,8 @@ def _route_to(route: InboundRoute) -> dict[str, Json]:
             return {"type": "announcement", "text": text, "voice": voice, "sound": sound}
         case ToHold():
             return {"type": "hold"}
+        case ToAgent(agent_id):
+            return {"type": "agent", "agent_id": agent_id}
         case ToNobody(cause):
             return {"type": "reject", "cause": int(cause)}
 
@@ -132,6 +141,8 @@ def _route_from(stored: Mapping[str, Json]) -> InboundRoute | None:
             return ToAnnouncement(text, sound, voice if isinstance(voice, str) else None)
         case {"type": "hold"}:
             return ToHold()
+        case {"type": "agent", "agent_id": str(agent_id)}:
+            return ToAgent(agent_id)
         case {"type": "reject", "cause": int(cause)}:
             return ToNobody(cause)
         case _:

@@ -23,6 +23,17 @@ State = Literal[
     "ended",
     "failed",
 ]
+Outcome = Literal[
+    "completed",
+    "busy",
+    "no_answer",
+    "declined",
+    "invalid",
+    "timeout",
+    "ended",
+    "agent_unavailable",
+    "policy_denied",
+]
 RingTimeout = Annotated[int, Field(ge=5, le=40)]
 
 
@@ -109,9 +120,7 @@ class Moved(Shown):
 
     call_id: str
     to: str
-    outcome: Literal[
-        "completed", "busy", "no_answer", "declined", "invalid", "timeout", "policy_denied", "failed"
-    ]
+    outcome: Outcome
 
 
 class ToolUseShown(Shown):

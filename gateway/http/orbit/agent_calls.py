@@ -9,6 +9,7 @@ from gateway.http.answers import Answer, Plain, Reply
 from gateway.http.operation import Ask
 from gateway.http.orbit.agent_call_schemas import HangUp, Say, SendCaller, SendDigits, WhichForm
 from gateway.http.orbit.agent_views import agent_on_call, on_one_clock, session_transcript, summary_of
+from gateway.http.orbit.agents import as_kept
 from gateway.http.orbit.audit import note
 from gateway.http.orbit.calls import known_call, whole_call
 from gateway.http.orbit.fields import PHONE
@@ -21,7 +22,7 @@ from gateway.storage.records import Json
 from telephony.errors import Conflict, NotFound, NotPermitted, Unavailable, UnknownReference
 from telephony.ids import CallId
 from voice_agents.core.record import SessionRecord
-from voice_agents.core.registry import Kept, may_transfer, spec_of
+from voice_agents.core.registry import may_transfer, spec_of
 from voice_agents.core.transcript import as_text, as_webvtt
 
 _TEXT: Final = b"text/plain; charset=utf-8"
@@ -244,10 +245,6 @@ async def _allowed_to_agent(ask: Ask, session: SessionRecord | None, to: str) ->
     whose = session.answered_by or session.agent_id
     version = session.agent_version if whose == session.agent_id else None
     agent = await ask.face.books.agents.get(ask.caller.tenant, whose, version)
-    allowed = (
-        ()
-        if agent is None
-        else spec_of(Kept(agent.id, agent.version, agent.tenant, agent.spec)).transfer_allow
-    )
+    allowed = () if agent is None else spec_of(as_kept(agent)).transfer_allow
     if not may_transfer(allowed, to):
         raise NotPermitted("this agent may not send callers there", code="TRANSFER_NOT_ALLOWED")

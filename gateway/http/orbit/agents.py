@@ -62,7 +62,7 @@ async def create(ask: Ask) -> Answer:
     )
     await ask.face.books.agents.add(agent)
     await note(
-        ask, "agent.created", agent.id, {"name": wanted.name, "dialect": str(spec_of(_kept(agent)).dialect)}
+        ask, "agent.created", agent.id, {"name": wanted.name, "dialect": str(spec_of(as_kept(agent)).dialect)}
     )
     return Answer(_view(ask, agent, secret))
 
@@ -200,7 +200,7 @@ def _auth_said(auth: AuthWanted | None) -> Spec:
 
 def _auth_kept(known: Agent, spec: Spec) -> Spec:
     """Nothing said: as it was, while the dialect stays."""
-    before = spec_of(_kept(known)).dialect
+    before = spec_of(as_kept(known)).dialect
     same = spec_of(Kept(known.id, 0, known.tenant, spec)).dialect is before
     return {"auth": {"kind": known.auth_kind}} if same else {}
 
@@ -261,12 +261,13 @@ async def _check_number(ask: Ask, text: str, field: str) -> None:
     check_target(Target(field, destination, ours), await ask.face.limits.of(tenant))
 
 
-def _kept(agent: Agent) -> Kept:
+def as_kept(agent: Agent) -> Kept:
+    """The agent without its secret, to be read."""
     return Kept(agent.id, agent.version, agent.tenant, agent.spec, agent.auth_kind)
 
 
 def _view(ask: Ask, agent: Agent, secret: str | None = None) -> dict[str, Json]:
-    spec, said = spec_of(_kept(agent)), agent.spec
+    spec, said = spec_of(as_kept(agent)), agent.spec
     whole = ask.caller.sees_numbers
     fallback = {name: value or None for name, value in asdict(spec.fallback).items()}
     if fallback["number"] is not None and not whole:

@@ -25,7 +25,8 @@ Status = Literal[
 
 
 class CreateCall(Strict):
-    """An outbound call: `to` is rung; once it answers it meets an announcement, another party or music."""
+    """An outbound call: `to` is rung; once it answers it meets an agent, an announcement, another party or
+    music."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -47,7 +48,7 @@ class CreateCall(Strict):
     )
     direction: Literal["outbound"] | None = Field(default=None, description="Only outbound calls are placed.")
     agent_id: Annotated[OneLine, Field(min_length=1, max_length=64)] | None = Field(
-        default=None, description="The AI agent who speaks. Names no agent yet."
+        default=None, description="The AI agent who speaks once `to` answered, in its newest version."
     )
     connect_to: FarEnd | None = Field(
         default=None, description="Who is rung once `to` answered: a number, or `phone:` and a phone's name."

@@ -22,8 +22,7 @@ async def create_call(ask: Ask) -> Answer:
         made = await ask.face.books.calls.get(ask.caller.tenant, CallId(ask.resource_id))
         if made is not None:
             return Answer(call_view(ask, made))
-    check_words(ask, wanted)
-    call = await place(ask, wanted)
+    call = await place(ask, wanted, await check_words(ask, wanted))
     ask.exchange.facts["call_id"] = call.id
     return Answer(call_view(ask, record(call)))
 
@@ -31,7 +30,7 @@ async def create_call(ask: Ask) -> Answer:
 async def check_call(ask: Ask) -> Answer:
     """Every rule's word on a call, without placing it."""
     wanted: CreateCall = ask.body
-    check_words(ask, wanted)
+    await check_words(ask, wanted)
     judged = verdicts(with_live(ask, await gather(ask, wanted, counted=False)))
     return Answer(
         {

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from gateway.http.orbit.agent_schemas import AgentId
 from gateway.http.orbit.fields import Dialable, PhoneName, Url, Voice, Words
 from gateway.http.schema import OneLine, Shown, Strict
 from gateway.policy.number_plan import REJECT_CAUSES
@@ -67,6 +68,13 @@ class HoldRoute(Strict):
     type: Literal["hold"]
 
 
+class AgentRoute(Strict):
+    """Let an AI agent speak, in its newest version."""
+
+    type: Literal["agent"]
+    agent_id: AgentId
+
+
 class RejectRoute(Strict):
     """Refuse, with a word for the cause or its Q.850 value."""
 
@@ -75,7 +83,8 @@ class RejectRoute(Strict):
 
 
 Route = Annotated[
-    PhoneRoute | NumberRoute | AnnouncementRoute | HoldRoute | RejectRoute, Field(discriminator="type")
+    PhoneRoute | NumberRoute | AnnouncementRoute | HoldRoute | AgentRoute | RejectRoute,
+    Field(discriminator="type"),
 ]
 
 
@@ -124,11 +133,12 @@ class ChangeNumber(Strict):
 class RouteShown(Shown):
     """Where inbound calls go; the fields of its type."""
 
-    type: Literal["phone", "number", "announcement", "hold", "reject"]
+    type: Literal["phone", "number", "announcement", "hold", "agent", "reject"]
     phone: str | None = None
     number: str | None = None
     text: str | None = None
     voice: str | None = None
+    agent_id: str | None = None
     cause: str | int | None = None
 
 

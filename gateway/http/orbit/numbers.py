@@ -9,10 +9,12 @@ from typing import Final
 from gateway.http.answers import Answer, Plain
 from gateway.http.exchange import stamp
 from gateway.http.operation import Ask
+from gateway.http.orbit.agents import usable_agent
 from gateway.http.orbit.audit import note
 from gateway.http.orbit.fields import PageQuery, Spoken
 from gateway.http.orbit.number_schemas import (
     AddNumber,
+    AgentRoute,
     AnnouncementRoute,
     ChangeNumber,
     HoldRoute,
@@ -28,6 +30,7 @@ from gateway.policy.number_plan import (
     REJECT_CAUSES,
     InboundRoute,
     NumberPlan,
+    ToAgent,
     ToAnnouncement,
     ToHold,
     ToNobody,
@@ -220,6 +223,8 @@ async def _route(ask: Ask, wanted: Route, own: E164) -> InboundRoute:
             return ToAnnouncement(text, made.sound, voice)
         case HoldRoute():
             return ToHold()
+        case AgentRoute(agent_id=agent_id):
+            return ToAgent((await usable_agent(ask, agent_id, "route.agent_id")).id)
         case _:
             cause = wanted.cause
             return ToNobody(int(REJECT_CAUSES[cause] if isinstance(cause, str) else cause))

@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
-from dialplan.core.call import Announcement, Call, Endpoint, HoldMusic, Phone, Trunk
+from dialplan.core.call import Announcement, Call, Direction, Endpoint, HoldMusic, Phone, Trunk
 from dialplan.ports import PlaceCall
 from gateway.http.holding import Holding, holding_of
 from gateway.http.operation import Ask
+from gateway.http.orbit.agents import as_kept, usable_agent
 from gateway.http.orbit.call_schemas import CreateCall
 from gateway.http.orbit.fields import PHONE, Spoken
 from gateway.http.ports import Prompts
@@ -17,12 +18,20 @@ from gateway.http.throttle import pace_of
 from gateway.policy.attempt import Attempt, Pace, ShownNumber, Target
 from gateway.policy.destination import Destination, describe
 from gateway.policy.rules import enforce
+from gateway.storage.agents import Agent
 from gateway.storage.records import OwnedNumber
-from telephony.errors import InvalidInput, UnknownReference
+from telephony.errors import InvalidInput, Unavailable, UnknownReference
 from telephony.ids import CallId, TenantId
 from telephony.numbers import E164
+from voice_agents.core.record import AgentCall
+from voice_agents.core.registry import spec_of
 
 VOICE: Final = "voice"
+FAREWELL_S: Final = 60
+"""How much longer than asked for a call with an agent may last in the switch: its session ends it in time,
+and what is being said is said to its end."""
+MEDIA_S: Final = 30
+"""What the switch may take to bring the sound, beyond the ringing."""
 
 
 async def gather(ask: Ask, wanted: CreateCall, *, counted: bool) -> Attempt:
@@ -65,30 +74,50 @@ def with_live(ask: Ask, attempt: Attempt) -> Attempt:
     return replace(attempt, live=live, live_of_key=of_key)
 
 
-async def place(ask: Ask, wanted: CreateCall) -> Call:
+async def place(ask: Ask, wanted: CreateCall, agent: Agent | None) -> Call:
     """Gather, prepare what will be heard, judge, order the call.
 
-    Nothing is awaited between the judgement and the order: two requests cannot take one place. Speech
-    costs, so a text is spoken only for a call that would have passed before.
+    Nothing is awaited between the judgement and the order: two requests cannot take one place. Speech and
+    agents cost, so a text is spoken, and an agent called, only for a call that would have passed before.
     """
     attempt = await gather(ask, wanted, counted=True)
-    spoken = None
+    cli, far_end = attempt.cli, None
     if wanted.announcement is not None:
         enforce(with_live(ask, attempt))
-        spoken = await announcement(ask.face.prompts, ask.caller.tenant, wanted.announcement, "announcement")
+        far_end = await announcement(ask.face.prompts, ask.caller.tenant, wanted.announcement, "announcement")
+    if agent is None:
+        return await _order(ask, wanted, attempt, far_end, agent)
+    enforce(with_live(ask, attempt))
+    calls = ask.face.agent_calls
+    if calls is None or cli is None:
+        raise Unavailable("agents are not set up here")
+    prepared = await calls.prepare(_agent_call(ask, wanted, agent, cli))
+    try:
+        return await _order(ask, wanted, attempt, prepared, agent)
+    except BaseException:  # why: whatever it was, there is no call that the agent could take
+        calls.forget(CallId(ask.resource_id))
+        raise
+
+
+async def _order(
+    ask: Ask, wanted: CreateCall, attempt: Attempt, far_end: Endpoint | None, agent: Agent | None
+) -> Call:
     enforce(with_live(ask, attempt))
     cli = attempt.cli
     assert cli is not None
     settings = ask.face.settings
+    seconds = wanted.max_duration or settings.max_call_s
     order = PlaceCall(
         tenant=ask.caller.tenant,
         api_key_id=ask.caller.key_id,
         to=_first_leg(ask, wanted.to),
         cli=cli,
-        far_end=spoken or _far_end(ask, wanted.connect_to),
-        record=wanted.record,
-        ring_timeout_s=wanted.ring_timeout or settings.ring_timeout_default_s,
-        max_duration_s=wanted.max_duration or settings.max_call_s,
+        far_end=far_end or _far_end(ask, wanted.connect_to),
+        record=wanted.record or (agent is not None and spec_of(as_kept(agent)).record),
+        ring_timeout_s=_ring_timeout_s(ask, wanted),
+        max_duration_s=seconds if agent is None else seconds + FAREWELL_S,
+        agent_id=None if agent is None else agent.id,
+        agent_version=None if agent is None else agent.version,
         webhook_url=_webhook_url(ask, wanted.webhook_url),
         metadata=tuple(wanted.metadata.items()),
         call_id=CallId(ask.resource_id),
@@ -96,16 +125,34 @@ async def place(ask: Ask, wanted: CreateCall) -> Call:
     return await ask.face.desk.place(order)
 
 
-def check_words(ask: Ask, wanted: CreateCall) -> None:
-    """What is wrong with the request whatever the numbers: an agent, a phone or an address nobody knows."""
-    if wanted.agent_id is not None:
-        raise UnknownReference(
-            "agent_id names no agent", field="agent_id", value=wanted.agent_id, expected="the id of an agent"
-        )
+def _agent_call(ask: Ask, wanted: CreateCall, agent: Agent, cli: E164) -> AgentCall:
+    ring_s = _ring_timeout_s(ask, wanted)
+    return AgentCall(
+        call_id=ask.resource_id,
+        tenant=agent.tenant,
+        agent_id=agent.id,
+        direction=Direction.OUTBOUND,
+        caller=cli.reveal(),
+        called=wanted.to,
+        agent_version=agent.version,
+        metadata=tuple(wanted.metadata.items()),
+        max_duration_s=wanted.max_duration or 0,
+        media_within_s=float(ring_s + MEDIA_S),
+    )
+
+
+def _ring_timeout_s(ask: Ask, wanted: CreateCall) -> int:
+    return wanted.ring_timeout or ask.face.settings.ring_timeout_default_s
+
+
+async def check_words(ask: Ask, wanted: CreateCall) -> Agent | None:
+    """What is wrong with the request whatever the numbers: an agent, a phone or an address nobody knows.
+    The agent that shall speak, in the version that the call is pinned to."""
     for field, end in (("to", wanted.to), ("connect_to", wanted.connect_to)):
         if end is not None and end.startswith(PHONE):
             _known_phone(ask, field, end)
     _webhook_url(ask, wanted.webhook_url)
+    return None if wanted.agent_id is None else await usable_agent(ask, wanted.agent_id, "agent_id")
 
 
 def _webhook_url(ask: Ask, url: str | None) -> str | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from telephony.errors import Conflict
+from dialplan.core.call import Endpoint, HoldMusic
+from telephony.errors import Conflict, TooMany
 from telephony.ids import CallId
-from voice_agents.core.record import SessionRecord, State
+from voice_agents.core.record import AgentCall, SessionRecord, State
 
 
 class FakeAgentCalls:
@@ -18,7 +19,25 @@ class FakeAgentCalls:
         self.asked: list[tuple[object, ...]] = []
         self.outcome = "completed"
         self.busy = False
+        self.full = False
+        self.prepared: list[AgentCall] = []
+        self.forgotten: list[CallId] = []
         self.on_end: Callable[[], None] = lambda: None
+
+    async def prepare(self, wanted: AgentCall) -> Endpoint:
+        if self.full:
+            raise TooMany(
+                "the agent is on as many calls as it may be",
+                retry_after_s=5,
+                limit=1,
+                window="concurrent",
+                code="CONCURRENCY_LIMIT",
+            )
+        self.prepared.append(wanted)
+        return HoldMusic()
+
+    def forget(self, call_id: CallId) -> None:
+        self.forgotten.append(call_id)
 
     def begin(self, session: SessionRecord) -> None:
         self.sessions[CallId(session.call_id)] = session
