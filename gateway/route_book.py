@@ -12,7 +12,17 @@ from dataclasses import dataclass
 
 import structlog
 
-from dialplan.core.call import Announcement, Call, Connect, HoldMusic, Phone, Reject, Route, Trunk
+from dialplan.core.call import (
+    AgentSocket,
+    Announcement,
+    Call,
+    Connect,
+    HoldMusic,
+    Phone,
+    Reject,
+    Route,
+    Trunk,
+)
 from dialplan.core.routing import Offered, RouteFacts
 from gateway.storage.records import Json, OwnedNumber
 from telephony.causes import Cause
@@ -22,6 +32,7 @@ from telephony.numbers import E164
 _log = structlog.get_logger("gateway.routes")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,79}")
+_AGENT = re.compile(r"agt_[0-9A-Za-z]{1,60}")
 
 REJECT_CAUSES = {
     "busy": Cause.USER_BUSY,
@@ -108,6 +119,8 @@ def read_route(raw: Mapping[str, Json], did: E164, trunk_for: Callable[[E164], s
             return Connect(Announcement(str(raw["sound"]), str(raw.get("text", ""))))
         case "hold":
             return Connect(HoldMusic())
+        case "agent":
+            return Connect(AgentSocket("", _agent(raw["agent_id"])))
         case "reject":
             cause = raw["cause"]
             code = REJECT_CAUSES[cause] if isinstance(cause, str) else int(str(cause))
@@ -122,6 +135,13 @@ def _name(value: Json) -> str:
     """A phone's configured name; what has more than a name in it would be a dial string."""
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
         raise ValueError("not the name of a phone")
+    return value
+
+
+def _agent(value: Json) -> str:
+    """An agent's id; how it is dialled, ``gateway.agent_routes`` says."""
+    if not isinstance(value, str) or _AGENT.fullmatch(value) is None:
+        raise ValueError("not the id of an agent")
     return value
 
 
