@@ -9,6 +9,7 @@ from typing import Protocol
 
 from voice_agents.core.agent import AgentSpec
 from voice_agents.core.audio import Codec
+from voice_agents.core.grammar import Grammar
 from voice_agents.core.record import SessionRecord
 from voice_agents.core.talk import (
     Audio,
@@ -237,6 +238,85 @@ class Detectors(Protocol):
 
     def detector(self, codec: Codec, min_ms: int) -> SpeechDetector:
         """One for sound in ``codec`` that takes at least ``min_ms`` of speech for speech."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HearingLimits:
+    """What an engine understands: language tags (``*``: any), sampling rates in Hz, and sounds of up to
+    ``most_ms``. ``grammars``: it can be told what may be said, and ``needs_grammar``: it must be.
+    ``streaming``: it gives partial results."""
+
+    languages: frozenset[str]
+    rates_hz: frozenset[int]
+    most_ms: int
+    grammars: bool = False
+    needs_grammar: bool = False
+    streaming: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was understood of one turn, and how surely (0 to 1). Empty ``text``: somebody spoke, but it was
+    not understood."""
+
+    text: str
+    confidence: float = 1.0
+
+
+class Recogniser(Protocol):
+    """One turn of a caller's speech, on its way into an engine."""
+
+    def feed(self, pcm: bytes) -> None:
+        """Linear sound, at the rate that was agreed. Never waits."""
+        ...
+
+    async def finish(self) -> Heard:
+        """The turn is over: what was it? Raises ``SpeechUnavailable`` if the engine fails or is too slow."""
+        ...
+
+    def cancel(self) -> None:
+        """It is of no interest any more. After ``finish`` nothing happens."""
+        ...
+
+
+class SpeechToText(Protocol):
+    """Turns sound into text."""
+
+    def limits(self) -> HearingLimits:
+        """The languages and rates it accepts."""
+        ...
+
+    def listen(
+        self, language: str, rate_hz: int, grammar: Grammar | None, partial: Callable[[Heard], None]
+    ) -> Recogniser:
+        """Begin a turn. ``partial`` is called with what was understood so far, where the engine can say.
+        Raises ``InvalidInput`` for what ``limits()`` does not have, ``SpeechUnavailable`` if the engine
+        takes no more."""
+        ...
+
+    async def close(self) -> None:
+        """Ends what is running; nothing may be asked afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer over HTTP: its status, its type without parameters, its body."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Connector(Protocol):
+    """How a provider is reached over HTTP. It looks after where may be connected to."""
+
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, deadline_s: float, most_bytes: int
+    ) -> Fetched:
+        """Post and read the answer. Raises ``SpeechUnavailable`` where the address may not be reached, does
+        not answer in time, or answers more than ``most_bytes``. Redirections are not followed."""
         ...
 
 

@@ -242,13 +242,15 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Text to be spoken by our speech engine. ``last`` ends the turn; a turn may come in pieces."""
+    """Text to be spoken by our speech engine. ``last`` ends the turn; a turn may come in pieces. ``expect``
+    names a grammar that the answer is likely to be of; only the built-in agent says so."""
 
     text: str
     last: bool = True
     interruptible: bool = True
     preemptible: bool = False
     language: str = ""
+    expect: str = ""
 
 
 @dataclass(frozen=True, slots=True)

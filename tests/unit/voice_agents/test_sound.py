@@ -10,7 +10,7 @@ from array import array
 import pytest
 
 from voice_agents.core.audio import Codec
-from voice_agents.core.sound import from_linear, mixed, pcm_rms, rms, scaled, to_linear
+from voice_agents.core.sound import Resampler, from_linear, mixed, pcm_rms, rms, scaled, to_linear
 
 pytestmark = pytest.mark.unit
 
@@ -58,3 +58,57 @@ def test_what_is_too_loud_is_cut_off_and_never_wraps() -> None:
 def test_the_import_warns_of_nothing() -> None:
     command = [sys.executable, "-W", "error", "-c", "import voice_agents.core.sound"]
     assert subprocess.run(command, capture_output=True, check=False).stderr == b""
+
+
+# Other rates
+
+
+def level_of(hz: float, rate: int, pcm: bytes) -> float:
+    """How much of this frequency is in the sound: the amplitude of a sine."""
+    samples = array("h", pcm)[rate // 50 :]
+    step = 2 * math.pi * hz / rate
+    real = sum(s * math.cos(step * n) for n, s in enumerate(samples))
+    imaginary = sum(s * math.sin(step * n) for n, s in enumerate(samples))
+    return 2 * math.hypot(real, imaginary) / len(samples)
+
+
+RATES = [(a, b) for a in (8000, 16000, 24000) for b in (8000, 16000, 24000)]
+
+
+@pytest.mark.parametrize(("old", "new"), RATES)
+def test_another_rate_keeps_the_tone(old: int, new: int) -> None:
+    made = Resampler(old, new).feed(tone(1000, old, 500))
+    assert abs(len(made) / 2 - new / 2) <= 2
+    assert level_of(1000, new, made) == pytest.approx(10_000, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hz"), [(16000, 8000, 5000), (24000, 8000, 6000), (24000, 16000, 10_000)]
+)
+def test_what_the_new_rate_cannot_carry_is_kept_out(old: int, new: int, hz: int) -> None:
+    made = Resampler(old, new).feed(tone(hz, old, 500))
+    assert level_of(new - hz, new, made) < 100
+
+
+@pytest.mark.parametrize(("old", "new"), RATES)
+def test_pieces_make_one_sound(old: int, new: int) -> None:
+    whole = tone(700, old, 300)
+    pieces = Resampler(old, new)
+    cut = [whole[at : at + 322] for at in range(0, len(whole), 322)]
+    assert b"".join(map(pieces.feed, cut)) == Resampler(old, new).feed(whole)
+
+
+@pytest.mark.parametrize(("old", "new"), RATES)
+def test_a_click_comes_through_at_once(old: int, new: int) -> None:
+    silent = bytes(old // 50 * 2)
+    click = array("h", [0] * (old // 100) + [20_000] * (old // 2000) + [0] * (old // 100)).tobytes()
+    resampler = Resampler(old, new)
+    resampler.feed(silent)
+    heard = array("h", resampler.feed(click))
+    loudest = max(range(len(heard)), key=lambda n: abs(heard[n]))
+    assert loudest / new < 0.01 + 0.0005 + 0.0016
+
+
+def test_rates_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        Resampler(0, 8000)
