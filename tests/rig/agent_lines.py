@@ -32,15 +32,17 @@ SOON_S = 5.0
 
 
 class Ear:
-    """Writes down what it hears."""
+    """Writes down what it hears. ``loss``: why the line was lost."""
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[Said | str] = asyncio.Queue()
+        self.loss = ""
 
     def said(self, said: Said) -> None:
         self.heard.put_nowait(said)
 
     def lost(self, why: str) -> None:
+        self.loss = why
         self.heard.put_nowait(why)
 
     async def next(self) -> Said | str:

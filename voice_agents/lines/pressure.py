@@ -83,7 +83,8 @@ class Pulse:
 
 
 class Breath:
-    """What arrives in a short span; more than that has to wait for the next."""
+    """What arrives in a short span; more than that has to wait for the next. What was already under way when
+    reading stopped is counted against the spans that follow."""
 
     def __init__(self, limits: LineLimits) -> None:
         self._limits = limits
@@ -93,10 +94,12 @@ class Breath:
     def took(self, octets: int, now: float) -> float:
         """A message came. For how many seconds nothing more is to be read; 0 to go on."""
         limits = self._limits
-        if now - self._began >= limits.breath_s:
-            self._began, self._messages, self._bytes = now, 0, 0
+        spans = int((now - self._began) / limits.breath_s)
+        if spans:
+            self._messages = max(0, self._messages - spans * limits.breath_messages)
+            self._bytes = max(0, self._bytes - spans * limits.breath_bytes)
+            self._began = now
         self._messages += 1
         self._bytes += octets
-        if self._messages < limits.breath_messages and self._bytes < limits.breath_bytes:
-            return 0.0
-        return max(0.0, self._began + limits.breath_s - now)
+        over = max(self._messages // limits.breath_messages, self._bytes // limits.breath_bytes)
+        return max(0.0, self._began + over * limits.breath_s - now) if over else 0.0

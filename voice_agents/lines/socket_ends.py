@@ -38,8 +38,7 @@ class SocketLine(WSListener):
         self._early: list[Said] | None = []
         self._early_loss = ""
         self._checks: asyncio.TimerHandle | None = None
-        self._over = False
-        self._abandoned = False
+        self._over = self._deaf = self._abandoned = self._holding = False
         self.unsent = 0
 
     @property
@@ -75,6 +74,7 @@ class SocketLine(WSListener):
 
     async def close(self, code: int = NORMAL) -> None:
         """Say goodbye with this code, and wait a little for the other side to do so too."""
+        self._deaf = True
         self._end()
         transport = self._transport
         if transport is None or transport.is_disconnected:
@@ -151,25 +151,27 @@ class SocketLine(WSListener):
         if self._dialect.broken:
             self._fail(NORMAL, "refused")
         wait_s = self._breath.took(len(message), self._loop.time())
-        if wait_s and not self._over:
+        if wait_s and not self._over and not self._holding:
+            self._holding = True
             transport.underlying_transport.pause_reading()
             self._loop.call_later(wait_s, self._read_on, transport)
 
     def _read_on(self, transport: WSTransport) -> None:
+        self._holding = False
         if not transport.is_disconnected and not transport.underlying_transport.is_closing():
             transport.underlying_transport.resume_reading()
 
     def _deliver(self, said: Said) -> None:
         if self._early is not None:
             self._early.append(said)
-        elif not self._over:
+        elif not self._deaf:
             self._ear.said(said)
 
     def _listen(self) -> None:
         early, self._early = self._early or [], None
         for said in early:
             self._deliver(said)
-        if self._early_loss:
+        if self._early_loss and not self._deaf:
             self._ear.lost(self._early_loss)
 
     def _closed_by_agent(self, transport: WSTransport, orderly: bool) -> None:

@@ -71,11 +71,11 @@ class SocketLines:
         try:
             async with asyncio.timeout(self._limits.connect_s):
                 await self._connect(url, headers, line)
-        except TimeoutError:
-            raise AgentUnavailable("the agent took too long to be reached", why="timeout") from None
-        finally:
-            if not line.connected:
-                line.abandon()
+        except BaseException as error:
+            line.abandon()
+            if isinstance(error, TimeoutError):
+                raise AgentUnavailable("the agent took too long to be reached", why="timeout") from None
+            raise
         line.begin(begin)
         return line
 

@@ -82,6 +82,14 @@ def test_whoever_sends_too_many_messages_waits_for_the_next_breath():
     assert breath.took(1, 0.2) == 0.0
 
 
+def test_what_was_under_way_is_counted_later():
+    breath = Breath(LineLimits(breath_s=0.1, breath_messages=3, breath_bytes=1000))
+    waits = [breath.took(1, 1.0) for _ in range(7)]
+    assert waits == pytest.approx([0.0, 0.0, 0.1, 0.1, 0.1, 0.2, 0.2])
+    assert breath.took(1, 1.25) == 0.0
+    assert breath.took(1, 1.25) == pytest.approx(0.1)
+
+
 def test_whoever_sends_too_much_waits_too():
     breath = Breath(LineLimits(breath_s=0.1, breath_messages=99, breath_bytes=1000))
     assert breath.took(999, 1.0) == 0.0
