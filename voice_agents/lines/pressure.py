@@ -28,7 +28,7 @@ class LineLimits:
     breath_bytes: int = 2_000_000
     addresses: int = 3
     kernel_bytes: int = 65_536
-    """The kernel's send buffer: small, for a lag to show here and not there."""
+    """The kernel's buffers: small, so that a lag shows here, and a flood is read in sips."""
 
 
 class Backlog:

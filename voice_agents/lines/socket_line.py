@@ -120,6 +120,7 @@ class SocketLines:
         try:
             plug.setblocking(False)
             plug.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_bytes)
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._limits.kernel_bytes)
             await asyncio.get_running_loop().sock_connect(plug, target)
         except BaseException:
             plug.close()
