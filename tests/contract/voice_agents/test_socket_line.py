@@ -462,7 +462,7 @@ async def test_a_flood_is_read_no_faster_than_a_breath_allows(ear: Ear):
         socket.send({"type": "session.ready"})
         await socket.event("dtmf")
         for number in range(count):
-            socket.send(struct.pack(">I", number))
+            socket.send(struct.pack(">I316x", number))
         await socket.gone.wait()
 
     limits = LineLimits(connect_s=SOON_S, breath_s=0.05, breath_messages=500)
