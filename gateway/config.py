@@ -110,6 +110,7 @@ class Settings:
     call_rate_per_minute: int
     max_concurrent_calls: int
     daily_minutes_cap: int
+    transcript_days: int
     log_level: str
     unknown_variables: tuple[str, ...]
 
@@ -346,6 +347,7 @@ class _LimitFields(TypedDict):
     call_rate_per_minute: int
     max_concurrent_calls: int
     daily_minutes_cap: int
+    transcript_days: int
 
 
 def _limits(env: _Reader) -> _LimitFields:
@@ -361,6 +363,7 @@ def _limits(env: _Reader) -> _LimitFields:
         call_rate_per_minute=env.integer("CALL_RATE_PER_MINUTE", 60, 1, 1_000_000),
         max_concurrent_calls=env.integer("MAX_CONCURRENT_CALLS", 100, 1, 10_000),
         daily_minutes_cap=env.integer("DAILY_MINUTES_CAP", 10_000, 1, 10_000_000),
+        transcript_days=env.integer("TRANSCRIPT_DAYS", 90, 0, 36_500),
     )
 
 

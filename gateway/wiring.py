@@ -19,7 +19,7 @@ from gateway.archive import RecordingArchive
 from gateway.auth import Authenticator
 from gateway.clocks import SystemClock, chance, new_id, random_bytes
 from gateway.config import Settings, ensure_signing_secret
-from gateway.housekeeping import Housekeeping
+from gateway.housekeeping import Chore, Housekeeping
 from gateway.http.face import Books, Face, TenantLimits, default_limits
 from gateway.http.limits import LocalRates, Rates
 from gateway.http.limits_redis import RedisRates
@@ -201,7 +201,14 @@ class Product:
 
     def _keep_house(self, storage: _Storage, texts: TextEngine) -> None:
         forget = IdempotencyRepository(storage.database)
-        chores = [("idempotency", lambda: forget.purge(self._clock.wall())), ("media", texts.tidy)]
+        words = AgentSessionRepository(storage.database)
+        kept_s = self._settings.transcript_days * 86_400
+        chores: list[tuple[str, Chore]] = [
+            ("idempotency", lambda: forget.purge(self._clock.wall())),
+            ("media", texts.tidy),
+        ]
+        if kept_s:
+            chores.append(("transcripts", lambda: words.purge(self._clock.epoch() - kept_s)))
         house = Housekeeping(chores)
         house.start()
         self._exits.push_async_callback(house.stop)

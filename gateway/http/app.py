@@ -22,6 +22,7 @@ from gateway.http.orbit.routes_voice import VOICE
 from gateway.http.rooms import FACE_ROOMS
 from gateway.http.serve import Switchboard
 from gateway.http.system import room, serves_document
+from gateway.http.twilio.routes import TWILIO
 from telephony.errors import NotFound
 
 
@@ -31,7 +32,7 @@ def create_app(face: Face) -> Starlette:
     account = replace(ACCOUNT, operations=(*ACCOUNT.operations, serves_document(served, "openapiOfFace")))
     app = Starlette(
         routes=[
-            *_mounts(face, (VOICE, PROXY, account)),
+            *_mounts(face, (VOICE, PROXY, account, TWILIO)),
             *_routes(face, AGENTS, "/v1"),  # the rest of /v1 is another face's
             *_routes(face, room(served).operations, ""),
         ],

@@ -69,6 +69,13 @@ def demand_json(headers: dict[bytes, bytes]) -> None:
         raise UnsupportedMediaType("send the body uncompressed")
 
 
+def demand_form(headers: dict[bytes, bytes]) -> None:
+    """Raises UnsupportedMediaType unless the body is declared as a form."""
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/x-www-form-urlencoded":
+        raise UnsupportedMediaType("send the body as Content-Type: application/x-www-form-urlencoded")
+
+
 def parse_json(body: bytes) -> object:
     """The value of a JSON text. Raises MalformedRequest: not JSON, too deep, or a key given twice."""
     try:

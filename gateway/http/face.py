@@ -16,6 +16,7 @@ from gateway.http.holding import Holding
 from gateway.http.limits import Rates
 from gateway.http.memory import Remembered
 from gateway.policy.attempt import CallLimits
+from gateway.webhooks.ports import Poster
 from proxy_pool.desk import MaskingDesk
 from telephony.clock import Clock
 from telephony.ids import TenantId
@@ -84,7 +85,7 @@ class Face:
 
     ``signing_secret`` signs recording addresses. ``numbers_changed`` is awaited after a number or its
     route changed, so that inbound calls meet the new plan. What number masking and agents' calls need is
-    None where it is not set up: their operations answer 503.
+    None where it is not set up: their operations answer 503. ``documents`` fetches TwiML.
     """
 
     settings: Settings
@@ -111,6 +112,7 @@ class Face:
     carrier_hooks: ports_masking.CarrierHooks | None = None
     media_files: ports_masking.MediaFiles | None = None
     agent_calls: ports_agents.AgentCalls | None = None
+    documents: Poster | None = None
     recent: Recent = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

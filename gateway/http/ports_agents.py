@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from dialplan.core.call import Endpoint
 from gateway.storage.agents import Agent, Edited, Status
@@ -68,10 +68,11 @@ class AgentCalls(Protocol):
         """The session of a call that an agent is on, as it stands, with its turns."""
         ...
 
-    async def end(self, call_id: CallId, *, force: bool) -> bool:
-        """Tell the agent, let it say goodbye, hang up; with ``force`` without the goodbye. True once the
-        hang-up has been ordered; False where no agent is on the call: nothing was done. A second one waits
-        for the first, but that ``force`` cuts it short."""
+    async def end(self, call_id: CallId, *, force: bool, by: Literal["api", "agent"] = "api") -> bool:
+        """Tell the agent, let it say goodbye, hang up; with ``force`` without the goodbye. ``by`` the agent
+        itself: no goodbye is asked for, what it has said is heard to the end. True once the hang-up has been
+        ordered; False where no agent is on the call: nothing was done. A second one waits for the first, but
+        ``force`` cuts that short."""
         ...
 
     async def mute(self, call_id: CallId, on: bool) -> None:
@@ -100,6 +101,12 @@ class AgentCalls(Protocol):
 
     async def hand_back(self, call_id: CallId) -> None:
         """End a take-over: the caller speaks with the agent again."""
+        ...
+
+    async def hand_over(
+        self, call_id: CallId, agent_id: str, version: int, parameters: tuple[tuple[str, str], ...]
+    ) -> None:
+        """Another agent takes the call in this one's place, told these parameters besides its own."""
         ...
 
     async def drain(self, deadline_s: float) -> None:

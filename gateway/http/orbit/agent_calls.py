@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from dialplan.core.record import CallRecord
 from gateway.http.answers import Answer, Plain, Reply
@@ -48,19 +48,21 @@ async def hang_up(ask: Ask) -> Answer:
     first, and may say goodbye."""
     query: HangUp = ask.query
     call = await known_call(ask)
-    await end_call(ask, call, force=query.force)
+    await end_call(ask, call, force=query.force, by="api" if ask.caller.call is None else "agent")
     call = await known_call(ask)
     ready = await ask.face.books.recordings.ready_of(ask.caller.tenant, [call.id])
     return Answer(call_view(ask, call, ready.get(call.id)))
 
 
-async def end_call(ask: Ask, call: CallRecord, *, force: bool = False) -> None:
+async def end_call(
+    ask: Ask, call: CallRecord, *, force: bool = False, by: Literal["api", "agent"] = "api"
+) -> None:
     """Returns once the call is closed; one that was closed already is left alone."""
     if call.ended_at is not None:
         return
     agents = ask.face.agent_calls
     if agents is not None:
-        await agents.end(call.id, force=force)
+        await agents.end(call.id, force=force, by=by)
     await ask.face.desk.hang_up(call.id)
 
 
@@ -163,7 +165,7 @@ async def transfer(ask: Ask) -> Answer:
     """Send the caller on: the agent's part ends where somebody answers."""
     wanted: SendCaller = ask.body
     agents, call_id = await _on_call(ask)
-    await _check_destination(ask, agents, call_id, wanted.to)
+    await check_destination(ask, agents, call_id, wanted.to)
     outcome = await agents.transfer(call_id, wanted.to, wanted.ring_timeout)
     return Answer({"call_id": call_id, "to": wanted.to, "outcome": outcome})
 
@@ -172,7 +174,7 @@ async def take_over(ask: Ask) -> Answer:
     """A human speaks with the caller; the agent waits, silent."""
     wanted: SendCaller = ask.body
     agents, call_id = await _on_call(ask)
-    await _check_destination(ask, agents, call_id, wanted.to)
+    await check_destination(ask, agents, call_id, wanted.to)
     outcome = await agents.take_over(call_id, wanted.to, wanted.ring_timeout)
     return Answer({"call_id": call_id, "to": wanted.to, "outcome": outcome})
 
@@ -187,6 +189,12 @@ async def hand_back(ask: Ask) -> Answer:
 async def _on_call(ask: Ask) -> tuple[AgentCalls, CallId]:
     """Raises NotFound, Unavailable, or Conflict (CALL_ENDED, NO_AGENT_ON_CALL)."""
     call = await known_call(ask)
+    return on_call(ask, call), call.id
+
+
+def on_call(ask: Ask, call: CallRecord) -> AgentCalls:
+    """Whoever reaches the agent that is on this call. Raises Unavailable, or Conflict (CALL_ENDED,
+    NO_AGENT_ON_CALL)."""
     agents = ask.face.agent_calls
     if agents is None:
         raise Unavailable("agents are not set up here")
@@ -194,7 +202,7 @@ async def _on_call(ask: Ask) -> tuple[AgentCalls, CallId]:
         raise Conflict("the call has ended", code="CALL_ENDED")
     if agents.live(call.id) is None:
         raise _nobody()
-    return agents, call.id
+    return agents
 
 
 def _as_it_stands(ask: Ask, call_id: CallId) -> Answer:
@@ -222,7 +230,7 @@ async def _sessions(ask: Ask, call: CallRecord) -> tuple[SessionRecord, ...]:
     return stored if live is None else (*(one for one in stored if one.id != live.id), live)
 
 
-async def _check_destination(ask: Ask, agents: AgentCalls, call_id: CallId, to: str) -> None:
+async def check_destination(ask: Ask, agents: AgentCalls, call_id: CallId, to: str) -> None:
     """Where callers may be sent: what policy lets anybody call, and an agent only what its list holds."""
     tenant = ask.caller.tenant
     if ask.caller.call is not None:

@@ -45,10 +45,10 @@ class FakeAgentCalls:
     def live(self, call_id: CallId) -> SessionRecord | None:
         return self.sessions.get(call_id)
 
-    async def end(self, call_id: CallId, *, force: bool) -> bool:
+    async def end(self, call_id: CallId, *, force: bool, by: str = "api") -> bool:
         if call_id not in self.sessions:
             return False
-        self.asked.append(("end", call_id, force))
+        self.asked.append(("end", call_id, force, by))
         self.on_end()
         del self.sessions[call_id]
         return True
@@ -77,6 +77,11 @@ class FakeAgentCalls:
 
     async def hand_back(self, call_id: CallId) -> None:
         self._note("hand_back", call_id)
+
+    async def hand_over(
+        self, call_id: CallId, agent_id: str, version: int, parameters: tuple[tuple[str, str], ...]
+    ) -> None:
+        self._note("hand_over", call_id, agent_id, version, parameters)
 
     async def drain(self, deadline_s: float) -> None:
         self.asked.append(("drain", deadline_s))

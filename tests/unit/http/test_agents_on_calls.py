@@ -28,7 +28,7 @@ SAID = (
 )
 
 
-def _session(call_id: str, **changes: Any) -> SessionRecord:
+def session(call_id: str, **changes: Any) -> SessionRecord:
     made = SessionRecord(
         id="ags_00000000000000000000000001",
         call_id=call_id,
@@ -59,7 +59,7 @@ ENDED = {
 
 async def _with_agent(rig: Rig, **changes: Any) -> str:
     call_id = await rig.answered()
-    rig.agents.begin(_session(call_id, **changes))
+    rig.agents.begin(session(call_id, **changes))
     return call_id
 
 
@@ -67,7 +67,7 @@ async def _after(rig: Rig, **changes: Any) -> str:
     """A call that ended, with a session on record."""
     call_id = await rig.ended()
     await _mark(rig, call_id)
-    await rig.face.books.sessions.save(_session(call_id, **{**ENDED, **changes}))
+    await rig.face.books.sessions.save(session(call_id, **{**ENDED, **changes}))
     return call_id
 
 
@@ -102,7 +102,7 @@ async def test_an_agent_is_told_before_the_call_is_hung_up(rig: Rig, query: str,
     rig.agents.on_end = lambda: before.append(_hang_ups(rig))
     answer = await rig.client.post(f"{CALLS}/{call_id}/hangup{query}")
     assert answer.data["status"] == "completed"
-    assert rig.agents.asked == [("end", call_id, force)]
+    assert rig.agents.asked == [("end", call_id, force, "api")]
     assert (before, _hang_ups(rig)) == ([0], 1)
 
 
@@ -248,7 +248,7 @@ async def test_the_words_of_two_sessions_are_on_one_clock(rig: Rig):
     call_id = await _after(rig)
     later = {"id": "ags_00000000000000000000000002", "bridged_at": 1_772_971_261.0}
     turns = (Turn("agent", "I take over.", "I take over.", 500, 1500),)
-    await rig.face.books.sessions.save(_session(call_id, **{**ENDED, **later, "turns": turns}))
+    await rig.face.books.sessions.save(session(call_id, **{**ENDED, **later, "turns": turns}))
     answer = await rig.client.get(f"{CALLS}/{call_id}/transcript?format=text")
     assert answer.body.decode().splitlines() == [
         "[00:00.0] agent: Hello, this is —",
@@ -271,7 +271,7 @@ async def test_numbers_that_were_said_are_masked_without_the_scope(rig: Rig, for
 
 async def test_a_transcript_can_be_read_while_it_grows(rig: Rig):
     call_id = await _with_agent(rig)
-    await rig.face.books.sessions.save(_session(call_id, turns=SAID[:1]))
+    await rig.face.books.sessions.save(session(call_id, turns=SAID[:1]))
     told = (await rig.client.get(f"{CALLS}/{call_id}/transcript")).data
     assert told["live"] is True
     assert [len(session["turns"]) for session in told["sessions"]] == [2]
@@ -334,7 +334,7 @@ async def test_no_verb_does_anything_where_no_agent_is(rig: Rig, verb: str, body
     assert (answer.status, answer.code) == (409, "NO_AGENT_ON_CALL")
     answer = await rig.client.post(f"{CALLS}/{ended}/agent/{verb}", body)
     assert (answer.status, answer.code) == (409, "CALL_ENDED")
-    rig.agents.begin(_session(live))
+    rig.agents.begin(session(live))
     rig.agents.busy = True
     answer = await rig.client.post(f"{CALLS}/{live}/agent/{verb}", body)
     assert (answer.status, answer.code) == (409, "AGENT_STATE")
@@ -388,7 +388,9 @@ async def test_an_agent_ends_its_call_and_sees_no_address_of_its_tenant(rig: Rig
     shown = (await own.get(f"{CALLS}/{call_id}")).data
     assert shown["webhook_url"] is None
     assert shown["to"] == "+141••••••71"
+    rig.agents.begin(session(call_id))
     assert (await own.post(f"{CALLS}/{call_id}/hangup")).data["status"] == "completed"
+    assert rig.agents.asked == [("end", call_id, False, "agent")]
 
 
 async def test_an_agent_cannot_use_up_its_tenants_idempotency_keys(rig: Rig):
