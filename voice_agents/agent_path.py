@@ -11,8 +11,9 @@ import structlog
 from telephony.errors import AgentUnavailable
 from voice_agents.core import facts, talk
 from voice_agents.core.agent import AgentSpec, DialectName
+from voice_agents.core.backlog import Waiting
 from voice_agents.ports import AgentLine, SpeechFront
-from voice_agents.sound_path import SoundPath, Waiting
+from voice_agents.sound_path import SoundPath
 from voice_agents.surroundings import Surroundings
 
 _log = structlog.get_logger("voice_agents.agent")
@@ -197,8 +198,7 @@ class AgentPath:
             case talk.HangUp() | talk.Transfer() if self._sound.waiting:
                 self._sound.say(said)
             case talk.Ready(wants=wants):
-                if text_level(self.spec) or "transcripts" in wants:
-                    self._listen()
+                self._listen(text_level(self.spec) or "transcripts" in wants)
                 self._post(facts.LineReady(number))
             case talk.Words() | talk.Play() | talk.Language():
                 self._speak(said)
@@ -208,11 +208,11 @@ class AgentPath:
                 self._post(facts.AgentSaid(number, said))
             case talk.CallerSpoke():
                 self._post(facts.FarEndHeard(number, self._sound.guarded()))
-                self._sound.fresh()
+                self._sound.stale.end()
             case talk.Clear():
-                self._sound.fresh()
+                self._sound.stale.end()
                 self._post(facts.AgentSaid(number, said))
-                self._sound.fresh()
+                self._sound.stale.end()
             case talk.Summary():
                 self.summary = said
                 self._post(facts.AgentSaid(number, said))
@@ -231,12 +231,11 @@ class AgentPath:
             self._front = fronts.front(self.spec, self._sound.codec, ear)
         return self._front
 
-    def _listen(self) -> None:
-        """The agent wants words: have what the caller says understood."""
-        front = self._front_or_none()
-        if front is not None:
-            self._sound.text_level = text_level(self.spec)
-            self._sound.hear = front.hear
+    def _listen(self, wanted: bool) -> None:
+        """Have what the caller says understood, where the agent wants words."""
+        front = self._front_or_none() if wanted else None
+        self._sound.text_level = text_level(self.spec)
+        self._sound.hear = None if front is None else front.hear
 
     def utterance(self, told: talk.Utterance) -> None:
         """Words of the caller's, as our own ears understood them."""
@@ -269,6 +268,10 @@ class AgentPath:
         else:
             self._turn_open = False
             front.play(said)
+
+    def greet(self, words: talk.Words) -> None:
+        """Greet for the agent, as its dialect wants it."""
+        self._speak(words)
 
     def spoken(self) -> None:
         """One turn of words, or one sound at an address, has become sound."""

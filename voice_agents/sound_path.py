@@ -6,41 +6,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from voice_agents.caller_ears import CallerEars
 from voice_agents.core import facts, talk
 from voice_agents.core.agent import AgentSpec
-from voice_agents.core.audio import FRAME_MS, Codec
+from voice_agents.core.audio import Codec
+from voice_agents.core.audio_clock import AudioClock
+from voice_agents.core.backlog import Backlog, Waiting
 from voice_agents.core.barge_in import Guards
+from voice_agents.core.gates import Gates
 from voice_agents.core.ledger import ARRIVING_MS, Ledger
 from voice_agents.core.pace import Pace
+from voice_agents.core.stale import Stale
 from voice_agents.ports import MediaLeg, Now
 
 _ARRIVING_S = ARRIVING_MS / 1000
 _EMPTY_S = 0.1
 """The agent's sound is over when nothing is queued and nothing has come for so long."""
-_STALE_GAP_S = 0.25
-_STALE_MOST_S = 1.5
-_CLOCK_SLACK_MS = 200
-_MOST_WAITING_MS = 30_000
 _HIGH, _LOW = 0.8, 0.5
 _LOOK_S = 0.25
+_GREETING_MS = 10_000
 _UNSPOKEN_S = 10.0
 """Words that became no sound in this time never will."""
-
-Waiting = talk.Audio | talk.Mark | talk.Caption | talk.Guard | talk.HangUp | talk.Transfer
-
-
-@dataclass(slots=True)
-class Gates:
-    """What the session's machine allows at the moment; set after each of its steps."""
-
-    takes: bool = False
-    plays: bool = False
-    forwards: bool = False
-    sounding: bool = False
-    ending: bool = False
 
 
 class SoundPath:
@@ -73,18 +60,20 @@ class SoundPath:
         self.frame_at = 0.0
         self.frames = self.stale_ms = self.unsent = 0
         self.first_sound_at: float | None = None
-        self._first_at: float | None = None
-        self._clock_ms = 0
+        self._clock = AudioClock()
         self._heard_ms = 0
         self._sound_at = 0.0
-        self._stale_until = 0.0
-        self._waiting: list[Waiting] = []
-        self._waiting_ms = 0
+        self.stale = Stale()
+        self._backlog = Backlog(codec)
         self._marks: dict[str, tuple[str, int]] = {}
         self._marked = 0
         self._prompts: dict[str, Callable[[bool], None]] = {}
         self._end_mark: int | None = None
         self._flow_high = False
+        self._tones_from: int | None = None
+        self._paused = self._guard_turn = False
+        self.dropped_before_end = 0
+        """How much had been dropped when the end began."""
         self._look: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -93,7 +82,7 @@ class SoundPath:
     @property
     def at_ms(self) -> int:
         """The call's audio clock now."""
-        return self._clock_ms
+        return self._clock.ms
 
     @property
     def heard_ms(self) -> int:
@@ -110,20 +99,14 @@ class SoundPath:
         """Whether what is heard now is not to be interrupted."""
         return self.guards.covers(self.ledger.ear(self.heard_ms))
 
-    def _tick(self, now: float) -> None:
-        """Advance the audio clock by a frame, and to the true time where the caller's line left out some."""
-        if self._first_at is None:
-            self._first_at = now
-            return
-        self._clock_ms += FRAME_MS
-        true_ms = round((now - self._first_at) * 1000)
-        if true_ms - self._clock_ms > _CLOCK_SLACK_MS:
-            self._clock_ms = true_ms - true_ms % FRAME_MS
-
     # ------------------------------------------------------------ from the switch
 
     def arrived(self, leg: MediaLeg) -> None:
+        if self._closed:
+            leg.hang_up()
+            return
         self.leg = leg
+        self._paused = False
         self._heard_ms = 0
         self.frames = 0
         self.ledger.other_ear()
@@ -135,13 +118,13 @@ class SoundPath:
             return
         now = self._now()
         self.frame_at = now
-        self._tick(now)
+        self._clock.frame(now)
         self.frames += 1
         if self.frames == 1:
             self._post(facts.FirstFrame())
         gates = self.gates
         if gates.forwards and not self.text_level:
-            self._tell(talk.CallerAudio(frame, self._clock_ms))
+            self._tell(talk.CallerAudio(frame, self._clock.ms))
         if self._ears is not None:
             self._listen(self._ears, frame)
         if gates.sounding:
@@ -155,10 +138,10 @@ class SoundPath:
         if self.gates.sounding:
             frame = ears.without_echo(frame, self.ledger.ear(self.heard_ms))
         if self.hear is not None and self.gates.forwards:
-            self.hear(frame, self._clock_ms)
+            self.hear(frame, self._clock.ms)
         if (voicing := ears.voicing(frame)) is None:
             return
-        at_ms = max(0, self._clock_ms - voicing.ago_ms)
+        at_ms = max(0, self._clock.ms - voicing.ago_ms)
         if voicing.speaking:
             self.speech_began(at_ms)
         else:
@@ -173,8 +156,8 @@ class SoundPath:
         self._post(facts.SpeechOver(at_ms))
 
     def digit(self, digit: str) -> None:
-        self.ledger.digit(digit, self._clock_ms)
-        self._post(facts.Pressed(digit, self._clock_ms, self.guarded()))
+        self.ledger.digit(digit, self._clock.ms)
+        self._post(facts.Pressed(digit, self._clock.ms, self.guarded()))
 
     def mark(self, name: str, heard: bool) -> None:
         """A mark of ours came back."""
@@ -189,7 +172,7 @@ class SoundPath:
                     self.ledger.mark_heard(known, place)
                 self._tell(talk.MarkReached(known, heard))
             case "s" if heard:
-                self.ledger.started(place, self._clock_ms)
+                self.ledger.started(place, self._clock.ms)
             case "p":
                 if (done := self._prompts.pop(name, None)) is not None:
                     done(heard)
@@ -207,33 +190,27 @@ class SoundPath:
 
     def say(self, said: Waiting) -> None:
         """Sound, its words and its marks, in their order; before the gate opens they wait."""
-        if self.gates.plays and not self._waiting:
+        if self.gates.plays and not self._backlog:
             self._lay_out(said)
             return
-        if isinstance(said, talk.Audio):
-            if not self.gates.takes:
-                return
-            self._waiting_ms += self.codec.ms(len(said.data))
-            if self._waiting_ms > _MOST_WAITING_MS:
-                self._drop_waiting()
-                self._post(facts.FlowChanged("full"))
-                return
-        self._waiting.append(said)
+        if isinstance(said, talk.Audio) and not self.gates.takes:
+            return
+        if not self._backlog.keep(said):
+            self._drop_waiting()
+            self._post(facts.FlowChanged("full"))
 
     @property
     def waiting(self) -> bool:
         """Whether something was said that nobody can hear yet."""
-        return bool(self._waiting)
+        return bool(self._backlog)
 
     def open_gate(self) -> None:
         """The caller is there: let out what waited."""
-        waiting, self._waiting, self._waiting_ms = self._waiting, [], 0
-        for said in waiting:
+        for said in self._backlog.take():
             self._lay_out(said)
 
     def _drop_waiting(self) -> None:
-        waiting, self._waiting, self._waiting_ms = self._waiting, [], 0
-        for said in waiting:
+        for said in self._backlog.take():
             if isinstance(said, talk.Mark):
                 self._tell(talk.MarkReached(said.name, heard=False))
 
@@ -242,7 +219,7 @@ class SoundPath:
             case talk.Audio(data=sound):
                 self._play(sound)
             case talk.Caption(text=text, final=final):
-                self.ledger.caption(text, self._clock_ms, final=final)
+                self.ledger.caption(text, self._clock.ms, final=final)
             case talk.Mark(name=name):
                 self._set_mark(name)
             case talk.Guard(on=True, most_ms=most_ms):
@@ -254,7 +231,7 @@ class SoundPath:
 
     def _play(self, sound: bytes) -> None:
         now = self._now()
-        if not self.gates.takes or self.leg is None or self._is_stale(now):
+        if not self.gates.takes or self.leg is None or self.stale.sound(now):
             self.stale_ms += self.codec.ms(len(sound))
             return
         ratio = None if self.text_level else self.pace.sent(self.codec.ms(len(sound)), now)
@@ -263,12 +240,14 @@ class SoundPath:
         if self.first_sound_at is None:
             self.first_sound_at = now
         queued_ms = self.leg.queued_ms
-        if self.ledger.begins_turn(self._clock_ms):
+        if self._guard_turn and self.ledger.agent_ms == 0:
+            self.guards.on(self.ledger.place, _GREETING_MS)
+        if self.ledger.begins_turn(self._clock.ms):
             self._leg_mark("s")
         if not self.leg.play(sound):
             self._post(facts.FlowChanged("full"))
             return
-        self.ledger.sound(len(sound), self._clock_ms, queued_ms)
+        self.ledger.sound(len(sound), self._clock.ms, queued_ms)
         self._note_levels(sound)
         if fresh:
             self._post(facts.SoundBegan())
@@ -283,19 +262,8 @@ class SoundPath:
         if self._ears is not None:
             self._ears.queued(sound, self.ledger.place)
 
-    def _is_stale(self, now: float) -> bool:
-        """Whether this is the rest of what the caller interrupted: it was sent before the agent knew."""
-        if now >= self._stale_until:
-            return False
-        gap, self._sound_at = now - self._sound_at, now
-        if gap > _STALE_GAP_S:
-            self._stale_until = 0.0
-            return False
-        return True
-
     def _set_mark(self, name: str) -> None:
-        stale = self._now() < self._stale_until
-        if self.leg is None or stale or not self.gates.takes:
+        if self.leg is None or self.stale.holds(self._now()) or not self.gates.takes:
             self._tell(talk.MarkReached(name, heard=False))
             return
         self._leg_mark("a", name)
@@ -309,9 +277,9 @@ class SoundPath:
         self.leg.mark(name)
         return name
 
-    def fresh(self) -> None:
-        """What the agent says from now on is new."""
-        self._stale_until = 0.0
+    def guard_first_turn(self) -> None:
+        """The agent's greeting is not to be interrupted."""
+        self._guard_turn = True
 
     # ------------------------------------------------------------ words that become sound
 
@@ -343,18 +311,18 @@ class SoundPath:
         """Drop what has not been heard; ``stale``: more of it is on its way. Returns how much was heard."""
         self.pending = 0
         self._end_mark = None
+        self._paused = False
         self._drop_waiting()
         if self.leg is not None:
             self._heard_ms = self.leg.heard_ms
             self.leg.flush()
         if stale and not self.text_level:
-            self._stale_until = self._now() + _STALE_MOST_S
-            self._sound_at = self._now()
+            self.stale.begin(self._now())
         return self._cut()
 
     def _cut(self) -> talk.Interrupted:
         self.guards.off(self.ledger.place)
-        cut = self.ledger.cut(self._heard_ms, self._clock_ms)
+        cut = self.ledger.cut(self._heard_ms, self._clock.ms)
         if self._ears is not None:
             self._ears.dropped(self.ledger.place)
         return talk.Interrupted(cut.heard_ms, cut.heard_text, cut.after_mark, cut.after_mark_ms)
@@ -370,12 +338,42 @@ class SoundPath:
         self._prompts[name] = done
         self._leg_mark("p")
 
+    def tone(self, sound: bytes, done: Callable[[bool], None]) -> None:
+        """The same for a tone, which ``drop_tone`` ends at once."""
+        self._tones_from = self._tones_from if self._tones_from is not None else self.ledger.place
+        self.prompt(sound, done)
+
+    def drop_tone(self) -> None:
+        """End a tone; what was said before it is heard to its end, if need be with the tone behind it."""
+        began, self._tones_from = self._tones_from, None
+        if began is not None and self.leg is not None and self.ledger.ear(self.heard_ms) >= began:
+            dropped_ms = self.ledger.dropped_ms
+            self.flush(stale=False)
+            self.ledger.dropped_ms = dropped_ms
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    def pause(self) -> None:
+        if self.leg is not None:
+            self._paused = True
+            self.leg.pause()
+
+    def resume(self) -> None:
+        self._paused = False
+        if self.leg is not None:
+            self.leg.resume()
+
     # ------------------------------------------------------------ is it over?
 
     def _see_whether_over(self, now: float) -> None:
         if self.pending or now - self._sound_at < _EMPTY_S or self.queued_ms:
             return
-        self.ledger.over(self._clock_ms)
+        self.ledger.over(self._clock.ms)
+        if self._guard_turn:
+            self._guard_turn = False
+            self.guards.off(self.ledger.place)
         self._post(facts.SoundOver())
 
     def _look_again(self, after_s: float) -> None:

@@ -177,10 +177,18 @@ class MuteAsked:
 
 @dataclass(frozen=True, slots=True)
 class TransferAsked:
-    """Somebody other than the agent wants the caller transferred; that the place is allowed was looked at."""
+    """The caller shall be taken to ``to``. ``by`` ``agent``: only where that is allowed; others have looked
+    at it themselves. ``keep``: the agent stays, silent, to be handed back to."""
 
     to: str
     ring_timeout_s: int
+    by: str = "agent"
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HandBackAsked:
+    """The caller that was taken over is on the way back to the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +254,7 @@ Fact = (
     | HoldAsked
     | MuteAsked
     | TransferAsked
+    | HandBackAsked
     | TransferDone
     | ToolDone
     | DigitsDone

@@ -62,7 +62,7 @@ def ready(session: Session, now: float) -> Step:
     if session.ending is not None:
         return session, ()
     out: list[orders.Order] = []
-    if session.comforting:
+    if session.comforting and not session.held_by:
         out.append(orders.HoldSound(False))
         session = replace(session, comforting=False)
     if line.recovering or line.rung is Rung.STANDBY:

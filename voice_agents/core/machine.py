@@ -38,7 +38,7 @@ _LINE_FACTS = (
 _SPEECH_FACTS = (facts.SpeechBegan, facts.SpeechOver, facts.WordsCaught, facts.Pressed)
 _SOUND_FACTS = (facts.SoundBegan, facts.SoundOver, facts.EndHeard, facts.PromptDone)
 _MEDIA_FACTS = (facts.MediaArrived, facts.FirstFrame, facts.MediaGone, facts.CallerGone, facts.HangUpFailed)
-_ASKED_FACTS = (facts.EndAsked, facts.HoldAsked, facts.MuteAsked, facts.TransferAsked)
+_ASKED_FACTS = (facts.EndAsked, facts.HoldAsked, facts.MuteAsked, facts.TransferAsked, facts.HandBackAsked)
 
 
 def begin(terms: Terms, now: float) -> Step:
@@ -239,10 +239,10 @@ def _heard(session: Session, now: float, patience: Patience) -> Step:
     session = replace(session, media=replace(session.media, heard_at=now, frame_at=now))
     if session.bridged_at is None:
         session = replace(session, bridged_at=now)
-    session = transfer.back(session, now)
+    session, back = transfer.back(session, now)
     session, out = _greet(session, now)
     session, more = ladder.take_care(session, now, patience)
-    return session, (*out, *more)
+    return session, (*back, *out, *more)
 
 
 def _greet(session: Session, now: float, *, at_last: bool = False) -> Step:
@@ -285,6 +285,8 @@ def _asked(session: Session, fact: facts.Fact, now: float, patience: Patience) -
             return shutdown.end(session, fact, now, patience)
         case facts.TransferAsked() if session.live:
             return transfer.asked(session, fact, now)
+        case facts.HandBackAsked() if session.live:
+            return transfer.hand_back(session, now)
         case facts.HoldAsked() if session.live and session.gate_open:
             return _hold(session, fact, now)
         case facts.MuteAsked(on=on) if session.live and on is not session.muted:
@@ -304,12 +306,14 @@ def _hold(session: Session, fact: facts.HoldAsked, now: float) -> Step:
     told = orders.Publish("agent.held", (("on", fact.on), ("by", fact.by)))
     tell = orders.Tell(talk.Held(fact.on, by or session.held_by))
     session = replace(session, held_by=by, barge=replace(session.barge, paused_at=None))
-    if not fact.on:
-        session = silence.resumed(session, now)
-    if by == "human":
-        return replace(session, sounding=False), (orders.Flush(), tell, told)
-    sound: orders.Order = orders.PauseSound() if fact.on else orders.ResumeSound()
-    return session, (sound, tell, told)
+    if fact.on:
+        session = replace(session, sounding=False, comforting=by == "hold")
+        tone = orders.HoldSound(by == "hold")
+        return session, (orders.Flush(), tone, tell, told)
+    session = silence.resumed(session, now)
+    if not session.comforting or session.line.phase is not Phase.READY:
+        return session, (tell, told)
+    return replace(session, comforting=False), (orders.HoldSound(False), tell, told)
 
 
 # ---------------------------------------------------------------- deadlines

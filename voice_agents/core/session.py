@@ -152,6 +152,8 @@ class Moving:
     step: TransferStep
     at: float
     fallback: bool = False
+    by: str = "agent"
+    keep: bool = False
     empty_at: float | None = None
     """The queue is empty since then, though the mark behind it has not come."""
 
@@ -280,6 +282,8 @@ class Session:
     def takes_sound(self) -> bool:
         """Whether what the agent says is kept at all."""
         if self.over is not None or self.muted or self.held_by == "human":
+            return False
+        if self.held_by and self.ending is None:
             return False
         if self.line.phase is not Phase.READY:
             return False

@@ -42,7 +42,7 @@ def end(session: Session, asked: facts.EndAsked, now: float, patience: Patience 
         most_ms = 0 if asked.force else round((ending.deadline - now) * 1000)
         out.append(orders.Tell(talk.Ending(asked.reason, asked.by, most_ms, _speaks(ending))))
     out += [orders.Publish("agent.session.ending", detail), orders.Save()]
-    if session.barge.paused_at is not None or session.held_by == "hold":
+    if session.barge.paused_at is not None:
         out.append(orders.ResumeSound())
     if session.comforting:
         out.append(orders.HoldSound(False))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from voice_agents.core import facts, orders, shutdown, silence, talk
+from voice_agents.core.registry import may_transfer
 from voice_agents.core.session import (
     PATIENCE,
     Media,
@@ -20,7 +21,8 @@ from voice_agents.core.talk import Reason
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _PHONE = re.compile(r"phone:[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
+GUARD_MS = 30_000
+"""The longest that a prompt of ours may keep the caller from interrupting."""
 DIGITS = re.compile(r"[0-9*#A-Dw]{1,64}")
 """What may be played to a caller's line."""
 _RING_S = (5, 120)
@@ -30,21 +32,18 @@ OUTCOMES = frozenset({"completed", "busy", "no_answer", "declined", "invalid", "
 def refusal(allow: tuple[str, ...], to: str) -> str:
     """Why a caller may not be taken there, as an outcome; empty where it may.
 
-    ``allow`` holds prefixes of E.164 numbers and exact ``phone:`` names. Nothing listed, nothing allowed.
+    Nothing listed, nothing allowed.
     """
-    if _NUMBER.fullmatch(to) is not None:
-        listed = any(_PREFIX.fullmatch(entry) and to.startswith(entry) for entry in allow)
-    elif _PHONE.fullmatch(to) is not None:
-        listed = to in allow
-    else:
+    if _NUMBER.fullmatch(to) is None and _PHONE.fullmatch(to) is None:
         return "invalid"
-    return "" if listed else "policy_denied"
+    return "" if may_transfer(allow, to) else "policy_denied"
 
 
 def asked(session: Session, fact: facts.TransferAsked, now: float) -> Step:
     """Begin a transfer, or say why not."""
     to = fact.to
-    why = refusal(session.terms.spec.transfer_allow, to)
+    allow = session.terms.spec.transfer_allow if fact.by == "agent" else ("+*", "phone:*")
+    why = refusal(allow, to)
     if session.moving is not None or session.media.heard_at is None:
         return session, (orders.Tell(talk.Fault("transfer_refused", "there is nobody to transfer now")),)
     if why:
@@ -52,7 +51,7 @@ def asked(session: Session, fact: facts.TransferAsked, now: float) -> Step:
         told = orders.Tell(talk.TransferOutcome(to, why))
         return session, (told, orders.Publish("agent.transfer", detail))
     ring_s = max(_RING_S[0], min(fact.ring_timeout_s, _RING_S[1]))
-    moving = Moving(to, ring_s, TransferStep.SPEAKING, now)
+    moving = Moving(to, ring_s, TransferStep.SPEAKING, now, by=fact.by, keep=fact.keep)
     out: tuple[orders.Order, ...] = (orders.Publish("agent.transfer", (("outcome", "started"),)),)
     if session.barge.paused_at is not None:
         session = replace(session, barge=replace(session.barge, paused_at=None))
@@ -102,8 +101,12 @@ def done(session: Session, outcome: str, now: float, patience: Patience = PATIEN
         orders.Tell(talk.TransferOutcome(moving.to, word)),
         orders.Publish("agent.transfer", (("outcome", word),)),
     )
+    if word == "completed" and moving.keep:
+        session = replace(session, media=Media(), sounding=False, moving=None, held_by="human")
+        held = orders.Publish("agent.held", (("on", True), ("by", "human")))
+        return session, (*out, orders.Tell(talk.Held(True, "human")), held)
     if word == "completed":
-        by = "gateway" if moving.fallback else "agent"
+        by = "gateway" if moving.fallback else moving.by
         session = replace(session, media=Media(), sounding=False)
         session, more = shutdown.end(session, facts.EndAsked(Reason.TRANSFERRED, by), now, patience)
         return session, (*out, *more)
@@ -115,9 +118,22 @@ def done(session: Session, outcome: str, now: float, patience: Patience = PATIEN
     return replace(session, moving=replace(moving, step=TransferStep.RETURNING, at=now)), out
 
 
-def back(session: Session, now: float) -> Session:
+def hand_back(session: Session, now: float) -> Step:
+    """The human is done: the caller comes back to the agent, which waited."""
+    if session.held_by != "human" or session.media.arrived_at is not None or session.moving is not None:
+        return session, ()
+    moving = Moving("", 0, TransferStep.RETURNING, now, keep=True)
+    return replace(session, moving=moving), ()
+
+
+def back(session: Session, now: float) -> Step:
     """The caller is with the agent again."""
     moving = session.moving
-    if moving is not None and moving.step is TransferStep.RETURNING:
-        return silence.resumed(replace(session, moving=None), now)
-    return session
+    if moving is None or moving.step is not TransferStep.RETURNING:
+        return session, ()
+    session = silence.resumed(replace(session, moving=None), now)
+    if not moving.keep or not session.held_by:
+        return session, ()
+    tell = orders.Tell(talk.Held(False, session.held_by))
+    held = orders.Publish("agent.held", (("on", False), ("by", session.held_by)))
+    return replace(session, held_by=""), (tell, held)

@@ -19,7 +19,7 @@ FULL = replace(
     fallback=Fallback("agt_2", "one moment", "+12025550199"),
     silence=Silence(10, 2, "", 60),
     shutdown=Shutdown(farewell="goodbye"),
-    transfer_allow=("+1415", "phone:alice"),
+    transfer_allow=("+1415*", "phone:alice"),
     tools_allow=("look_up",),
     filler="just a second",
 )

@@ -71,6 +71,8 @@ INPUTS: tuple[facts.Fact, ...] = (
     facts.HoldAsked(False),
     facts.MuteAsked(True),
     facts.MuteAsked(False),
+    facts.TransferAsked("phone:bob", 20, "api", keep=True),
+    facts.HandBackAsked(),
     facts.TransferDone("completed"),
     facts.TransferDone("busy"),
     facts.ToolDone(talk.ToolResult("t1", True)),
@@ -232,6 +234,8 @@ def situations(spec: AgentSpec, *, outbound: bool) -> Iterator[tuple[str, Run]]:
     if "phone:alice" in spec.transfer_allow:
         moved = (facts.SoundOver(), facts.AgentSaid(LINE, talk.Transfer("phone:alice")))
         yield "ringing", led_on(*moved)
+        taken = (facts.SoundOver(), facts.TransferAsked("phone:bob", 20, "api", keep=True))
+        yield "taken over", led_on(*taken, facts.MediaGone("hangup"), facts.TransferDone("completed"))
         yield "returning", led_on(*moved, facts.MediaGone("hangup"), facts.TransferDone("busy"))
     if spec.fallback.prompt:
         run = led_on(facts.LineLost(LINE, "closed"))
@@ -267,8 +271,6 @@ def test_every_situation_answers_every_fact_and_ends(name: str) -> None:
     never = {State.REQUESTED}
     if SPECS[name].barge_in.mode is not BargeMode.PAUSE:
         never.add(State.PAUSED)
-    if not SPECS[name].transfer_allow:
-        never.add(State.TRANSFERRING)
     assert states == set(State) - never
     assert hows == set(How)
 

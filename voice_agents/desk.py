@@ -1,0 +1,359 @@
+"""The desk: every call that an agent is on, and what may be asked of it.
+
+``prepare`` dials the agent while the phone still rings; the switch then brings the call's sound with the
+token that ``Prepared`` names. One session a call. A session that has ended is forgotten once its record is
+kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from telephony.errors import AgentUnavailable, Conflict, InvalidInput, TooMany
+from voice_agents.core import facts, transfer
+from voice_agents.core.agent import AgentSpec
+from voice_agents.core.audio import Codec
+from voice_agents.core.record import AgentCall, SessionRecord, State
+from voice_agents.core.session import EndStep, Session
+from voice_agents.core.talk import Reason
+from voice_agents.loop import SessionLoop
+from voice_agents.surroundings import Surroundings
+from voice_agents.wire.dialects import codec_of
+
+_log = structlog.get_logger("voice_agents.desk")
+_RETRY_S = 5
+_END_S = 30.0
+_RETURN_S = 15.0
+_LONGEST_TEXT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the switch needs to bring a call's sound to its agent: ``dial`` is what Dial() is given."""
+
+    session_id: str
+    token: str
+    dial: str
+    codec: Codec
+    answers_itself: bool = False
+
+
+def _no_limit(tenant: str) -> int:
+    return 0
+
+
+class AgentDesk:
+    """``most_of`` gives how many calls with agents a tenant may have at once; 0: no limit."""
+
+    def __init__(self, around: Surroundings, most_of: Callable[[str], int] = _no_limit) -> None:
+        self._around = around
+        self._most_of = most_of
+        self._loops: dict[str, SessionLoop] = {}
+        self._taken: dict[str, tuple[str, str]] = {}
+        """Sessions that count: id → tenant and agent."""
+        self._of_tenant: Counter[str] = Counter()
+        self._of_agent: Counter[tuple[str, str]] = Counter()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self.tally = around.tally
+
+    # ------------------------------------------------------------ beginnings
+
+    async def prepare(self, call: AgentCall, *, ready_within_s: float = 0.0) -> Prepared:
+        """Set out to reach the agent for this call. Returns at once; with ``ready_within_s``, once the agent
+        is ready or its fallback has been reached, or that time has passed.
+
+        Raises ``AgentUnavailable`` where there is no such agent, or it and all that stands in for it cannot
+        be had; ``TooMany`` where it or the tenant has as many calls as it may; ``Conflict`` where an agent
+        is on the call already.
+        """
+        spec = await self._spec(call)
+        self._admit(call, spec)
+        try:
+            codec = codec_of(spec)
+        except KeyError:
+            raise self._refused("codec", AgentUnavailable("the agent's codec is unknown")) from None
+        session_id = self._around.new_id("ags")
+        loop = SessionLoop(session_id, call, spec, codec, self._around, self._changed)
+        self._enter(loop)
+        token = loop.expect(call.media_within_s)
+        loop.start()
+        if ready_within_s > 0:
+            await loop.until(_settled, ready_within_s)
+        if not loop.session.live:
+            raise self._refused("unreachable", AgentUnavailable("the agent cannot be reached"))
+        self.tally.prepared += 1
+        return Prepared(session_id, token, self._around.media.dial_string(token, codec), codec)
+
+    async def _spec(self, call: AgentCall) -> AgentSpec:
+        if self._draining:
+            raise self._refused("draining", AgentUnavailable("no new calls are taken", why="draining"))
+        spec = await self._around.book.agent(call.tenant, call.agent_id, call.agent_version)
+        if spec is None:
+            raise self._refused("unknown", AgentUnavailable("there is no such agent", why="unknown"))
+        return spec
+
+    def _admit(self, call: AgentCall, spec: AgentSpec) -> None:
+        """Nothing waits between this and ``_enter``: of two that want the last place, one gets it."""
+        if call.call_id in self._loops:
+            raise Conflict("an agent is on this call already", code="AGENT_ON_CALL")
+        most = self._most_of(call.tenant)
+        if most and self._of_tenant[call.tenant] >= most:
+            raise self._refused("tenant_full", _full("the account has as many such calls as it may", most))
+        if spec.max_concurrent and self._of_agent[call.tenant, spec.id] >= spec.max_concurrent:
+            raise self._refused(
+                "agent_full", _full("the agent is on as many calls as it may be", spec.max_concurrent)
+            )
+
+    def _refused(self, why: str, error: AgentUnavailable | TooMany) -> AgentUnavailable | TooMany:
+        self.tally.refused[why] += 1
+        return error
+
+    def _enter(self, loop: SessionLoop) -> None:
+        call = loop.call
+        self._loops[call.call_id] = loop
+        self._taken[loop.id] = (call.tenant, loop.spec.id)
+        self._of_tenant[call.tenant] += 1
+        self._of_agent[call.tenant, loop.spec.id] += 1
+
+    def _free(self, loop: SessionLoop) -> None:
+        """The call has no agent any more, though the agent may still give its account."""
+        taken = self._taken.pop(loop.id, None)
+        if taken is None:
+            return
+        self._of_tenant[taken[0]] -= 1
+        self._of_agent[taken] -= 1
+        self._of_tenant += Counter()  # drops the keys that are at 0
+        self._of_agent += Counter()
+
+    def _changed(self, loop: SessionLoop, before: Session) -> None:
+        session = loop.session
+        if before.bridged_at is None and session.bridged_at is not None:
+            self.tally.bridged += 1
+        if session.state.final or _call_is_over(session):
+            self._free(loop)
+        if session.state.final and not before.state.final:
+            self._count(loop)
+            task = asyncio.get_running_loop().create_task(self._leave(loop))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    def _count(self, loop: SessionLoop) -> None:
+        record, tally = loop.record(), self.tally
+        evidence, figures = record.evidence, record.figures
+        assert evidence is not None, "what is over was ended"
+        tally.ended[str(evidence.reason), str(evidence.how or "")] += 1
+        if record.state is State.FAILED:
+            tally.failed[record.failure or str(evidence.reason)] += 1
+        tally.interruptions += figures.interruptions
+        tally.false_alarms += figures.false_alarms
+        tally.reconnects += figures.reconnects
+        tally.words_lost_ms += evidence.words_lost_ms
+        tally.unsent_frames += figures.unsent_frames
+        tally.stale_ms += figures.stale_ms
+        _log.info(
+            "agent.session_over",
+            session=record.id,
+            call_id=record.call_id,
+            state=str(record.state),
+            reason=str(evidence.reason),
+            how=str(evidence.how or ""),
+        )
+
+    async def _leave(self, loop: SessionLoop) -> None:
+        """Keep it in sight until its line is closed and its record kept, then forget it."""
+        await loop.settled(_END_S)
+        if self._loops.get(loop.call.call_id) is loop:
+            del self._loops[loop.call.call_id]
+        loop.abandon()
+
+    # ------------------------------------------------------------ who is on a call
+
+    @property
+    def live_sessions(self) -> int:
+        """How many calls have an agent now."""
+        return len(self._taken)
+
+    def session_of(self, call_id: str) -> SessionRecord | None:
+        """The session of a call as it stands; None where no agent is on it, and soon after one was."""
+        loop = self._loops.get(call_id)
+        return None if loop is None else loop.record()
+
+    def _live(self, call_id: str) -> SessionLoop:
+        loop = self._loops.get(call_id)
+        if loop is None or loop.session.over is not None:
+            raise Conflict("no agent is on this call", code="NO_AGENT_ON_CALL")
+        if loop.session.ending is not None:
+            raise Conflict("the session is ending", code="AGENT_STATE")
+        return loop
+
+    # ------------------------------------------------------------ ends
+
+    async def end(
+        self,
+        call_id: str,
+        reason: Reason = Reason.API,
+        by: str = "api",
+        *,
+        force: bool = False,
+        deadline_ms: int | None = None,
+    ) -> bool:
+        """Tell the agent, let it say goodbye, hang up. True once the hang-up has been ordered, or the call
+        was over anyhow; False where no agent is on the call. A second one waits for the first; ``force`` cuts
+        it short."""
+        loop = self._loops.get(call_id)
+        if loop is None or loop.session.over is not None:
+            return False
+        loop.post(facts.EndAsked(reason, by, force, deadline_ms))
+        spec = loop.spec.shutdown
+        farewell_s = (spec.deadline_ms if deadline_ms is None else deadline_ms) / 1000
+        patience = loop.around.patience
+        most_s = farewell_s + patience.drain_s + patience.prompt_s + spec.tail_ms / 1000 + patience.gone_s
+        if not await loop.until(_hang_up_ordered, most_s):
+            _log.error("agent.end_overdue", session=loop.id, call_id=call_id)
+            loop.post(facts.EndAsked(reason, by, force=True))
+        return True
+
+    def caller_gone(self, call_id: str) -> None:
+        """The caller has hung up, or the call is over. Unknown here: nothing happens."""
+        loop = self._loops.get(call_id)
+        if loop is not None:
+            loop.post(facts.CallerGone())
+
+    def forget(self, call_id: str) -> None:
+        """The call that was prepared for will not be. Unknown here: nothing happens."""
+        self.caller_gone(call_id)
+
+    async def drain(self, deadline_s: float, *, told_before_s: float = 5.0) -> None:
+        """Take no new calls and let those that are on end by themselves; ``told_before_s`` before the
+        deadline the agents are told, and may say goodbye. Returns when none is left, or it has passed."""
+        self._draining = True
+        clock = asyncio.get_running_loop().time
+        until = clock() + deadline_s
+        if not await self._emptied(max(0.0, deadline_s - told_before_s)):
+            for loop in list(self._loops.values()):
+                left_ms = round(max(0.0, until - clock()) * 1000)
+                loop.post(facts.EndAsked(Reason.DRAIN, "gateway", deadline_ms=left_ms))
+            await self._emptied(max(0.0, until - clock()))
+        if self._leaving:
+            await asyncio.wait(set(self._leaving), timeout=max(1.0, until - clock()))
+
+    async def _emptied(self, within_s: float) -> bool:
+        waiting = [asyncio.ensure_future(loop.until(_over, within_s)) for loop in list(self._loops.values())]
+        return all(await asyncio.gather(*waiting))
+
+    async def close(self) -> None:
+        """Stop at once: what still goes on is not told. ``drain`` comes first."""
+        self._draining = True
+        for loop in list(self._loops.values()):
+            loop.abandon()
+        for task in list(self._leaving):
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+        self._loops.clear()
+
+    # ------------------------------------------------------------ meanwhile
+
+    async def mute(self, call_id: str, on: bool) -> None:
+        """Whether the caller hears the agent. It goes on hearing the caller. Raises ``Conflict``."""
+        self._live(call_id).post(facts.MuteAsked(on))
+
+    async def hold(self, call_id: str, on: bool) -> None:
+        """Whether the caller waits with a soft tone, apart from the agent. Raises ``Conflict``."""
+        loop = self._live(call_id)
+        session = loop.session
+        if not session.gate_open or session.held_by == "human" or session.moving is not None:
+            raise Conflict("the caller is not with the agent", code="AGENT_STATE")
+        loop.post(facts.HoldAsked(on))
+
+    async def say(self, call_id: str, text: str, *, interruptible: bool = True) -> None:
+        """Have our own voice say this to the caller, after what is being said. Raises ``Conflict``,
+        ``InvalidInput`` where we have no voice."""
+        loop = self._live(call_id)
+        if self._around.voice is None:
+            raise InvalidInput("there is no speech engine", field="text")
+        if not loop.session.gate_open:
+            raise Conflict("the caller is not with the agent", code="AGENT_STATE")
+        guards, ledger = loop.sound.guards, loop.sound.ledger
+        if not interruptible:
+            guards.on(ledger.place, transfer.GUARD_MS)
+        over = None if interruptible else lambda: guards.off(ledger.place)
+        loop.errands.say(loop.spec, "api", text[:_LONGEST_TEXT], over)
+
+    async def send_digits(self, call_id: str, digits: str) -> None:
+        """Play digits (``0-9*#A-Dw``) to the caller's line. Raises ``Conflict``, ``InvalidInput``."""
+        loop = self._live(call_id)
+        if transfer.DIGITS.fullmatch(digits) is None:
+            raise InvalidInput("these are no digits", field="digits", expected="1 to 64 of 0-9*#A-Dw")
+        loop.errands.send_digits(digits)
+
+    async def transfer(self, call_id: str, to: str, ring_timeout_s: int, *, keep: bool = False) -> str:
+        """Ring ``to`` in the agent's place, once all that it said is heard; the outcome, once it is known.
+        That the place may be called was looked at. ``keep``: the agent stays, silent. Raises ``Conflict``."""
+        loop = self._live(call_id)
+        if loop.session.moving is not None or loop.session.media.heard_at is None:
+            raise Conflict("the caller cannot be transferred now", code="AGENT_STATE")
+        loop.transfer_outcome = ""
+        loop.post(facts.TransferAsked(to, ring_timeout_s, "api", keep))
+        patience = self._around.patience
+        most_s = patience.drain_s + max(5, min(ring_timeout_s, 120)) + 2 * patience.transfer_s
+        known = await loop.until(lambda session: bool(loop.transfer_outcome) or not session.live, most_s)
+        return loop.transfer_outcome or ("declined" if known else "timeout")
+
+    async def take_over(self, call_id: str, to: str, ring_timeout_s: int) -> str:
+        """The same, but the agent stays, silent, to be handed back to."""
+        return await self.transfer(call_id, to, ring_timeout_s, keep=True)
+
+    # ------------------------------------------------------------ back to the agent
+
+    def rejoin(self, call_id: str) -> Prepared | None:
+        """The switch asks where to take a caller whose transfer came to nothing, or who is handed back: to
+        the same session, with a new token. None where no session waits for this caller."""
+        loop = self._loops.get(call_id)
+        if loop is None or not loop.session.live or loop.session.media.arrived_at is not None:
+            return None
+        if loop.session.moving is None:
+            return None
+        token = loop.expect(_RETURN_S)
+        dial = self._around.media.dial_string(token, loop.codec)
+        return Prepared(loop.id, token, dial, loop.codec)
+
+    def hand_back(self, call_id: str) -> Prepared:
+        """End a take-over: where the switch must take the caller, to speak with the agent again. Raises
+        ``Conflict``."""
+        loop = self._live(call_id)
+        loop.post(facts.HandBackAsked())
+        prepared = self.rejoin(call_id) if loop.session.moving is not None else None
+        if prepared is None:
+            raise Conflict("nobody has taken this call over", code="AGENT_STATE")
+        return prepared
+
+
+def _full(message: str, limit: int) -> TooMany:
+    return TooMany(
+        message, retry_after_s=_RETRY_S, limit=limit, window="concurrent", code="CONCURRENCY_LIMIT"
+    )
+
+
+def _settled(session: Session) -> bool:
+    return not session.live or session.ready_at is not None or session.line.rung.value in ("prompt", "number")
+
+
+def _over(session: Session) -> bool:
+    return session.over is not None
+
+
+def _call_is_over(session: Session) -> bool:
+    return session.ending is not None and session.ending.step is EndStep.CLOSING
+
+
+def _hang_up_ordered(session: Session) -> bool:
+    ending = session.ending
+    return session.over is not None or (
+        ending is not None and (ending.hung_up_at is not None or ending.step is EndStep.CLOSING)
+    )
