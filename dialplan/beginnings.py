@@ -46,6 +46,7 @@ def outbound(wanted: PlaceCall, makers: Makers) -> tuple[Call, Endpoint]:
         max_duration_s=wanted.max_duration_s,
         record=wanted.record,
         agent_id=wanted.agent_id,
+        agent_version=wanted.agent_version,
         webhook_url=wanted.webhook_url,
         metadata=wanted.metadata,
         api_key_id=wanted.api_key_id,
@@ -78,10 +79,12 @@ def inbound(offered: Offered, known: RouteFacts, tenant: TenantId, route: Route,
         seat=known.seat,
         to_seat=known.to_seat,
         private=known.private,
+        agent_id=known.agent_id,
+        agent_version=known.agent_version,
     )
     legs = LegId(makers.new_id("leg")), LegId(makers.new_id("leg"))
     return Call(
-        id=CallId(makers.new_id("call")),
+        id=known.call_id or CallId(makers.new_id("call")),
         terms=terms,
         created_at=makers.now(),
         caller=Leg(legs[0], Role.CALLER, Rank.DIALING, offered.channel, line=offered.line),
@@ -101,10 +104,13 @@ def offered_again(call: Call) -> Offered:
 
 
 def going_on(call: Call, known: RouteFacts) -> Call:
-    """The call with what the book says after a detour: its route, and the terms that depend on it."""
+    """The call with what the book says after a detour: its route, and the terms that depend on it. One that
+    we placed, or that has reached somebody or tried to, keeps its terms."""
     route = known.route
     if known.tenant != call.terms.tenant or route is None:
         route = Reject(Cause.UNALLOCATED, "no_route")
+    if call.outbound or call.former or call.returned:
+        return replace(call, route=route)
     terms = replace(
         call.terms,
         ring_timeout_s=known.ring_timeout_s,
@@ -115,6 +121,8 @@ def going_on(call: Call, known: RouteFacts) -> Call:
         seat=known.seat,
         to_seat=known.to_seat,
         private=known.private or call.terms.private,
+        agent_id=known.agent_id or call.terms.agent_id,
+        agent_version=known.agent_version or call.terms.agent_version,
     )
     return replace(call, route=route, terms=terms)
 

@@ -7,50 +7,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from dialplan import beginnings, reconcile
+from dialplan.control import CallControl, trunk_is_full
 from dialplan.core import facts, orders
-from dialplan.core.call import Call, Ender, Role
+from dialplan.core.call import Call, Connect, Ender, Role
 from dialplan.core.heard import Heard, What, as_fact
 from dialplan.core.machine import begin_inbound, begin_outbound
 from dialplan.core.routing import Offered
 from dialplan.life import Life, Surroundings, story
-from dialplan.lines import TRUNK_FULL, Lines
-from dialplan.ports import Archive, CallStore, Endings, PlaceCall, RouteBook, Switch
+from dialplan.lines import Lines
+from dialplan.ports import PlaceCall
+from dialplan.ports import Ports as Ports
 from dialplan.session_calls import SessionCalls
 from dialplan.tally import Tally
 from telephony.causes import Cause
-from telephony.errors import Conflict, NotFound, SwitchUnavailable, TooMany
+from telephony.errors import SwitchUnavailable
 from telephony.ids import CallId, ChannelId, TenantId
-from telephony.numbers import E164
 
 _log = structlog.get_logger("dialplan.director")
 _EARLY_LIMIT = 4096
 _ENDED_LIMIT = 20_000
-_LINES_RETRY_S = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Everything outside that the director needs."""
-
-    switch: Switch
-    store: CallStore
-    book: RouteBook
-    archive: Archive
-    endings: Endings
-    now: Callable[[], float]
-    """Epoch seconds that never go back."""
-    new_id: Callable[[str], str]
-    """A fresh id with this prefix, e.g. ``new_id("call")``."""
-    trunk_for: Callable[[E164], str]
-    """The trunk that a number is called over."""
-    trunk_limits: Mapping[str, int] = field(default_factory=dict)
-    """Most legs at once, by trunk; no entry, no limit."""
+_EVIDENCE_S = 0.1
+"""How long a question waits to hear why the far end did not answer; it may take a quarter of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +49,14 @@ class Director:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._around = Surroundings(ports.switch, ports.store, ports.archive, ports.now, self._reply)
+        self._around = Surroundings(
+            ports.switch, ports.store, ports.archive, ports.now, self._reply, self._watch
+        )
         self._makers = beginnings.Makers(ports.new_id, ports.now, ports.trunk_for)
         self.lines = Lines(ports.trunk_limits)
         self._lives: dict[CallId, Life] = {}
+        self._control = CallControl(self._lives, self.lines, ports.switch, ports.trunk_for)
+        self._listeners: list[Callable[[Call, Call], None]] = []
         self._places: dict[ChannelId, _Place] = {}
         self._channels: dict[CallId, list[ChannelId]] = {}
         self._early: OrderedDict[ChannelId, list[Heard]] = OrderedDict()
@@ -87,16 +74,9 @@ class Director:
         if not self._ports.switch.ready:
             raise SwitchUnavailable
         call, endpoint = beginnings.outbound(wanted, self._makers)
-        full = self.lines.full_for(call)
+        full = trunk_is_full(self.lines, call)
         if full is not None:
-            limit = self.lines.limit(full)
-            raise TooMany(
-                "the trunk has no free line",
-                retry_after_s=_LINES_RETRY_S,
-                limit=limit,
-                window="concurrent",
-                code=TRUNK_FULL.upper(),
-            )
+            raise full
         call, out = begin_outbound(call, endpoint, wanted.cli)
         self.tally.placed += 1
         await self._open_call(call, out, [order for order in out if not isinstance(order, orders.Publish)])
@@ -126,16 +106,29 @@ class Director:
 
     async def turn_tape(self, call_id: CallId, verb: str, *, patience_s: float = 5.0) -> Call:
         """Start, stop, pause or resume a recording; returns when the switch has confirmed."""
-        life = self._lives.get(call_id)
-        if life is None:
-            raise NotFound("the call is not live")
-        before = life.call
-        reconcile.check_tape(before, verb)
-        life.post(facts.TapeAsked(verb))
-        if not await life.until(reconcile.tape_turned(before, verb), patience_s):
-            raise Conflict("the switch did not confirm in time", code="RECORDING_NOT_CONFIRMED")
-        reconcile.check_turned(before, life.call, verb)
-        return life.call
+        return await self._control.turn_tape(call_id, verb, patience_s)
+
+    async def reroute(
+        self, call_id: CallId, route: Connect, ring_timeout_s: int, *, why: str = "transferred"
+    ) -> str:
+        """Take the caller from its callee to another; what came of it, in the words of ``Move.outcome``."""
+        return await self._control.reroute(call_id, route, ring_timeout_s, why)
+
+    async def send_digits(self, call_id: CallId, digits: str) -> None:
+        """Play digits to the party on the caller's leg; back when they have been played."""
+        await self._control.send_digits(call_id, digits)
+
+    def on_change(self, listener: Callable[[Call, Call], None]) -> None:
+        """From now on ``listener(before, call)`` is told of every change of a call, at once: before it is
+        stored. It must return at once and may order nothing; what it raises is logged and goes no further."""
+        self._listeners.append(listener)
+
+    def _watch(self, before: Call, call: Call) -> None:
+        for listener in self._listeners:
+            try:
+                listener(before, call)
+            except Exception:  # noqa: BLE001  # why: a listener that breaks must not break the call's judge
+                _log.exception("listener.broken", call_id=call.id)
 
     def live_calls(self, tenant: TenantId) -> int:
         """How many calls of this tenant are open."""
@@ -182,22 +175,26 @@ class Director:
         return reply
 
     async def _answer_known(self, place: _Place, digits: str) -> orders.Reply | int:
-        """A channel of ours asks: a call we placed has been answered, or a caller is back from a detour."""
+        """A channel of ours asks: a call we placed has been answered, or a caller has been moved, or is back
+        from a detour or a far end that did not answer."""
         life = place.life
-        asked = life.call.connected_at is not None or life.call.id in self._questions
-        if place.role is not Role.CALLER or asked:
+        asked = life.call.connected_at is not None and not life.call.returned
+        if place.role is not Role.CALLER or asked or life.call.id in self._questions:
             return Cause.NORMAL_CLEARING
         waiting: asyncio.Future[orders.Reply] = asyncio.get_running_loop().create_future()
         self._questions[life.call.id] = waiting
         try:
-            life.post(await self._asked(life.call, digits))
+            life.post(await self._asked(life, digits))
             return await waiting
         finally:
             self._questions.pop(life.call.id, None)
 
-    async def _asked(self, call: Call, digits: str) -> facts.Fact:
-        if call.outbound:
+    async def _asked(self, life: Life, digits: str) -> facts.Fact:
+        if life.call.moving or (life.call.outbound and not life.call.returned and not life.call.on_detour):
             return facts.Asked()
+        if life.call.returned:
+            await life.until(lambda call: not call.callee.live, _EVIDENCE_S)
+        call = life.call
         known = await self._ports.book.go_on(beginnings.offered_again(call), call, digits)
         call = self._within_lines(beginnings.going_on(call, known))
         assert call.route is not None, "the book's silence is a refusal"
@@ -309,7 +306,7 @@ class Director:
     def _lives_on(self, channel: ChannelId) -> bool:
         """Whether the channel is a live leg, e.g. of a call that was placed while we looked."""
         place = self._places.get(channel)
-        return place is not None and place.life.call.leg(place.role).live
+        return place is not None and place.life.call.leg_at(channel, place.role).live
 
     def bind_callee(self, channel: ChannelId, life: Life) -> None:
         """This channel, which nobody heard being dialled, is the callee of the call."""
@@ -358,7 +355,7 @@ class Director:
         self._of_session.note(call)
         self._channels[call.id] = []
         self._open[call.terms.tenant] += 1
-        for leg in (call.caller, call.callee):
+        for leg in call.legs:
             if leg.channel is not None:
                 self._bind(leg.channel, life, leg.role)
         return life

@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from dialplan.core import snapshot
 from dialplan.core.call import Call
 from dialplan.core.heard import Heard, What
-from dialplan.core.orders import Hangup, Originate, TurnTape
+from dialplan.core.orders import Hangup, Originate, Redirect, TurnTape
 from dialplan.core.record import CallEvent, Cdr
 from dialplan.core.routing import Offered, RouteFacts
 from dialplan.ports import Ending, LiveChannel
 from telephony.errors import StorageUnavailable, SwitchRefused, SwitchUnavailable
 from telephony.ids import CallId, ChannelId
 
-SwitchOrder = Originate | Hangup | TurnTape
+SwitchOrder = Originate | Hangup | Redirect | TurnTape
 _TURNS = {"start": "started", "stop": "stopped", "pause": "paused", "resume": "resumed"}
 
 
@@ -57,7 +57,8 @@ class FakeSwitch:
     """Fits ``dialplan.ports.Switch``: a switch whose channels live and die as the test says.
 
     ``tell`` hears what happens (set it to ``Director.hear``); while ``listening`` is False, what is said
-    is lost, as over a broken link. An ordered hang-up ends the channel at once if ``obeys``.
+    is lost, as over a broken link. An ordered hang-up ends the channel at once if ``obeys``, a redirection
+    those that it had dialled. ``digits`` are those that were played, with their channels.
     ``on_order`` is called with every order that was carried out.
     """
 
@@ -67,11 +68,13 @@ class FakeSwitch:
     tell: Callable[[Heard], None] | None = None
     on_order: Callable[[SwitchOrder], None] | None = None
     orders: list[SwitchOrder] = field(default_factory=list)
+    digits: list[tuple[ChannelId, str]] = field(default_factory=list)
     channels: dict[ChannelId, LiveChannel] = field(default_factory=dict)
     _faults: defaultdict[str, deque[_Fault]] = field(default_factory=lambda: defaultdict(deque))
 
     def fail(self, verb: str, error: Exception, *, carried_out: bool = False) -> None:
-        """The next ``originate``, ``hang_up``, ``turn_tape`` or ``live_channels`` raises this, once.
+        """The next ``originate``, ``hang_up``, ``redirect``, ``turn_tape``, ``play_digit`` or
+        ``live_channels`` raises this, once.
 
         ``carried_out``: the order takes effect all the same, as with an answer that was lost.
         """
@@ -84,6 +87,18 @@ class FakeSwitch:
 
     async def hang_up(self, order: Hangup) -> None:
         self._take("hang_up", order)
+
+    async def redirect(self, order: Redirect) -> None:
+        self._take("redirect", order)
+
+    async def play_digit(self, channel: ChannelId, digit: str) -> None:
+        if not self.ready:
+            raise SwitchUnavailable
+        if self._faults["play_digit"]:
+            raise self._faults["play_digit"].popleft().error
+        if channel not in self.channels:
+            raise SwitchRefused("No such channel")
+        self.digits.append((channel, digit))
 
     async def turn_tape(self, order: TurnTape) -> None:
         self._take("turn_tape", order)
@@ -105,12 +120,16 @@ class FakeSwitch:
             raise fault.error
 
     def _carry_out(self, order: SwitchOrder) -> None:
-        if isinstance(order, Hangup | TurnTape) and order.channel not in self.channels:
+        if isinstance(order, Hangup | Redirect | TurnTape) and order.channel not in self.channels:
             raise SwitchRefused("No such channel")
         self.orders.append(order)
         match order:
             case Hangup(channel=channel, cause=cause) if self.obeys:
                 self.end(channel, cause)
+            case Redirect(channel=channel) if self.obeys:
+                for row in list(self.channels.values()):
+                    if row.linked == channel != row.channel:
+                        self.end(row.channel)
             case TurnTape(verb=verb, channel=channel) if self.obeys:
                 self.say(Heard(What.TAPE, channel, detail=_TURNS[verb]))
         if self.on_order is not None:

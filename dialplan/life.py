@@ -46,6 +46,8 @@ class Surroundings:
     now: Callable[[], float]
     reply: Callable[[Call, orders.Reply], None]
     """Hands the answer to the routing question that is waiting for this call."""
+    watch: Callable[[Call, Call], None] = lambda before, call: None
+    """Hears of every change as soon as it is known, before it is stored: (before, call)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -145,11 +147,14 @@ class Life:
 
     def _fold(self, queued: _Queued | None) -> None:
         """Fold this fact and all that queue behind it; what they order waits to be stored."""
+        before = self.call
         while queued is not None:
             fact, at = queued
             self.call, out = machine.step(self.call, fact, self._around.now() if at is None else at)
             self._unstored.extend(out)
             queued = self._inbox.popleft() if self._inbox else None
+        if self.call is not before:
+            self._around.watch(before, self.call)
 
     async def _act(self) -> None:
         """Intent before effect; only ending a leg does not wait for a database that is away."""
@@ -228,6 +233,8 @@ class Life:
                 await self._hang_up(order)
             case orders.Reply():
                 self._around.reply(self.call, order)
+            case orders.Redirect():
+                await self._redirect(order)
             case orders.TurnTape():
                 await self._turn_tape(order)
             case orders.FileTape(tape_id=tape_id):
@@ -254,6 +261,16 @@ class Life:
         # settled by the next look at the switch. The watchdog bounds all three.
         with suppress(SwitchRefused, SwitchUnavailable, OutcomeUnknown):
             await self._around.switch.hang_up(order)
+
+    async def _redirect(self, order: orders.Redirect) -> None:
+        if not self.call.moving:
+            return  # it waited for the database until its time was over
+        try:
+            await self._around.switch.redirect(order)
+        except (SwitchUnavailable, SwitchRefused) as error:
+            self.post(facts.Unmoved(error.code.lower()))
+        except OutcomeUnknown:  # the switch's question, or the move's deadline, tells
+            _log.warning("call.redirect_unknown", call_id=self.call.id)
 
     async def _turn_tape(self, order: orders.TurnTape) -> None:
         try:

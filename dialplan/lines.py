@@ -22,6 +22,8 @@ def lines_of(call: Call) -> tuple[str, ...]:
     used = [call.caller.line] if call.caller.live and call.caller.line else []
     if call.callee.live and isinstance(call.route, Connect) and isinstance(call.route.endpoint, Trunk):
         used.append(call.route.endpoint.trunk)
+    left = (old.endpoint for old in call.former if old.leg.live)
+    used += [endpoint.trunk for endpoint in left if isinstance(endpoint, Trunk)]
     return tuple(used)
 
 

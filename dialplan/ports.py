@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dialplan.core.call import Call, Connect, Endpoint, Phone
-from dialplan.core.orders import Hangup, Originate, TurnTape
+from dialplan.core.orders import Hangup, Originate, Redirect, TurnTape
 from dialplan.core.record import CallEvent, Cdr
 from dialplan.core.routing import Offered, RouteFacts
 from telephony.ids import CallId, ChannelId, TenantId
@@ -43,7 +43,8 @@ class Ending:
 
 
 class Switch(Protocol):
-    """The telephone switch, as the director uses it.
+    """The telephone switch, as the director uses it. ``play_digit`` plays one digit (``0-9*#A-D``) to the
+    party on a channel.
 
     Each verb raises SwitchUnavailable (certainly not sent), SwitchRefused, or OutcomeUnknown.
     """
@@ -54,6 +55,10 @@ class Switch(Protocol):
     async def originate(self, order: Originate) -> None: ...
 
     async def hang_up(self, order: Hangup) -> None: ...
+
+    async def redirect(self, order: Redirect) -> None: ...
+
+    async def play_digit(self, channel: ChannelId, digit: str) -> None: ...
 
     async def turn_tape(self, order: TurnTape) -> None: ...
 
@@ -81,7 +86,10 @@ class RouteBook(Protocol):
 
     ``facts_for`` is asked when a call arrives, ``go_on`` when its caller comes back from a detour: ``digits``
     are those typed after a ``Gather`` (``0-9*#``, empty when none came in time), empty after a ``Later``.
-    ``call`` is the call as it stands; its terms hold what earlier answers said.
+    ``go_on`` is also asked, of calls either way, when an agent did not answer, or somebody to whom the caller
+    was moved; then the route alone of the answer counts, and the call keeps its terms.
+    ``call`` is the call as it stands; its terms hold what earlier answers said, its ``callee`` who did not
+    answer, its ``former`` those before, and its ``move`` what became of the latest.
 
     Both answer within the routing question's budget (a quarter of a second): whatever takes longer is begun,
     and answered with a ``Later``. An answer that is late, or an error, leaves the caller to the dialplan's
@@ -160,6 +168,7 @@ class PlaceCall:
     joined with ``far_end``. A ``Trunk`` endpoint with an empty trunk name takes the configured default
     trunk. Durations in seconds.
     ``call_id`` is the id the call must have, where a retried request must find the same call again.
+    ``agent_version`` is the version of the agent's registration that the call is pinned to.
     """
 
     tenant: TenantId
@@ -174,6 +183,7 @@ class PlaceCall:
     webhook_url: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     call_id: CallId | None = None
+    agent_version: int | None = None
 
     @property
     def called(self) -> str:
@@ -189,6 +199,10 @@ class CallDesk(Protocol):
     ``patience_s``, until the call is closed; a call that is closed or unknown here is left alone.
     ``turn_tape`` takes ``start``, ``stop``, ``pause``, ``resume``; Conflict when the call's state
     forbids it; it returns when the switch has confirmed. ``live_calls`` counts a tenant's open calls.
+    ``reroute`` takes a call's caller from its callee to another (``why`` is a token for records) and returns
+    what came of it, in the words of ``Move.outcome``; where it was not ``completed``, the route book is asked
+    where the caller goes next. ``send_digits`` plays digits (``0-9*#A-D``, ``w`` waits half a second) to the
+    caller's line and returns when they have been played. Both raise NotFound and Conflict.
     """
 
     async def place(self, wanted: PlaceCall) -> Call: ...
@@ -197,4 +211,29 @@ class CallDesk(Protocol):
 
     async def turn_tape(self, call_id: CallId, verb: str, *, patience_s: float = 5.0) -> Call: ...
 
+    async def reroute(
+        self, call_id: CallId, route: Connect, ring_timeout_s: int, *, why: str = "transferred"
+    ) -> str: ...
+
+    async def send_digits(self, call_id: CallId, digits: str) -> None: ...
+
     def live_calls(self, tenant: TenantId) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside that the director needs."""
+
+    switch: Switch
+    store: CallStore
+    book: RouteBook
+    archive: Archive
+    endings: Endings
+    now: Callable[[], float]
+    """Epoch seconds that never go back."""
+    new_id: Callable[[str], str]
+    """A fresh id with this prefix, e.g. ``new_id("call")``."""
+    trunk_for: Callable[[E164], str]
+    """The trunk that a number is called over."""
+    trunk_limits: Mapping[str, int] = field(default_factory=dict)
+    """Most legs at once, by trunk; no entry, no limit."""

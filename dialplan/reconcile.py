@@ -49,7 +49,7 @@ async def look(
     missing = [
         leg.channel
         for life in lives
-        for leg in (life.call.caller, life.call.callee)
+        for leg in life.call.legs
         if leg.channel is not None and leg.channel not in rows
     ]
     known = await sources.endings.of(missing) if missing else {}
@@ -57,10 +57,10 @@ async def look(
     claimed: set[ChannelId] = set()
     for life in lives:
         _judge_unheard_callee(life, known, why)
-        for leg in (life.call.caller, life.call.callee):
+        for leg in life.call.legs:
             _judge_leg(life, leg, rows, known, why)
         claimed |= _adopt_callee(life, rows, bind)
-        claimed |= {leg.channel for leg in (life.call.caller, life.call.callee) if leg.channel}
+        claimed |= {leg.channel for leg in life.call.legs if leg.channel}
     return [channel for channel in rows if channel not in claimed]
 
 
@@ -75,24 +75,26 @@ def _judge_leg(
         return
     row = rows.get(leg.channel)
     if row is not None:
-        life.post(facts.SeenLive(leg.role, row.up))
+        life.post(facts.SeenLive(leg.role, row.up, leg.channel))
         return
     # The switch keeps its record under the caller's channel; it tells of both.
     caller = life.call.caller.channel
+    if life.call.former and leg.role is Role.CALLEE:
+        caller = None  # that record is of several callees, and tells not which
     ending = known.get(leg.channel) or (known.get(caller) if caller is not None else None)
     if ending is None:
         # A leg nobody ever heard of may be one whose order is still on its way: its own deadline judges it.
         if leg.rank is not Rank.NEW:
-            life.post(facts.Vanished(leg.role, why))
+            life.post(facts.Vanished(leg.role, why, channel=leg.channel))
         return
     if ending.answered_at is not None and (leg.role is Role.CALLER or ending.joined):
         answered_at = ending.answered_at
         if leg.role is Role.CALLEE and life.call.detours:
             answered_at = max(answered_at, leg.dialed_at or 0.0)  # the caller was answered to type digits
-        life.post(facts.Answered(leg.role), at=answered_at)
+        life.post(facts.Answered(leg.role, leg.channel), at=answered_at)
     if ending.left and leg.role is Role.CALLER:
         life.post(facts.EndRequested(leg.role), at=ending.ended_at)
-    life.post(facts.HungUp(leg.role, ending.cause), at=ending.ended_at)
+    life.post(facts.HungUp(leg.role, ending.cause, channel=leg.channel), at=ending.ended_at)
 
 
 def _judge_unheard_callee(life: Life, known: dict[ChannelId, Ending], why: str) -> None:
@@ -103,6 +105,8 @@ def _judge_unheard_callee(life: Life, known: dict[ChannelId, Ending], why: str) 
     ending = known.get(call.caller.channel)
     if call.detours and not (ending is not None and ending.dialled):
         return  # it was answered to type digits
+    if call.former:
+        return  # nor of which callee it tells
     if ending is not None and ending.answered_at is not None and ending.joined:
         fact = facts.Vanished(Role.CALLEE, why, ending.cause, answered=True)
         life.post(fact, at=ending.answered_at)
@@ -115,8 +119,9 @@ def _adopt_callee(
     call = life.call
     if call.callee.rank is not Rank.NEW or call.caller.channel is None or call.virtual_callee:
         return set()
+    known = {leg.channel for leg in call.legs}
     for row in rows.values():
-        if row.linked == call.caller.channel and row.channel != call.caller.channel:
+        if row.linked == call.caller.channel and row.channel not in known:
             life.post(facts.Dialed(Role.CALLEE, row.channel))
             bind(row.channel, life)
             life.post(facts.SeenLive(Role.CALLEE, row.up))
@@ -134,12 +139,12 @@ async def patrol(
     orphans = []
     for row in await sources.switch.live_channels():
         place = place_of(row.channel)
-        leg = None if place is None else place[0].call.leg(place[1])
+        leg = None if place is None else place[0].call.leg_at(row.channel, place[1])
         if place is None or leg is None or not leg.live:
             if ours(row.channel):
                 orphans.append(row.channel)
         elif leg.ending_at is not None and sources.now() - leg.ending_at >= STUBBORN_S:
-            place[0].post(facts.SeenLive(leg.role, row.up))
+            place[0].post(facts.SeenLive(leg.role, row.up, row.channel))
     return orphans
 
 

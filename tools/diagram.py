@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dialplan.core import facts, machine
 from dialplan.core.call import (
+    AgentSocket,
     Announcement,
     Call,
     Connect,
@@ -33,6 +34,7 @@ from dialplan.core.call import (
     Trunk,
 )
 from dialplan.core.machine import JOINT_RULES, begin_inbound, begin_outbound, step
+from dialplan.core.moving import MOST_MOVES
 from dialplan.core.waits import PATIENCE, next_deadline, waits
 from telephony.causes import verdict
 from telephony.ids import CallId, ChannelId, LegId, TenantId
@@ -42,8 +44,9 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "call-machine.md"
 NOW = 1000.0
 CLI = E164("+12025550100")
 _A, _B = Role.CALLER, Role.CALLEE
+_FAR = Connect(Trunk(E164("+14155550102"), "carrier"), CLI)
 _ROUTES: tuple[Route, ...] = (
-    Connect(Trunk(E164("+14155550102"), "carrier"), CLI),
+    _FAR,
     Connect(Announcement("hello")),
     Reject(17, "rejected_by_route"),
     Gather("pin", 6),
@@ -76,6 +79,31 @@ _FACTS: tuple[facts.Fact, ...] = (
 )
 _BACK: tuple[facts.Fact, ...] = tuple(facts.Routed(route, _TERMS) for route in _ROUTES)
 _ARRANGED = facts.HangupAsked(Ender.GATEWAY, "session_ended", after_s=30.0)
+_AGENT = Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1"))
+_MOVES: tuple[facts.Fact, ...] = (
+    *(
+        fact
+        for channel in (ChannelId("b-1"), ChannelId("b-2"))
+        for fact in (
+            facts.Dialed(_B, channel),
+            facts.Answered(_B, channel),
+            facts.EndRequested(_B, channel=channel),
+            facts.HungUp(_B, 17, 486, channel),
+        )
+    ),
+    facts.Answered(_A),
+    facts.EndRequested(_A),
+    facts.HungUp(_A, 41),
+    facts.Asked(),
+    facts.Reroute(_FAR, "transferred"),
+    facts.Unmoved("switch_refused"),
+    facts.Routed(Reject(41, "agent_unavailable"), _TERMS),
+    facts.HangupAsked(Ender.GATEWAY, "hangup_by_agent"),
+    facts.HangupAsked(Ender.GATEWAY, "agent_lost"),
+    facts.HangupAsked(Ender.GATEWAY, "silence"),
+    facts.TimerFired(),
+)
+"""What can happen to a call with an agent, whose caller may be taken to somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +140,8 @@ def explore() -> Found:
 def _facts_for(start: Call) -> tuple[facts.Fact, ...]:
     """What can happen to a call that begins so: only some come back from a detour, only some are arranged
     to end, and to the others it would be late."""
+    if start.route is _AGENT:
+        return _MOVES
     if start.outbound:
         return _FACTS
     return (*_FACTS, *(_BACK if isinstance(start.route, Gather | Later) else (_ARRANGED,)))
@@ -123,10 +153,10 @@ def _after(call: Call, fact: facts.Fact) -> Call:
 
 
 def _starts() -> Iterator[Call]:
-    for route in _ROUTES:
+    for route in (*_ROUTES, _AGENT):
         for direction in Direction:
             outbound = direction is Direction.OUTBOUND
-            if outbound and not isinstance(route, Connect):
+            if outbound and (not isinstance(route, Connect) or route is _AGENT):
                 continue
             call = Call(
                 CallId("call_1"),
@@ -144,7 +174,7 @@ def _edges(before: Call, fact: facts.Fact, after: Call) -> Iterator[tuple[Rank, 
     name = "deadline" if isinstance(fact, facts.TimerFired) else type(fact).__name__
     for role in Role:
         was, now = before.leg(role).rank, after.leg(role).rank
-        if was is not now:
+        if was is not now and before.leg(role).id == after.leg(role).id:
             own = told is role or (told is None and (role is Role.CALLER or name == "deadline"))
             yield was, name if own else "joint rule", now
 
@@ -155,7 +185,10 @@ def _shape(call: Call) -> tuple[object, ...]:
     when = (call.connected_at, call.answered_at, call.talking_at, call.ended_at, call.end_at, call.lost_at)
     detours = (call.detours > 0, call.on_detour)
     route = call.route, call.terms.direction
-    return (route, detours, ended, *(at is None for at in when), _flat(call.caller), _flat(call.callee))
+    legs = tuple(_flat(leg) for leg in call.legs)
+    move = None if call.move is None else (call.move.made, call.move.outcome)
+    moves = move, min(call.moves, 1), tuple(old.parted_at is None for old in call.former)
+    return (route, detours, moves, ended, *(at is None for at in when), legs)
 
 
 def _flat(leg: Leg) -> tuple[object, ...]:
@@ -180,6 +213,7 @@ def page(found: Found) -> str:
         "After every fact they run, in this order, until nothing changes.\n\n"
         + _table(("rule", "what it does"), (_rule(rule) for rule in JOINT_RULES)),
         f"## Detours\n\n{_DETOURS}",
+        f"## Moves\n\n{_TAKEN_AWAY}",
         "## Waits\n\n"
         "A call that is not closed waits for something, and every wait has an end.\n\n"
         + _table(("wait", "for which leg", "at most", "then"), _waits(found.waits)),
@@ -214,6 +248,28 @@ stateDiagram-v2
 ```
 """
 
+_TAKEN_AWAY = f"""\
+A caller can be taken from its callee to another while the call goes on, at most {MOST_MOVES} times: the
+switch is told to take the channel away, and asks where to. Neither an agent that does not answer, nor one
+to whom the caller was moved and who does not answer, ends the call: the switch asks again. What was left ends
+nothing; it is hung up where it does not end by itself, and told in the CDR.
+
+```mermaid
+stateDiagram-v2
+    [*] --> talking
+    talking --> moving: Reroute
+    moving --> talking: Unmoved, deadline while the callee lives
+    moving --> ringing: Asked
+    moving --> ended: HungUp, deadline
+    ringing --> talking: Answered
+    ringing --> returned: HungUp of the callee, ring deadline
+    returned --> ringing: Routed
+    returned --> ended: Routed (Reject), deadline
+    talking --> ended
+    ended --> [*]
+```
+"""
+
 
 def _rule(rule: object) -> tuple[str, str]:
     name = getattr(rule, "__name__", "")
@@ -236,6 +292,9 @@ def _diagram(edges: Iterable[tuple[Rank, str, Rank]]) -> str:
 _LIMITS = {
     "ring": "the call's `ring_timeout`",
     "max_duration": "the call's `max_duration`",
+    "left": f"{PATIENCE.linger_s:g} s",
+    "left_watchdog": f"{PATIENCE.watchdog_s:g} s",
+    "back": f"{PATIENCE.ask_s:g} s",
     "again": f"the detour's own time and {PATIENCE.ask_s:g} s",
     "arranged": "the time that was arranged",
     "connect": f"{PATIENCE.connect_s:g} s, and {PATIENCE.prompt_s} s for a prompt before it",
@@ -246,6 +305,10 @@ _THEN = {
     "ring": "the leg is hung up: no answer",
     "ask": "the call ends: `question_not_asked`",
     "again": "the call ends: `question_not_asked`",
+    "back": "the call ends: `question_not_asked`",
+    "move": "the caller was not taken away, or the call ends: `question_not_asked`",
+    "left": "the leg that was left is hung up",
+    "left_watchdog": "the leg that was left counts as ended, though nobody said so",
     "apology": "the call ends: `answer_too_late`",
     "arranged": "the call ends for the reason that was arranged",
     "connect": "the call ends: `connect_not_started`",

@@ -3,7 +3,8 @@
 ``entry,action,call,destination,CLI,ring,max,tape``, and where there is something to hear
 ``,caller's prompt,callee's prompt,limit:warning`` (milliseconds). The entry is where the dialplan goes first:
 ``say`` to play the caller's prompt, ``tape`` to record, else the action itself. Of a detour the destination
-is the number of digits wanted, and ring the seconds to wait for each, or in all. Commas never occur inside a
+is the number of digits wanted, and ring the seconds to wait for each, or in all. Of an agent it is the parts
+of its socket, of which the dialplan makes what is dialled. Commas never occur inside a
 part, so the dialplan takes it apart with ARRAY(). Every part comes from values with an alphabet of their own.
 An empty CLI is a withheld number.
 """
@@ -12,7 +13,19 @@ from __future__ import annotations
 
 import re
 
-from dialplan.core.call import Announcement, Connect, Gather, HoldMusic, Later, Phone, Reject, Trunk
+from dialplan.core.agent_dial import dial_parts
+from dialplan.core.call import (
+    AgentSocket,
+    Announcement,
+    Connect,
+    Gather,
+    HoldMusic,
+    Later,
+    Phone,
+    Reject,
+    Trunk,
+    is_virtual,
+)
 from dialplan.core.orders import Reply
 from telephony.errors import UnsafeValue
 
@@ -30,10 +43,11 @@ def encode_reply(reply: Reply) -> str:
     if isinstance(route, Gather | Later):
         return _detour(reply, route)
     action, destination, cli = _target(route, reply.caller)
-    heard = _heard(reply, route) if action == "connect" and isinstance(route, Connect) else ("", "", "")
+    joins = isinstance(route, Connect) and not is_virtual(route.endpoint)
+    heard = _heard(reply, route) if joins and isinstance(route, Connect) else ("", "", "")
     said, told, warned = heard
-    if told or warned:
-        action = "join"
+    if action == "connect":
+        action = "offer" if reply.again else "join" if told or warned else action
     tape = f"{_safe(reply.tape_id, _NAME)}.raw" if reply.tape_id else ""
     parts = (
         "say" if said else "tape" if tape else action,
@@ -93,6 +107,8 @@ def _target(route: Connect | Reject, caller: str) -> tuple[str, str, str]:
             return "connect", f"PJSIP/{_safe(name, _NAME)}", cli
         case Announcement(sound=sound):
             return "announce", _safe(sound, _SOUND), ""
+        case AgentSocket(dial=dial):
+            return *dial_parts(dial), cli
         case HoldMusic():
             return "hold", "", ""
 

@@ -8,12 +8,16 @@ from dialplan.ami.client import AmiLink, LinkState
 from dialplan.ami.message import Message
 from dialplan.ami.wire import AmiAction, caller_id, dial_endpoint, dial_through
 from dialplan.core.call import Endpoint, Phone, Trunk
-from dialplan.core.orders import Hangup, Originate, TurnTape
+from dialplan.core.orders import Hangup, Originate, Redirect, TurnTape
 from dialplan.ports import LiveChannel
 from telephony.errors import UnsafeValue
 from telephony.ids import CHANNEL_ID, ChannelId
 
 CONTEXT, EXTENSION = "patchbay", "outbound"
+MOVED = "moved"
+"""Where a channel goes on that was taken away from whom it was with: it asks the question again."""
+DIGIT_MS = 120
+"""How long one digit sounds."""
 
 
 class AmiSwitch:
@@ -54,6 +58,18 @@ class AmiSwitch:
         """Soft hang-up by Uniqueid; a channel that is gone already raises SwitchRefused."""
         fields = (("Channel", order.channel), ("Cause", str(order.cause)))
         await self._act(AmiAction("Hangup", fields))
+
+    async def redirect(self, order: Redirect) -> None:
+        """Take a channel out of its talk, to ask again; one that is gone already raises SwitchRefused."""
+        where = (("Context", CONTEXT), ("Exten", MOVED), ("Priority", "1"))
+        await self._act(AmiAction("Redirect", (("Channel", order.channel), *where)))
+
+    async def play_digit(self, channel: ChannelId, digit: str) -> None:
+        """Play one digit to the party on this channel; back once the switch has taken it.
+
+        Over the second connection: the switch may hold its answer, and those behind it, while it plays."""
+        fields = (("Channel", channel), ("Digit", digit), ("Duration", str(DIGIT_MS)))
+        await self._recording.act(AmiAction("PlayDTMF", fields), deadline_s=self._deadline_s)
 
     async def turn_tape(self, order: TurnTape) -> None:
         """Start, stop, pause or resume the recording on a channel."""

@@ -62,9 +62,7 @@ _NUMBER = re.compile(r"\d{1,9}")
 _EXTENSION = re.compile(_USER)
 _OUTWARD = "@_"
 """Ends the names of the endpoints that Originate rings: their redirections lead nowhere (see pjsip.conf)."""
-_DIAL = re.compile(
-    rf"PJSIP/(?:{_USER})?@{_WORD}@_|Local/{_USER}@{_WORD}(?:/n)?|WebSocket/{_WORD}(?:/[a-z]\([a-z0-9]+\))*"
-)
+_DIAL = re.compile(rf"PJSIP/(?:{_USER})?@{_WORD}@_|Local/{_USER}@{_WORD}(?:/n)?")
 _ACTION_ID = re.compile(r"[A-Za-z0-9_./:-]{1,149}")
 _CALLER_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\"\\<>]{0,80}")
 _CALLER_NUMBER = re.compile(r"[A-Za-z0-9+*#_.-]{0,79}")
@@ -91,10 +89,6 @@ _ALPHABETS: Mapping[str, re.Pattern[str]] = {
     "EventMask": re.compile(f"on|off|{_LEVELS}"),
     "Events": re.compile(f"on|off|{_LEVELS}"),
     "Exten": _EXTENSION,
-    "ExtraChannel": CHANNEL_ID,
-    "ExtraContext": _PLAIN,
-    "ExtraExten": _EXTENSION,
-    "ExtraPriority": _NUMBER,
     "Family": re.compile(r"[A-Za-z0-9_+.@-]{1,120}(?:/[A-Za-z0-9_+.@-]{1,120})?"),
     "File": re.compile(_FILE),
     "Filter": _SEEN,
@@ -131,6 +125,7 @@ class _Shape:
 # Hangup's Channel is an id and nothing else: the switch would also take a /regular expression/.
 # Originate is always asynchronous: a synchronous one blocks its whole connection until somebody answers.
 # MixMonitor has no Command: the switch would run it in a shell.
+# Redirect leads to the one place where the gateway is asked again.
 _ACTIONS: Mapping[str, _Shape] = {
     "BridgeInfo": _Shape(("BridgeUniqueid",)),
     "BridgeList": _Shape(),
@@ -167,7 +162,8 @@ _ACTIONS: Mapping[str, _Shape] = {
     "PlayDTMF": _Shape(("Channel", "Digit"), ("Duration", "Receive")),
     "Redirect": _Shape(
         ("Channel", "Context", "Exten", "Priority"),
-        ("ExtraChannel", "ExtraContext", "ExtraExten", "ExtraPriority"),
+        (),
+        {"Context": re.compile("patchbay"), "Exten": re.compile("moved")},
     ),
     "Reload": _Shape((), ("Module",)),
     "Setvar": _Shape(("Channel", "Variable", "Value"), (), {"Variable": _VARIABLE_NAME}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dialplan.core import orders
+from dialplan.core import moving, orders
 from dialplan.core.call import (
     MOST_DETOURS,
     Call,
@@ -32,12 +32,13 @@ def last_reply(call: Call, route: Connect | Reject, tape_id: str) -> orders.Repl
     return orders.Reply(
         call.id,
         route,
-        terms.ring_timeout_s + backstop_s,
+        call.ring_s + backstop_s,
         all_s(call) + backstop_s,
         tape_id,
         "" if terms.private else terms.from_number,
         terms.max_duration_s + backstop_s if warned else 0,
         warn_s + backstop_s if warned else 0,
+        again=call.asks_on and isinstance(route, Connect),
     )
 
 
@@ -49,12 +50,17 @@ def send_round(call: Call, route: Gather | Later, now: float) -> Step:
     return call, (orders.Reply(call.id, route, step_s, most_s),)
 
 
-def go_on(call: Call, route: Route, terms: Terms) -> Call:
-    """The caller is back from its detour. What was private stays so; nobody is sent round for ever."""
-    if not call.on_detour or not call.caller.live:
+def go_on(call: Call, route: Route, terms: Terms, now: float) -> Call:
+    """The caller is back from its detour, or from a far end that did not answer. What was private stays so;
+    nobody is sent round for ever."""
+    if call.returned:
+        call = moving.leave_behind(call, now)
+    elif not call.on_detour or not call.caller.live:
         return call
-    if isinstance(route, Gather | Later) and call.detours >= MOST_DETOURS:
+    if isinstance(route, Gather | Later) and call.detours >= MOST_DETOURS * (1 + len(call.former)):
         route = Reject(Cause.TEMPORARY_FAILURE, "too_many_questions")
+    if isinstance(route, Connect) and len(call.former) >= moving.MOST_FORMER:
+        route = Reject(Cause.TEMPORARY_FAILURE, "too_many_far_ends")
     terms = replace(terms, private=terms.private or call.terms.private)
     return replace(call, route=route, terms=terms, asked=True, detour_at=None)
 

@@ -8,6 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from dialplan.core.ends import AgentSocket as AgentSocket
+from dialplan.core.ends import Announcement as Announcement
+from dialplan.core.ends import Endpoint as Endpoint
+from dialplan.core.ends import HoldMusic as HoldMusic
+from dialplan.core.ends import Phone as Phone
+from dialplan.core.ends import Trunk as Trunk
+from dialplan.core.ends import is_virtual as is_virtual
 from dialplan.core.evolve import replace
 from telephony.causes import CallStatus, Termination
 from telephony.ids import CallId, ChannelId, LegId, TenantId
@@ -35,51 +42,13 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trunk:
-    """A person reached over a carrier connection."""
-
-    number: E164
-    trunk: str
-
-
-@dataclass(frozen=True, slots=True)
-class Phone:
-    """A softphone registered at the switch, by its configured name."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """A prompt played to the caller; ``sound`` is a file name without ending, made by us."""
-
-    sound: str
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HoldMusic:
-    """Music until somebody hangs up."""
-
-
-Endpoint = Trunk | Phone | Announcement | HoldMusic
-
-
-_VIRTUAL = (Announcement, HoldMusic)
-
-
-def is_virtual(endpoint: Endpoint) -> bool:
-    """Whether the far end is played by the caller's own channel and has none of its own."""
-    return isinstance(endpoint, _VIRTUAL)
-
-
-@dataclass(frozen=True, slots=True)
 class Connect:
     """Route: join the caller with this endpoint, showing it ``cli``.
 
     ``caller_prompt`` is a sound that the caller hears before the far end is dialled, ``callee_prompt`` one
     that the far end hears once it has answered, before it is joined; file names without ending, empty for
     none. ``warn_s``: both hear a tone this many seconds before the maximum duration; 0 for none.
+    ``ring_s``: how long the far end is rung, in seconds; 0 for as long as the call's terms say.
     """
 
     endpoint: Endpoint
@@ -87,6 +56,7 @@ class Connect:
     caller_prompt: str = ""
     callee_prompt: str = ""
     warn_s: int = 0
+    ring_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +103,7 @@ class Terms:
     ``session_id`` is the masking session that the call belongs to; ``seat`` is who calls in it (0 is party
     A, 1 and above the others, -1 a visitor) and ``to_seat`` who is called. The parties of a ``private`` call
     do not know each other's number, and nobody is shown it who did not ask for whole numbers.
+    ``agent_version`` is the version of the agent's registration that the call began with.
     """
 
     tenant: TenantId
@@ -150,6 +121,7 @@ class Terms:
     seat: int = -1
     to_seat: int = -1
     private: bool = False
+    agent_version: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -171,7 +143,8 @@ class Ender(StrEnum):
 class Leg:
     """One party's side. ``channel`` is known at once where we originate, else from DialBegin.
 
-    ``line`` is the trunk or phone the caller's leg goes over, by its configured name.
+    ``line`` is the trunk or phone the caller's leg goes over, by its configured name. ``refused_why`` is what
+    kept it from being answered, where that is known before its end.
     """
 
     id: LegId
@@ -197,6 +170,39 @@ class Leg:
     @property
     def ending(self) -> bool:
         return self.ending_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A callee whom the call has left: whom its leg reached, ``why`` it was left, and since when.
+
+    ``why`` is empty where the leg's own end tells. ``parted_at`` is None until the switch has shown that the
+    caller is no longer with it.
+    """
+
+    leg: Leg
+    endpoint: Endpoint
+    why: str
+    parted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The latest order to take the caller to somebody else, and its ``outcome`` once that is known.
+
+    ``leg`` is the new callee's. Until the switch comes to ask where to (``made``), the caller may be where it
+    was: ``left`` and ``joined_at`` are the route and the time of that, to go back to. ``outcome`` is
+    ``completed``, ``busy``, ``no_answer``, ``declined``, ``invalid`` (it cannot be reached at all),
+    ``agent_unavailable``, ``timeout`` (the switch did not do it) or ``ended`` (the call was over before).
+    """
+
+    why: str
+    at: float
+    leg: LegId
+    left: Connect
+    joined_at: float
+    made: bool = False
+    outcome: str | None = None
 
 
 class TapeState(StrEnum):
@@ -229,7 +235,8 @@ class Call:
 
     ``detours`` counts those the caller was sent on; ``detour_at`` is when the present one began. ``lost_at``
     is when an answer was given up, so that the dialplan goes on by itself. ``end_at`` is when the call shall
-    be ended, and ``end_why`` why, where that is arranged beforehand.
+    be ended, and ``end_why`` why, where that is arranged beforehand. ``former`` are the callees that the call
+    has left, in order; ``moves`` counts the orders to take the caller elsewhere, ``move`` is the latest.
     """
 
     id: CallId
@@ -258,6 +265,9 @@ class Call:
     lost_at: float | None = None
     end_at: float | None = None
     end_why: str | None = None
+    former: tuple[Former, ...] = field(default=())
+    moves: int = 0
+    move: Move | None = None
 
     @property
     def closed(self) -> bool:
@@ -294,6 +304,32 @@ class Call:
         return self.detour_at is not None
 
     @property
+    def moving(self) -> bool:
+        """Whether the switch was told to take the caller elsewhere, and has not come to ask where to."""
+        return self.move is not None and not self.move.made and self.move.outcome is None
+
+    @property
+    def asks_on(self) -> bool:
+        """Whether the switch asks again where its far end does not answer, instead of ending the call."""
+        route = self.route
+        if not isinstance(route, Connect) or is_virtual(route.endpoint):
+            return False
+        return isinstance(route.endpoint, AgentSocket) or bool(self.former)
+
+    @property
+    def returned(self) -> bool:
+        """Whether the far end was dialled, is not up and never was, and the switch is to ask again."""
+        tried = self.connected_at is not None and self.callee.answered_at is None
+        return tried and self.caller.live and self.asks_on
+
+    @property
+    def ring_s(self) -> int:
+        """How long the far end is rung, in seconds."""
+        route = self.route
+        own = route.ring_s if isinstance(route, Connect) else 0
+        return own or self.terms.ring_timeout_s
+
+    @property
     def tape(self) -> Tape | None:
         """The recording that runs now, if any."""
         return self.tapes[-1] if self.tapes and self.tapes[-1].state.running else None
@@ -303,15 +339,30 @@ class Call:
         """What we have decided about its end; only this tells a cancel from a refusal afterwards."""
         ours = self.ended_by in (Ender.API, Ender.GATEWAY)
         why = self.ended_why if ours else None
-        return self.cancel_asked, self.ring_expired, why, self.end_at, self.lost_at
+        moved = self.moves, self.move is not None and self.move.outcome, len(self.former)
+        return self.cancel_asked, self.ring_expired, why, self.end_at, self.lost_at, moved
 
     @property
     def settled(self) -> bool:
         """Closed, and every recording filed: nothing is left to wait for."""
         return self.closed and all(tape.state is TapeState.FILED for tape in self.tapes)
 
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """Every leg there is or was, the caller's first."""
+        return (self.caller, self.callee, *(former.leg for former in self.former))
+
+    def leg_at(self, channel: ChannelId | None, role: Role) -> Leg:
+        """The leg on this channel: one that was left, or the one that has this role now."""
+        known = (old.leg for old in self.former if channel is not None and old.leg.channel == channel)
+        return next(known, self.leg(role))
+
     def leg(self, role: Role) -> Leg:
         return self.caller if role is Role.CALLER else self.callee
 
     def with_leg(self, leg: Leg) -> Call:
         return replace(self, caller=leg) if leg.role is Role.CALLER else replace(self, callee=leg)
+
+    def with_former(self, at: int, former: Former) -> Call:
+        """The call with this in the place ``at`` of those it has left."""
+        return replace(self, former=(*self.former[:at], former, *self.former[at + 1 :]))

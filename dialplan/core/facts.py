@@ -1,14 +1,16 @@
 """Facts: what happened outside, in the past tense. The machine's only input.
 
-Each carries just what the machine needs; ``role`` says which leg. Facts may come late, twice, or in
+Each carries just what the machine needs; ``role`` says which leg, and ``channel``, where it is given, whether
+it is the one that has this role now, or one that the call has left; for all else it is no part of the fact.
+Facts may come late, twice, or in
 any order: AMI's OriginateResponse bypasses the serializer that orders a channel's other events.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dialplan.core.call import Ender, Role, Route, Terms
+from dialplan.core.call import Connect, Ender, Role, Route, Terms
 from telephony.ids import ChannelId
 
 
@@ -25,6 +27,7 @@ class Rang:
     """The far end alerts (180, or progress with early media)."""
 
     role: Role
+    channel: ChannelId | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Answered:
     """The leg is up (Newstate Up)."""
 
     role: Role
+    channel: ChannelId | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class EndRequested:
     role: Role
     cause: int | None = None
     sip: int | None = None
+    channel: ChannelId | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class HungUp:
     role: Role
     cause: int | None
     sip: int | None = None
+    channel: ChannelId | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Vanished:
     why: str
     cause: int | None = None
     answered: bool = False
+    channel: ChannelId | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ class SeenLive:
 
     role: Role
     up: bool
+    channel: ChannelId | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """The caller is back from a detour, and this is where to take it now, on these terms."""
+    """The caller is back, from a detour or from a far end that did not answer, and this is where to take it
+    now, on these terms."""
 
     route: Route
     terms: Terms
@@ -102,6 +111,22 @@ class Routed:
 class AnswerLost:
     """The routing question was given up before its answer reached the switch: the dialplan's fallback
     joins the caller by what it knows itself, or tells the caller why and ends the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reroute:
+    """Somebody with the right to do so wants the caller taken from its callee to another; ``why`` is a
+    token."""
+
+    route: Connect
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmoved:
+    """The order to take the caller elsewhere was certainly not carried out."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +179,8 @@ Fact = (
     | Asked
     | Routed
     | AnswerLost
+    | Reroute
+    | Unmoved
     | HangupAsked
     | TapeAsked
     | TapeTurned

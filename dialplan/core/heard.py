@@ -38,13 +38,13 @@ def as_fact(heard: Heard, role: Role) -> facts.Fact:
         case What.DIALED:
             return facts.Dialed(role, heard.channel)
         case What.RANG:
-            return facts.Rang(role)
+            return facts.Rang(role, heard.channel)
         case What.ANSWERED:
-            return facts.Answered(role)
+            return facts.Answered(role, heard.channel)
         case What.END_REQUESTED:
-            return facts.EndRequested(role, heard.cause, heard.sip)
+            return facts.EndRequested(role, heard.cause, heard.sip, heard.channel)
         case What.HUNG_UP:
-            return facts.HungUp(role, heard.cause, heard.sip)
+            return facts.HungUp(role, heard.cause, heard.sip, heard.channel)
         case What.ORIGINATE_FAILED:
             return facts.OriginateFailed(heard.detail)
         case What.TAPE:

@@ -7,12 +7,11 @@ waits has a deadline (``waits``), so a call ends even if the switch never speaks
 
 from __future__ import annotations
 
-from dialplan.core import answering, facts, orders, outcome, tapes
+from dialplan.core import answering, facts, moving, orders, outcome, rules, tapes
 from dialplan.core.call import (
     Announcement,
     Call,
     Connect,
-    Direction,
     Ender,
     Endpoint,
     Gather,
@@ -26,7 +25,7 @@ from dialplan.core.ending import arrange, end
 from dialplan.core.evolve import replace
 from dialplan.core.publish import publish
 from dialplan.core.waits import PATIENCE, Patience, Wait, waits
-from telephony.causes import CallStatus, Cause
+from telephony.causes import Cause
 from telephony.numbers import E164
 
 Step = tuple[Call, tuple[orders.Order, ...]]
@@ -75,13 +74,18 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
             if by is Ender.API and call.subject.rank < Rank.UP:
                 call = replace(call, cancel_asked=True)
         case facts.AnswerLost():
-            call = answering.answer_lost(call, now, patience)
+            call = answering.answer_lost(moving.made(call, now), now, patience)
         case facts.Asked():
-            # Only an answered caller that we dialled gets to ask: the question itself is evidence.
-            if call.outbound:
-                call = replace(call.with_leg(_answer(call.caller, now)), asked=True)
+            # Only an answered caller that we dialled, or have moved, gets to ask: the question is evidence.
+            if call.outbound or call.moving:
+                call = moving.made(call.with_leg(_answer(call.caller, now)), now)
+                call = replace(call, asked=True)
         case facts.Routed(route=route, terms=terms):
-            call = answering.go_on(call, route, terms)
+            call = answering.go_on(call, route, terms, now)
+        case facts.Reroute():
+            call, extra = moving.begin_move(call, fact, now)
+        case facts.Unmoved():
+            call, extra = moving.undone(call, now)
         case _:
             extra = _orphan(call, fact)
             call = _lift(call, fact, now)
@@ -94,6 +98,9 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
 def _orphan(call: Call, fact: facts.Fact) -> tuple[orders.Order, ...]:
     """A channel that appears for a leg that is over must not live on."""
     if isinstance(fact, facts.Dialed) and fact.channel is not None:
+        if call.former and (moving.of_the_past(call, fact) or call.returned):
+            past = moving.of_the_past(call, fact)
+            return (orders.Hangup(fact.role, fact.channel, Cause.NORMAL_CLEARING),) if past else ()
         leg = call.leg(fact.role)
         unwanted = fact.role is Role.CALLEE and call.virtual_callee
         if (unwanted or not leg.live) and leg.channel != fact.channel:
@@ -106,10 +113,18 @@ _CHANNEL_FACTS = (facts.Rang, facts.Answered, facts.EndRequested, facts.HungUp, 
 
 def _lift(call: Call, fact: facts.Fact, now: float) -> Call:
     """Apply a fact about one leg. Only a leg with a channel can ring, answer or hang up."""
+    left = moving.former_at(call, fact) if call.former else None
+    if left is not None:
+        return moving.fold_former(call, left, fact, now)
     if isinstance(fact, _CHANNEL_FACTS) and call.leg(fact.role).channel is None:
+        return call
+    if call.former and moving.of_a_stranger(call, fact):
         return call
     match fact:
         case facts.Dialed(role=role, channel=channel):
+            if moving.of_the_past(call, fact):
+                return call
+            call = moving.dialled_anew(call, fact, now)
             leg = call.leg(role)
             if leg.rank >= Rank.DIALING or (role is Role.CALLEE and call.virtual_callee):
                 return call
@@ -211,7 +226,7 @@ def _hung_up(call: Call, leg: Leg, cause: int | None, sip: int | None, now: floa
             return end(call, Ender.GATEWAY, "answer_too_late", now)
         if isinstance(route, Connect) and isinstance(route.endpoint, Announcement) and leg.rank is Rank.UP:
             return end(call, Ender.GATEWAY, "announcement_finished", now)
-        if isinstance(route, Reject) and not call.outbound:
+        if isinstance(route, Reject) and (not call.outbound or call.former):
             return end(call, Ender.GATEWAY, route.reason, now)
     return call
 
@@ -222,21 +237,27 @@ def _hung_up(call: Call, leg: Leg, cause: int | None, sip: int | None, now: floa
 def _expire(call: Call, now: float, patience: Patience) -> Step:
     told: tuple[orders.Order, ...] = ()
     for wait in sorted((w for w in waits(call, patience) if w.at <= now), key=lambda w: w.at):
-        call, more = _overdue(call, wait, now)
+        call, more = _overdue(call, wait, now, patience)
         told += more
     return call, told
 
 
-def _overdue(call: Call, wait: Wait, now: float) -> Step:
+def _overdue(call: Call, wait: Wait, now: float, patience: Patience) -> Step:
     leg = call.leg(wait.role)
     match wait.name:
+        case "left" | "left_watchdog":
+            return moving.overdue_former(call, now, patience)
+        case "move" if (undone := moving.move_overdue(call, now)) is not None:
+            return undone
         case "watchdog":
             return call.with_leg(replace(leg, rank=Rank.ENDED, ended_at=now, lost="watchdog")), ()
         case "verdict":
             ended = replace(leg, rank=Rank.ENDED, ended_at=now, lost=leg.refused_why)
             return call.with_leg(ended), ()
         case "ring":
-            if leg is call.subject:
+            if leg.role is Role.CALLEE and call.asks_on:
+                call = call.with_leg(replace(leg, refused_why=moving.RING_TIMEOUT))
+            elif leg is call.subject:
                 call = replace(call, ring_expired=True)
             elif call.ended_by is None:
                 call = end(call, Ender.GATEWAY, "connect_no_answer", now)
@@ -255,6 +276,8 @@ def _overdue(call: Call, wait: Wait, now: float) -> Step:
 _OVERDUE_REASON = {
     "ask": "question_not_asked",
     "again": "question_not_asked",
+    "back": "question_not_asked",
+    "move": "question_not_asked",
     "connect": "connect_not_started",
     "answer": "answer_not_reported",
     "apology": "answer_too_late",
@@ -297,32 +320,13 @@ def _reply(call: Call, now: float) -> Step:
         return answering.send_round(call, route, now)
     call = replace(call, connected_at=now)
     tape_id = ""
-    if isinstance(route, Connect) and call.terms.record:
+    if isinstance(route, Connect) and call.terms.record and not call.tapes:
         call, tape_id = tapes.load(call)
     if call.callee.rank is Rank.NEW and isinstance(route, Reject):
         call = call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now))
     elif call.callee.rank is Rank.NEW and call.virtual_callee:
         call = call.with_leg(replace(call.callee, rank=Rank.DIALING, dialed_at=now))
     return call, (answering.last_reply(call, route, tape_id),)
-
-
-def _virtual_callee(call: Call, now: float) -> Step:
-    """A prompt or hold music lives and dies with the caller's channel."""
-    callee, caller = call.callee, call.caller
-    if not call.virtual_callee or not callee.live or callee.rank is Rank.NEW:
-        return call, ()
-    if not caller.live:
-        return call.with_leg(replace(callee, rank=Rank.ENDED, ended_at=now, cause=caller.cause)), ()
-    if caller.rank is Rank.UP and callee.rank < Rank.UP:
-        return call.with_leg(replace(callee, rank=Rank.UP, answered_at=now)), ()
-    return call, ()
-
-
-def _callee_never_was(call: Call, now: float) -> Step:
-    """The caller is gone before anybody was dialled."""
-    if call.caller.live or call.callee.rank is not Rank.NEW:
-        return call, ()
-    return call.with_leg(replace(call.callee, rank=Rank.ENDED, ended_at=now)), ()
 
 
 def _ending(call: Call, now: float) -> Step:
@@ -340,30 +344,9 @@ def _ending(call: Call, now: float) -> Step:
     return call, out
 
 
-def _statuses(call: Call, now: float) -> Step:
-    """The subject leg's rank is the call's public status until it ends."""
-    subject = call.subject
-    if subject.rang_at is not None and call.status.rank < CallStatus.RINGING.rank and subject.live:
-        return publish(replace(call, status=CallStatus.RINGING), "call.ringing", subject.rang_at)
-    if subject.answered_at is not None and call.answered_at is None:
-        call = replace(call, status=CallStatus.IN_PROGRESS, answered_at=subject.answered_at)
-        return publish(call, "call.answered", subject.answered_at)
-    return call, ()
-
-
-def _talking(call: Call, now: float) -> Step:
-    """Both sides are up: the maximum duration starts to run."""
-    if call.talking_at is not None or call.caller.rank is not Rank.UP or call.callee.rank is not Rank.UP:
-        return call, ()
-    call = replace(call, talking_at=now)
-    if call.terms.direction is Direction.OUTBOUND and not call.virtual_callee:
-        return publish(call, "call.connected", now)
-    return call, ()
-
-
 def _close(call: Call, now: float) -> Step:
-    """Both legs have ended: one terminal event, one CDR."""
-    if call.closed or call.caller.live or call.callee.live:
+    """All legs have ended: one terminal event, one CDR."""
+    if call.closed or any(leg.live for leg in call.legs):
         return call, ()
     call, stopped = tapes.stop_at_end(call, now)
     call = outcome.judge(call, now)
@@ -372,11 +355,13 @@ def _close(call: Call, now: float) -> Step:
 
 
 JOINT_RULES = (
-    _statuses,
+    rules.statuses,
     _reply,
-    _virtual_callee,
-    _talking,
-    _callee_never_was,
+    rules.virtual_callee,
+    rules.talking,
+    rules.callee_never_was,
+    moving.left_without_channel,
+    moving.moved,
     _ending,
     _close,
 )

@@ -26,7 +26,7 @@ class Reply:
 
     ``backstop_max_s`` is when the switch ends all of it, or the detour, by itself. Where the parties are to
     be warned, ``limit_s`` is how long the switch lets them talk, and ``warn_s`` how long before that they
-    hear the tone; else both are 0.
+    hear the tone; else both are 0. ``again``: where the far end does not answer, the switch asks again.
     """
 
     call_id: CallId
@@ -37,6 +37,7 @@ class Reply:
     caller: str = ""
     limit_s: int = 0
     warn_s: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,13 @@ class Hangup:
     role: Role
     channel: ChannelId
     cause: int
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Take the caller's channel away from whom it is with; the switch then asks where it shall go."""
+
+    channel: ChannelId
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +87,4 @@ class CloseCall:
     """The call is over: write its one CDR."""
 
 
-Order = Originate | Reply | Hangup | TurnTape | FileTape | Publish | CloseCall
+Order = Originate | Reply | Hangup | Redirect | TurnTape | FileTape | Publish | CloseCall

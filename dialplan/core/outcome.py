@@ -7,7 +7,7 @@ which two legs are reported gone (any, on a busy machine) takes part.
 
 from __future__ import annotations
 
-from dialplan.core.call import Call, Connect, Ender, Leg, Phone, Reject, Role, Trunk
+from dialplan.core.call import AgentSocket, Call, Connect, Ender, Leg, Phone, Reject, Role, Trunk
 from dialplan.core.evolve import replace
 from telephony.causes import CAUSE_FOR_STATUS, CallStatus, Cause, Result, Termination, Verdict, verdict
 
@@ -16,7 +16,13 @@ _GATEWAY_RESULTS = {
     "session_ended": Result.SUCCESS,
     "announcement_finished": Result.SUCCESS,
     "switch_unavailable": Result.SERVER_ERROR,
+    "hangup_by_agent": Result.SUCCESS,
+    "transferred": Result.SUCCESS,
+    "silence": Result.SUCCESS,
+    "agent_unavailable": Result.UPSTREAM_ERROR,
+    "agent_lost": Result.UPSTREAM_ERROR,
 }
+"""Whose doing it is when we end a call, by the reason; else it is ours."""
 
 
 _NO_WAY_TO_IT = {Cause.NO_ROUTE, Cause.SUBSCRIBER_ABSENT}
@@ -25,7 +31,8 @@ _SAYS_NOTHING = {None, Cause.UNKNOWN, Cause.NORMAL_CLEARING}
 """The causes of a leg that was dropped: they tell nothing of why it did not answer."""
 _CANCELLED = 487
 """The final of an INVITE that its sender took back (RFC 3261 §9.2)."""
-_FOR_WANT_OF_OURS = {"trunk_full", "too_many_questions"}
+_UPSTREAM = {"agent_unavailable", "agent_lost"}
+_FOR_WANT_OF_OURS = {"trunk_full", "too_many_questions", "too_many_far_ends"}
 """The refusals that are not the caller's doing."""
 _NOT_REGISTERED = Termination(Result.FAR_END, "phone_not_registered")
 _NO_WAY = Termination(Result.UPSTREAM_ERROR, "trunk_unreachable")
@@ -64,7 +71,9 @@ def _passed_on(call: Call) -> Call:
 
 def _ender(call: Call) -> Ender:
     if call.ended_by is not None:
-        return call.ended_by
+        return Ender.CALLEE if call.ended_why == "hangup_by_agent" else call.ended_by
+    if call.answered_at is not None and _between(call):
+        return Ender.CALLER if call.caller.cause in _SAYS_NOTHING else Ender.SWITCH
     if call.on_detour:
         return Ender.SWITCH
     if call.answered_at is None:
@@ -93,6 +102,8 @@ def _answered(call: Call) -> Termination:
     lost = call.caller.lost or call.callee.lost
     if lost is not None:
         return Termination(Result.INDETERMINATE, lost)
+    if _between(call) and call.ended_by is None and call.caller.cause not in _SAYS_NOTHING:
+        return Termination(Result.SERVER_ERROR, "question_not_asked")
     if _silent(call):
         return Termination(Result.FAR_END, "media_timeout")
     undialled = _never_dialled(call)
@@ -102,9 +113,15 @@ def _answered(call: Call) -> Termination:
         failed = _far_end(call.callee)
         if call.callee.channel is not None and call.ended_by is not Ender.CALLER:
             return Termination(failed.termination.result, f"connect_{failed.status}")
-    return Termination(
-        Result.SUCCESS, "hangup_by_callee" if _ender(call) is Ender.CALLEE else "hangup_by_caller"
-    )
+    if _ender(call) is not Ender.CALLEE:
+        return Termination(Result.SUCCESS, "hangup_by_caller")
+    agent = isinstance(call.route, Connect) and isinstance(call.route.endpoint, AgentSocket)
+    return Termination(Result.SUCCESS, "hangup_by_agent" if agent else "hangup_by_callee")
+
+
+def _between(call: Call) -> bool:
+    """Whether the caller was on the way from one far end to another when the call ended."""
+    return call.on_detour or (bool(call.former) and call.connected_at is None)
 
 
 def _silent(call: Call) -> bool:
@@ -134,14 +151,14 @@ def _unanswered(call: Call) -> Verdict:
     if call.ring_expired:
         return Verdict(CallStatus.NO_ANSWER, Termination(Result.FAR_END, "ring_timeout"))
     if isinstance(call.route, Reject) and not call.outbound:
-        ours = call.route.reason in _FOR_WANT_OF_OURS
-        result = Result.SERVER_ERROR if ours else Result.CLIENT_ERROR
-        return Verdict(CallStatus.FAILED, Termination(result, call.route.reason))
+        return Verdict(CallStatus.FAILED, Termination(_refusal(call.route.reason), call.route.reason))
     if call.ended_by in (Ender.GATEWAY, Ender.SWITCH):
         why = call.ended_why or "unclassified"
         if why == "session_ended":
             return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, why))
-        return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, why))
+        ours = why not in _UPSTREAM
+        result = Result.SERVER_ERROR if ours else Result.UPSTREAM_ERROR
+        return Verdict(CallStatus.FAILED, Termination(result, why))
     if call.on_detour:
         return _left_on_detour(call)
     subject = call.subject
@@ -159,6 +176,13 @@ def _unanswered(call: Call) -> Verdict:
     if subject.lost is not None:
         return Verdict(CallStatus.FAILED, Termination(Result.SERVER_ERROR, subject.lost))
     return _far_end(subject)
+
+
+def _refusal(reason: str) -> Result:
+    """Whose doing it is that a caller was refused."""
+    if reason in _UPSTREAM:
+        return Result.UPSTREAM_ERROR
+    return Result.SERVER_ERROR if reason in _FOR_WANT_OF_OURS else Result.CLIENT_ERROR
 
 
 def _taken_back(call: Call, subject: Leg) -> bool:

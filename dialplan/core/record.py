@@ -6,7 +6,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from dialplan.core.call import Call, Direction, Ender
+from dialplan.core.call import (
+    AgentSocket,
+    Announcement,
+    Call,
+    Connect,
+    Direction,
+    Ender,
+    Endpoint,
+    Former,
+    HoldMusic,
+    Leg,
+    Phone,
+    Role,
+    Trunk,
+)
+from dialplan.core.moving import outcome_of
 from telephony.causes import CallStatus, Cause, Termination
 from telephony.ids import CallId, TenantId
 from telephony.numbers import mask
@@ -174,8 +189,24 @@ class CallEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Party:
+    """A callee of a call: ``who`` (a number, ``phone:NAME``, ``agent:ID``, ``announcement``, ``hold``), from
+    when to when, and ``why`` its leg ended. Times are epoch seconds; ``answered_at`` is None where it was not
+    answered."""
+
+    who: str
+    answered_at: float | None
+    ended_at: float | None
+    why: str
+    cause: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Cdr:
-    """The one call detail record: folded from facts when the call closes. Durations in seconds."""
+    """The one call detail record: folded from facts when the call closes. Durations in seconds.
+
+    ``callee`` is whom the call was with last; ``former`` are the callees it had left by then.
+    """
 
     call: CallRecord
     ring_s: float | None
@@ -183,14 +214,53 @@ class Cdr:
     caller_cause: int | None
     callee_cause: int | None
     late_facts: int
+    callee: str = ""
+    former: tuple[Party, ...] = ()
 
 
 def cdr(call: Call, known: CallRecord | None = None) -> Cdr:
     """Fold a closed call into its CDR; ``known`` is its record, where that has been made already."""
-    subject = call.subject
+    subject = _first_answered(call)
     ring = _length(subject.rang_at, subject.answered_at or subject.ended_at)
     talk = _length(call.talking_at, call.ended_at)
-    return Cdr(known or record(call), ring, talk, call.caller.cause, call.callee.cause, call.late_facts)
+    return Cdr(
+        known or record(call),
+        ring,
+        talk,
+        call.caller.cause,
+        call.callee.cause,
+        call.late_facts,
+        _name(call.route.endpoint, call.terms.private) if isinstance(call.route, Connect) else "",
+        tuple(_party(old, call.terms.private) for old in call.former),
+    )
+
+
+def _first_answered(call: Call) -> Leg:
+    """The leg whose answer was the call's: of several callees, the one that answered first."""
+    if call.subject.role is Role.CALLER:
+        return call.subject
+    answered = (old.leg for old in call.former if old.leg.answered_at is not None)
+    return next(answered, call.subject)
+
+
+def _party(old: Former, private: bool) -> Party:
+    leg = old.leg
+    why = old.why or outcome_of(leg, old.endpoint)
+    return Party(_name(old.endpoint, private), leg.answered_at, leg.ended_at, why, leg.cause)
+
+
+def _name(endpoint: Endpoint, private: bool) -> str:
+    match endpoint:
+        case Trunk(number=number):
+            return mask(number.reveal()) if private else number.reveal()
+        case Phone(name=name):
+            return f"phone:{name}"
+        case AgentSocket(agent_id=agent_id):
+            return f"agent:{agent_id}"
+        case Announcement():
+            return "announcement"
+        case HoldMusic():
+            return "hold"
 
 
 def _length(start: float | None, end: float | None) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialplan.core.call import Route
-from telephony.ids import ChannelId, TenantId
+from telephony.ids import CallId, ChannelId, TenantId
 from telephony.numbers import E164
 
 
@@ -31,6 +31,8 @@ class RouteFacts:
     ``tenant`` is None when nobody owns the dialled number. ``session_id``, ``seat``, ``to_seat`` and
     ``private`` are those of ``Terms``. A call may become private by the answer after a detour and never
     ceases to be; one that may become so had better be so from its first answer, for it is told at once.
+    ``agent_id`` and ``agent_version`` name the agent whose call it is, if any. ``call_id`` is the id that a
+    new call must have, where somebody outside knows of it already.
     """
 
     tenant: TenantId | None
@@ -44,3 +46,6 @@ class RouteFacts:
     seat: int = -1
     to_seat: int = -1
     private: bool = False
+    agent_id: str | None = None
+    agent_version: int | None = None
+    call_id: CallId | None = None

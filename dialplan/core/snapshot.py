@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from dialplan.core.call import (
+    AgentSocket,
     Announcement,
     Call,
     Connect,
     Direction,
     Ender,
     Endpoint,
+    Former,
     Gather,
     HoldMusic,
     Later,
     Leg,
+    Move,
     Phone,
     Rank,
     Reject,
@@ -35,7 +38,7 @@ Snapshot = dict[str, Any]
 VERSION = 1
 
 
-def _fields(value: Terms | Leg | Tape) -> Snapshot:
+def _fields(value: Terms | Leg | Tape | Move) -> Snapshot:
     """The value's fields as they are: all of them are JSON already (enums of text and number included).
     ``dataclasses.asdict`` copies deeply and costs ten times as much, on every event of every call."""
     return {name: getattr(value, name) for name in value.__slots__}
@@ -73,6 +76,9 @@ def encode(call: Call) -> Snapshot:
         "lost_at": call.lost_at,
         "end_at": call.end_at,
         "end_why": call.end_why,
+        "former": [_encode_former(former) for former in call.former],
+        "moves": call.moves,
+        "move": None if call.move is None else {**_fields(call.move), "left": _encode_route(call.move.left)},
     }
 
 
@@ -114,6 +120,9 @@ def decode(snapshot: Snapshot) -> Call:
         lost_at=s.get("lost_at"),
         end_at=s.get("end_at"),
         end_why=s.get("end_why"),
+        former=tuple(_decode_former(former) for former in s.get("former", ())),
+        moves=s.get("moves", 0),
+        move=_decode_move(s.get("move")),
     )
 
 
@@ -141,6 +150,28 @@ def _leg(raw: Snapshot) -> Leg:
     )
 
 
+def _encode_former(former: Former) -> Snapshot:
+    return {
+        "leg": _fields(former.leg),
+        "endpoint": _encode_endpoint(former.endpoint),
+        "why": former.why,
+        "parted_at": former.parted_at,
+    }
+
+
+def _decode_former(raw: Snapshot) -> Former:
+    return Former(_leg(raw["leg"]), _decode_endpoint(raw["endpoint"]), raw["why"], raw["parted_at"])
+
+
+def _decode_move(raw: Snapshot | None) -> Move | None:
+    if raw is None:
+        return None
+    left = _decode_route(raw["left"])
+    if not isinstance(left, Connect):
+        raise ValueError("call snapshot names a move from something that is no connection")
+    return Move(**{**raw, "leg": LegId(raw["leg"]), "left": left})
+
+
 def _encode_route(route: Route | None) -> Snapshot | None:
     match route:
         case None:
@@ -159,6 +190,7 @@ def _encode_route(route: Route | None) -> Snapshot | None:
                 "caller_prompt": route.caller_prompt,
                 "callee_prompt": route.callee_prompt,
                 "warn_s": route.warn_s,
+                "ring_s": route.ring_s,
             }
 
 
@@ -172,6 +204,8 @@ def _encode_endpoint(endpoint: Endpoint) -> Snapshot:
             return {"kind": "announcement", "sound": sound, "text": text}
         case HoldMusic():
             return {"kind": "hold_music"}
+        case AgentSocket(dial=dial, agent_id=agent_id):
+            return {"kind": "agent", "dial": dial, "agent_id": agent_id}
 
 
 def _decode_route(raw: Snapshot | None) -> Route | None:
@@ -191,6 +225,7 @@ def _decode_route(raw: Snapshot | None) -> Route | None:
                 raw.get("caller_prompt", ""),
                 raw.get("callee_prompt", ""),
                 raw.get("warn_s", 0),
+                raw.get("ring_s", 0),
             )
         case kind:
             raise ValueError(f"call snapshot names a route of kind {kind!r}, unknown to this release")
@@ -206,5 +241,7 @@ def _decode_endpoint(raw: Snapshot) -> Endpoint:
             return Announcement(raw["sound"], raw["text"])
         case "hold_music":
             return HoldMusic()
+        case "agent":
+            return AgentSocket(raw["dial"], raw["agent_id"])
         case kind:
             raise ValueError(f"call snapshot names an endpoint of kind {kind!r}, unknown to this release")

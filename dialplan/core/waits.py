@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dialplan.core.call import Call, Connect, Gather, Later, Rank, Role
+from dialplan.core.call import Call, Connect, Former, Gather, Later, Rank, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Patience:
     connect_s: float = 10.0
     answer_s: float = 10.0
     watchdog_s: float = 8.0
+    move_s: float = 5.0
     verdict_s: float = 1.5
     linger_s: float = 2.0
     apology_s: float = 25.0
@@ -56,6 +57,7 @@ def waits(call: Call, patience: Patience = PATIENCE) -> Iterator[Wait]:
     if call.outbound and call.caller.rank is Rank.NEW and not call.caller.ending:
         yield Wait("setup", call.created_at + patience.setup_s, Role.CALLER)
     yield from _linger_waits(call, patience)
+    yield from _former_waits(call, patience)
     if call.ended_by is None:
         yield from _caller_waits(call, patience)
         yield from _callee_waits(call, patience)
@@ -68,8 +70,27 @@ def _linger_waits(call: Call, patience: Patience) -> Iterator[Wait]:
             continue
         if call.ending_at is not None:
             yield Wait("linger", call.ending_at + patience.linger_s, leg.role)
-        elif not other.live:
+        elif not other.live and not (leg is call.caller and call.returned):
             yield Wait("linger", _or(other.ended_at, call.created_at) + patience.linger_s, leg.role)
+
+
+def _former_waits(call: Call, patience: Patience) -> Iterator[Wait]:
+    """Legs that were left end within moments of it, by themselves or by us."""
+    for old in call.former:
+        leg = old.leg
+        if not leg.live or leg.channel is None:
+            continue
+        since = left_since(call, old)
+        if leg.ending_at is not None:
+            yield Wait("left_watchdog", leg.ending_at + patience.watchdog_s, Role.CALLEE)
+        elif since is not None:
+            yield Wait("left", since + patience.linger_s, Role.CALLEE)
+
+
+def left_since(call: Call, old: Former) -> float | None:
+    """Since when nothing can hold this leg any longer: it was left, or the call is ending."""
+    known = (old.parted_at, call.ending_at, None if call.caller.live else call.caller.ended_at)
+    return min((at for at in known if at is not None), default=None)
 
 
 def _caller_waits(call: Call, patience: Patience) -> Iterator[Wait]:
@@ -78,13 +99,17 @@ def _caller_waits(call: Call, patience: Patience) -> Iterator[Wait]:
         yield Wait("arranged", call.end_at, Role.CALLER)
     if call.detour_at is not None and caller.live and not caller.ending:
         yield Wait("again", call.detour_at + detour_s(call, patience) + patience.ask_s, Role.CALLER)
+    if call.moving and call.move is not None and caller.live:
+        yield Wait("move", call.move.at + patience.move_s, Role.CALLER)
+    if call.returned and not call.callee.live and not caller.ending:
+        yield Wait("back", _or(call.callee.ended_at, call.created_at) + patience.ask_s, Role.CALLER)
     if call.talking_at is not None:
         yield Wait("max_duration", call.talking_at + call.terms.max_duration_s, Role.CALLER)
     if not call.outbound or not caller.live or caller.ending or caller.rank is Rank.NEW:
         return
     if caller.rank < Rank.UP:
         yield Wait("ring", _or(caller.dialed_at, call.created_at) + call.terms.ring_timeout_s, Role.CALLER)
-    elif not call.asked:
+    elif not call.asked and not call.moving and not call.on_detour:
         yield Wait("ask", _or(caller.answered_at, call.created_at) + patience.ask_s, Role.CALLER)
 
 
@@ -101,7 +126,7 @@ def _callee_waits(call: Call, patience: Patience) -> Iterator[Wait]:
     elif callee.rank < Rank.UP and call.virtual_callee:
         yield Wait("answer", call.connected_at + patience.answer_s, Role.CALLEE)
     elif callee.rank < Rank.UP:
-        yield Wait("ring", _or(callee.dialed_at, call.connected_at) + call.terms.ring_timeout_s, Role.CALLEE)
+        yield Wait("ring", _or(callee.dialed_at, call.connected_at) + call.ring_s, Role.CALLEE)
     elif caller.rank < Rank.UP:
         told_s = patience.prompt_s if _prompts(call)[1] else 0
         answered_at = _or(callee.answered_at, call.connected_at)
@@ -127,7 +152,7 @@ def detour_s(call: Call, patience: Patience = PATIENCE) -> int:
 def all_s(call: Call, patience: Patience = PATIENCE) -> int:
     """How long the call may last from its answer on, prompts, ringing and talk together, in seconds."""
     terms = call.terms
-    ring_s = 0 if call.virtual_callee else terms.ring_timeout_s
+    ring_s = 0 if call.virtual_callee else call.ring_s
     told_s = sum(patience.prompt_s for prompt in _prompts(call) if prompt)
     return told_s + ring_s + terms.max_duration_s
 

@@ -133,9 +133,13 @@ class Voice:
 
     def dial(self, **how: object) -> OutgoingCall:
         """Somebody outside dials our number, and sounds a tone once there is somebody to hear it."""
-        self._known = set(self.store.events)
+        self.expect_call()
         sound = {"audio": tone(CALLER_HZ, 2.0)} | how
         return self.carrier.call(Dial(DIALLED, self.sip, CALLER, **sound))  # type: ignore[arg-type]
+
+    def expect_call(self) -> None:
+        """The next new call is the one that is meant from now on."""
+        self._known = set(self.store.events)
 
     async def call_id(self) -> CallId:
         """The call that the last ``dial`` made."""
@@ -159,14 +163,15 @@ class Voice:
 
 
 @asynccontextmanager
-async def running_voice(folder: Path) -> AsyncIterator[Voice]:
-    """Everything up, with prompts of a tone each; the carrier answers and sounds another one."""
+async def running_voice(folder: Path, media: tuple[str, int] = ("127.0.0.1", 0)) -> AsyncIterator[Voice]:
+    """Everything up, with prompts of a tone each; the carrier answers and sounds another one. ``media`` is
+    where agents' sound is taken, if anywhere."""
     decide: Decide = lambda facts: voice.far_end  # noqa: E731  # why: voice is made below
     agi_port = free_port()
     carrier = await SipPhone.open("127.0.0.2", 0, decide=decide, name="carrier")
     try:
         plan = demo_plan(PHONE_PASSWORDS, trunk_port=carrier.address[1])
-        async with running_switch(folder, plan, agi_port) as switch:
+        async with running_switch(folder, plan, agi_port, media=media) as switch:
             sounds = switch.spec.sounds / "tests"
             sounds.mkdir(parents=True)
             write_wav(sounds / "prompt.wav", Wave(tone(PROMPT_HZ, 0.6)))

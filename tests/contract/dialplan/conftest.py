@@ -93,6 +93,8 @@ class AmiBench(Bench):
         names = {
             "originate": ["Originate"],
             "hang_up": ["Hangup"],
+            "redirect": ["Redirect"],
+            "play_digit": ["PlayDTMF"],
             "turn_tape": ["MixMonitor", "StopMixMonitor", "MixMonitorMute"],
             "live_channels": ["CoreShowChannels"],
         }
@@ -122,6 +124,7 @@ async def ami_bench() -> AsyncIterator[AmiBench]:
     async with FakeAmi() as ami:
         ami.script |= {"Hangup": _only_known, "CoreShowChannels": _listing}
         ami.script |= dict.fromkeys(("MixMonitor", "StopMixMonitor", "MixMonitorMute"), _only_known)
+        ami.script |= dict.fromkeys(("Redirect", "PlayDTMF"), _only_known)
         heard = Heard()
         links = [link_to(ami, heard) for _ in range(2)]
         for link in links:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from dialplan.core.call import HoldMusic, Phone, Role, Trunk
-from dialplan.core.orders import Hangup, Originate, TurnTape
+from dialplan.core.orders import Hangup, Originate, Redirect, TurnTape
 from dialplan.ports import LiveChannel, Switch
 from telephony.errors import OutcomeUnknown, SwitchRefused, SwitchUnavailable, UnsafeValue
 from telephony.ids import ChannelId
@@ -28,13 +28,16 @@ def order(verb: str) -> Callable[[Switch], Awaitable[object]]:
     orders: dict[str, Callable[[Switch], Awaitable[object]]] = {
         "originate": lambda switch: switch.originate(ORIGINATE),
         "hang_up": lambda switch: switch.hang_up(HANGUP),
+        "redirect": lambda switch: switch.redirect(Redirect(A)),
+        "play_digit": lambda switch: switch.play_digit(A, "5"),
         "turn_tape": lambda switch: switch.turn_tape(TurnTape("start", A, TAPE)),
         "live_channels": lambda switch: switch.live_channels(),
     }
     return orders[verb]
 
 
-EVERY = pytest.mark.parametrize("verb", ["originate", "hang_up", "turn_tape", "live_channels"])
+TO_A = ["hang_up", "redirect", "play_digit", "turn_tape"]
+EVERY = pytest.mark.parametrize("verb", ["originate", *TO_A, "live_channels"])
 
 
 @EVERY
@@ -54,7 +57,7 @@ async def test_a_recording_is_turned(bench: Bench, verb: str) -> None:
     await bench.switch.turn_tape(TurnTape(verb, A, TAPE))
 
 
-@pytest.mark.parametrize("verb", ["hang_up", "turn_tape"])
+@pytest.mark.parametrize("verb", TO_A)
 async def test_an_order_to_a_channel_that_is_not_there_is_refused(bench: Bench, verb: str) -> None:
     with pytest.raises(SwitchRefused):
         await order(verb)(bench.switch)
@@ -69,7 +72,7 @@ async def test_nothing_is_sent_to_a_switch_out_of_reach(bench: Bench, verb: str)
         await order(verb)(bench.switch)
 
 
-@pytest.mark.parametrize("verb", ["originate", "hang_up", "turn_tape"])
+@pytest.mark.parametrize("verb", ["originate", *TO_A])
 async def test_an_answer_that_is_lost_leaves_the_outcome_unknown(bench: Bench, verb: str) -> None:
     bench.channels((A, True))
     bench.mute(verb)
@@ -98,6 +101,25 @@ async def test_an_originate_is_asynchronous_with_our_channel_and_our_context(ami
     assert (told["ChannelId"], told["CallerID"]) == (A, "<+12025550100>")
     assert (told["Context"], told["Exten"], told["Priority"]) == ("patchbay", "outbound", "1")
     assert (told["Async"], told["Timeout"]) == ("true", "65000")
+
+
+async def test_a_redirected_channel_goes_to_the_question(ami: AmiBench) -> None:
+    ami.channels((A, True))
+    await ami.switch.redirect(Redirect(A))
+    (asked,) = await ami.ami.saw("Redirect")
+    assert [asked[name] for name in ("Channel", "Context", "Exten", "Priority")] == [
+        A,
+        "patchbay",
+        "moved",
+        "1",
+    ]
+
+
+async def test_a_digit_does_not_hold_up_the_orders_behind_it(ami: AmiBench) -> None:
+    ami.channels((A, True))
+    await ami.switch.play_digit(A, "#")
+    (asked,) = await ami.ami.saw("PlayDTMF")
+    assert (asked.connection, asked["Channel"], asked["Digit"], asked["Duration"]) == (2, A, "#", "120")
 
 
 async def test_music_cannot_be_rung(ami: AmiBench) -> None:

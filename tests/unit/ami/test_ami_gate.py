@@ -106,13 +106,31 @@ def test_a_hangup_takes_an_exact_id_only(channel: str) -> None:
         AmiAction("Hangup", (("Channel", channel),))
 
 
+def redirect(context: str, exten: str) -> AmiAction:
+    where = (("Context", context), ("Exten", exten), ("Priority", "1"))
+    return AmiAction("Redirect", (("Channel", "pb-1.1"), *where))
+
+
+def test_a_redirect_leads_to_the_question_and_nowhere_else() -> None:
+    assert redirect("patchbay", "moved").name == "Redirect"
+    for context, exten in (("patchbay", "connect"), ("from-phone", "moved"), ("patchbay", "moved,1")):
+        with pytest.raises(UnsafeValue):
+            redirect(context, exten)
+
+
+@pytest.mark.parametrize("digit", ["", "12", "w", "e", "#\r\nAction: Logoff"])
+def test_one_digit_is_one_digit(digit: str) -> None:
+    with pytest.raises(UnsafeValue):
+        AmiAction("PlayDTMF", (("Channel", "pb-1.1"), ("Digit", digit)))
+
+
 def test_the_longest_channel_id_passes() -> None:
     assert AmiAction("Hangup", (("Channel", "x" * 149),)).fields == (("Channel", "x" * 149),)
 
 
 @pytest.mark.parametrize(
     "channel",
-    ["PJSIP/+14155550123@carrier@_", "PJSIP/@phone-7@_", "Local/s@agents/n", "WebSocket/media1/c(ulaw)"],
+    ["PJSIP/+14155550123@carrier@_", "PJSIP/@phone-7@_", "Local/s@agents/n"],
 )
 def test_known_ways_to_dial(channel: str) -> None:
     originate(channel=channel)
@@ -121,6 +139,8 @@ def test_known_ways_to_dial(channel: str) -> None:
 @pytest.mark.parametrize(
     "channel",
     [
+        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)",
+        "AudioSocket/127.0.0.1:9092/01234567-89ab-cdef-0123-456789abcdef/c(slin)",
         "PJSIP/1&PJSIP/2",
         "PJSIP/1@carrier,30",
         "PJSIP/carrier/sip:1@evil.example",

@@ -45,4 +45,8 @@ def test_every_rule_and_every_wait_is_told(found: Found) -> None:
         "again",
         "apology",
         "arranged",
+        "move",
+        "back",
+        "left",
+        "left_watchdog",
     }

@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialplan.agi.answer import MOST_DIGITS, caller_of, digits_of, encode_reply, refusal
-from dialplan.core.call import Announcement, Connect, Gather, HoldMusic, Later, Phone, Reject, Route, Trunk
+from dialplan.agi.wire import encode_set_variable
+from dialplan.core.call import (
+    AgentSocket,
+    Announcement,
+    Connect,
+    Gather,
+    HoldMusic,
+    Later,
+    Phone,
+    Reject,
+    Route,
+    Trunk,
+)
 from dialplan.core.orders import Reply
 from telephony.errors import UnsafeValue
 from telephony.ids import CallId
@@ -79,6 +91,61 @@ def test_the_callers_number_is_shown_where_the_route_names_none() -> None:
 )
 def test_the_caller_is_read_from_the_header_as_it_stands(header: str, caller: str) -> None:
     assert caller_of(header) == caller
+
+
+TOKEN = "0123456789abcdef"
+UUID = "01234567-89ab-cdef-0123-456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("dial", "encoded"),
+    [
+        (f"WebSocket/patchbay/c(ulaw)nf(json)v(t={TOKEN})", f"socket,socket,{{}},ulaw/n/{TOKEN}"),
+        (f"WebSocket/patchbay/c(slin24)nuf(json)v(t={TOKEN})", f"socket,socket,{{}},slin24/nu/{TOKEN}"),
+        (f"AudioSocket/127.0.0.1:9092/{UUID}/c(slin16)", f"stream,stream,{{}},127.0.0.1:9092/{UUID}/slin16"),
+    ],
+)
+def test_an_agents_socket_goes_in_parts(dial: str, encoded: str) -> None:
+    route = Connect(AgentSocket(dial, "agt_1"), CLI)
+    value = encode_reply(Reply(CALL, route, 65, 3605, again=True))
+    assert value == f"{encoded.format(CALL)},+12025550100,65,3605,"
+    encode_set_variable("PB_ROUTE", value)
+
+
+@pytest.mark.parametrize(
+    "dial",
+    [
+        "",
+        "PJSIP/alice",
+        "WebSocket/elsewhere/c(ulaw)nf(json)v(t=0123456789abcdef)",
+        "WebSocket/patchbay/c(ulaw)f(json)v(t=0123456789abcdef)",
+        "WebSocket/patchbay/c(opus)nf(json)v(t=0123456789abcdef)",
+        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef,x=1)",
+        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)&PJSIP/1",
+        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)\n",
+        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123)",
+        "WebSocket/INCOMING/c(ulaw)nf(json)v(t=0123456789abcdef)",
+        f"AudioSocket/10.0.0.1:9092/{UUID}/c(slin)",
+        f"AudioSocket/127.0.0.1/{UUID}/c(slin)",
+        f"AudioSocket/127.0.0.1:9092/{UUID}/c(ulaw)",
+        f"AudioSocket/127.0.0.1:9092/{UUID}",
+    ],
+)
+def test_nothing_else_is_dialled_for_an_agent(dial: str) -> None:
+    with pytest.raises(UnsafeValue) as refused:
+        encode_reply(reply(Connect(AgentSocket(dial, "agt_1"))))
+    assert "0123" not in str(refused.value)
+
+
+def test_an_agents_socket_has_no_repr() -> None:
+    assert TOKEN not in repr(AgentSocket(f"WebSocket/patchbay/c(ulaw)nf(json)v(t={TOKEN})", "agt_1"))
+
+
+def test_a_far_end_whose_silence_is_not_the_end_is_offered() -> None:
+    for heard in ("", "told"):
+        offered = Reply(CALL, Connect(Phone("bob"), CLI, "", heard), 25, 3605, again=True)
+        assert encode_reply(offered).startswith(f"offer,offer,{CALL},PJSIP/bob,")
+    assert encode_reply(Reply(CALL, Connect(HoldMusic()), 25, 3605, again=True)).startswith("hold,hold,")
 
 
 def test_a_recorded_call_goes_by_the_tape_first() -> None:

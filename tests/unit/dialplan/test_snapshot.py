@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dialplan.core import facts
 from dialplan.core.call import (
+    AgentSocket,
     Announcement,
     Call,
     Connect,
@@ -26,8 +27,9 @@ from dialplan.core.call import (
 from dialplan.core.machine import step
 from dialplan.core.snapshot import VERSION, decode, encode
 from dialplan.core.waits import next_deadline
+from telephony.ids import ChannelId
 from telephony.numbers import E164
-from tests.unit.dialplan.made_calls import CALLEE, CALLER, CLI, NOW, B, inbound, outbound, talking
+from tests.unit.dialplan.made_calls import CALLEE, CALLER, CLI, NOW, B, inbound, outbound, run, talking
 
 pytestmark = pytest.mark.unit
 
@@ -37,7 +39,8 @@ ROUTES: list[Route] = [
     Connect(Phone("alice"), CLI),
     Connect(Announcement("var/hello", "Hello, you: “ü”")),
     Connect(HoldMusic()),
-    Connect(Phone("alice"), CLI, "prompts/said", "prompts/told", 30),
+    Connect(Phone("alice"), CLI, "prompts/said", "prompts/told", 30, 20),
+    Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1"), CLI),
     Reject(17, "line_busy"),
     Gather("prompts/pin", 6, 5),
     Later(2),
@@ -68,6 +71,10 @@ FACTS: st.SearchStrategy[facts.Fact] = st.one_of(
         ),
     ),
     st.just(facts.AnswerLost()),
+    st.builds(
+        facts.Reroute, st.sampled_from([r for r in ROUTES if isinstance(r, Connect)]), st.just("transferred")
+    ),
+    st.just(facts.Unmoved("switch_refused")),
     st.builds(facts.TapeAsked, st.sampled_from(["start", "stop", "pause", "resume"])),
     st.builds(facts.TapeTurned, st.sampled_from(["started", "stopped", "paused", "resumed", "failed"])),
     st.builds(facts.TapeFiled, st.just("call_00000000000000000000000001-1"), st.booleans()),
@@ -83,7 +90,13 @@ def lived_calls(draw: st.DrawFn) -> Call:
     call = begin(draw(st.sampled_from(routes)), record=draw(st.booleans()))
     if draw(st.booleans()):
         metadata = tuple(draw(st.dictionaries(st.text(), st.text(), max_size=3)).items())
-        terms = replace(call.terms, metadata=metadata, webhook_url="https://example.com/x", agent_id="agt_1")
+        terms = replace(
+            call.terms,
+            metadata=metadata,
+            webhook_url="https://example.com/x",
+            agent_id="agt_1",
+            agent_version=3,
+        )
         call = replace(call, terms=terms)
     now = NOW
     for fact in draw(st.lists(FACTS, max_size=15)):
@@ -114,11 +127,11 @@ def test_another_version_is_not_guessed_at() -> None:
 
 def test_a_snapshot_of_the_first_release_is_read() -> None:
     call, snapshot = talking(), encode(talking())
-    for name in ("detours", "detour_at", "lost_at", "end_at", "end_why"):
+    for name in ("detours", "detour_at", "lost_at", "end_at", "end_why", "former", "moves", "move"):
         del snapshot[name]
-    for name in ("session_id", "seat", "to_seat", "private"):
+    for name in ("session_id", "seat", "to_seat", "private", "agent_version"):
         del snapshot["terms"][name]
-    for name in ("caller_prompt", "callee_prompt", "warn_s"):
+    for name in ("caller_prompt", "callee_prompt", "warn_s", "ring_s"):
         del snapshot["route"][name]
     assert decode(json.loads(json.dumps(snapshot))) == call
 
@@ -133,4 +146,24 @@ def test_an_endpoint_of_another_release_is_named() -> None:
     snapshot = encode(inbound())
     snapshot["route"]["endpoint"] = {"kind": "fax"}
     with pytest.raises(ValueError, match="fax"):
+        decode(snapshot)
+
+
+def test_a_call_in_the_middle_of_a_move_is_found_again() -> None:
+    for until in range(1, 4):
+        told = (
+            facts.Reroute(ROUTES[2], "transferred"),  # type: ignore[arg-type]
+            facts.Asked(),
+            facts.Dialed(CALLEE, ChannelId("b-2")),
+        )
+        call, _ = run(talking(), *told[:until])
+        assert call.former
+        assert decode(json.loads(json.dumps(encode(call)))) == call
+
+
+def test_a_move_from_nowhere_is_not_guessed_at() -> None:
+    moving, _ = run(talking(), facts.Reroute(ROUTES[2], "transferred"))  # type: ignore[arg-type]
+    snapshot = encode(moving)
+    snapshot["move"]["left"] = {"kind": "later", "wait_s": 1}
+    with pytest.raises(ValueError, match="move"):
         decode(snapshot)
