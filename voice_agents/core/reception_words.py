@@ -17,7 +17,7 @@ _PERSON = Rule(
     " | operator [please]",
 )
 _MESSAGE = Rule("message", f"{_WISH} leave a message [please]")
-_HELP = Rule("help", "help | what can you do | what can i say")
+_HELP = Rule("help", "what can you do | what can i say")
 _MENU = (
     Rule("hours", "[what are your] opening hours [please] | when are you open | when do you open"),
     Rule("place", "where are you | what is your address | how do i find you | directions [please]"),
@@ -45,8 +45,9 @@ def menu(departments: tuple[str, ...]) -> Grammar:
     asked = []
     for name in departments:
         if said := speakable(name):
-            wish = f"{_WISH} (speak to | talk to | connect me to | transfer me to) {said} [please]"
-            asked.append(Rule("department", f"{wish} | {said} [department] [please]", name))
+            wish = f"{_WISH} (speak | talk) to {said} [please]"
+            order = f"(transfer | connect) me to {said} [please]"
+            asked.append(Rule("department", f"{wish} | {order} | {said} [department] [please]", name))
     return Grammar("menu", (*asked, *_MENU))
 
 
