@@ -230,10 +230,10 @@ async def test_whoever_does_not_sign_is_refused(auth: Auth, answer: int):
             await SocketLines(to_loopback, wall=time.time).open(spec, BEGIN, Ear())
 
 
-async def signed(url: str) -> AsyncIterator[AgentLine]:
-    """A line whose handshake is for ``url``, wherever that leads."""
+async def signed(url: str) -> AgentLine:
+    """A line whose handshake is for ``url``."""
     spec = spec_of({"dialect": "native", "url": url, "auth": Auth("hmac", "s3cret")})
-    yield await SocketLines(to_loopback, wall=time.time).open(spec, BEGIN, Ear())
+    return await SocketLines(to_loopback, wall=time.time).open(spec, BEGIN, Ear())
 
 
 async def quiet(call: Call) -> None:
@@ -242,17 +242,16 @@ async def quiet(call: Call) -> None:
 
 async def test_whoever_signs_is_let_in():
     async with serving(quiet, secret="s3cret") as port:
-        async for line in signed(f"ws://127.0.0.1:{port}/x?y=1"):
-            await line.close()
+        line = await signed(f"ws://127.0.0.1:{port}/x?y=1")
+        await line.close()
 
 
-async def test_the_address_that_is_signed_is_the_one_that_is_registered(free_port: int):
+async def test_the_address_that_is_signed_is_the_one_that_is_registered():
     registered = "wss://agents.test/x?y=1"
     signature = handshake.signature("s3cret", BEGIN.session_id, registered, int(time.time()))
     headers = [(handshake.SESSION, BEGIN.session_id), (handshake.SIGNATURE, signature)]
-    async with serving(quiet, port=free_port, secret="s3cret", url=registered):
+    async with serving(quiet, secret="s3cret", url=registered) as port:
         with pytest.raises(AgentUnavailable, match="401"):
-            async for _ in signed(f"ws://127.0.0.1:{free_port}/x?y=1"):
-                raise AssertionError
-        transport, _ = await ws_connect(WSListener, f"ws://127.0.0.1:{free_port}/", extra_headers=headers)
+            await signed(f"ws://127.0.0.1:{port}/x?y=1")
+        transport, _ = await ws_connect(WSListener, f"ws://127.0.0.1:{port}/", extra_headers=headers)
         transport.disconnect(False)
