@@ -195,7 +195,7 @@ class AgentPath:
         match said:
             case talk.Audio() | talk.Caption() | talk.Mark() | talk.Guard():
                 self._sound.say(said)
-            case talk.HangUp() | talk.Transfer() if self._sound.waiting:
+            case talk.HangUp() | talk.Transfer() if self._sound.backlog:
                 self._sound.say(said)
             case talk.Ready(wants=wants):
                 self._listen(text_level(self.spec) or "transcripts" in wants)

@@ -203,9 +203,9 @@ class AgentDesk:
         force: bool = False,
         deadline_ms: int | None = None,
     ) -> bool:
-        """Tell the agent, let it say goodbye, hang up. True once the hang-up has been ordered, or the call
-        was over anyhow; False where no agent is on the call. A second one waits for the first; ``force`` cuts
-        it short."""
+        """Tell the agent, let it say goodbye, hang up. True once that has been ordered and carried out as
+        far as it can be, or the call was over anyhow; False where no agent is on the call. A second one waits
+        for the first; ``force`` cuts it short."""
         loop = self._loops.get(call_id)
         if loop is None or loop.session.over is not None:
             return False
@@ -217,6 +217,8 @@ class AgentDesk:
         if not await loop.until(_hang_up_ordered, most_s):
             _log.error("agent.end_overdue", session=loop.id, call_id=call_id)
             loop.post(facts.EndAsked(reason, by, force=True))
+        if loop.errands.hanging_up is not None:
+            await asyncio.wait({loop.errands.hanging_up}, timeout=patience.gone_s)
         return True
 
     def caller_gone(self, call_id: str) -> None:

@@ -40,6 +40,8 @@ class Errands:
         self._call_id = call_id
         self._around, self._sound, self._post, self._spawn = around, sound, post, spawn
         self._record = record
+        self.hanging_up: asyncio.Task[None] | None = None
+        """The order to end the call, while that is being carried out."""
         self._saving: asyncio.Task[None] | None = None
         self._unsaved = False
         self._comfort = False
@@ -48,7 +50,7 @@ class Errands:
     # ------------------------------------------------------------ the call
 
     def hang_up(self, why: str) -> None:
-        self._spawn(self._hang_up(why))
+        self.hanging_up = self._spawn(self._hang_up(why))
 
     async def _hang_up(self, why: str) -> None:
         try:
@@ -151,7 +153,7 @@ class Errands:
                 tag = spec.voice if spec.voice in limits.voices else spec.language
                 rate_hz = rate_for(codec, limits.rates_hz)
                 speech = await voice.speak(text, voice=tag, rate_hz=rate_hz)
-                wav = await asyncio.to_thread(speech.path.read_bytes)
+                wav = await self._around.read(speech.path)
                 return leg_sound(wav, codec)
         except (PatchbayError, TimeoutError, ValueError, OSError) as error:
             _log.warning("agent.prompt_unspoken", call_id=self._call_id, why=type(error).__name__)

@@ -108,7 +108,7 @@ class SessionLoop:
             self._broken("session.step_broken", fact=type(fact).__name__)
             return
         if before.ending is None and self.session.ending is not None:
-            self.sound.dropped_before_end = self.sound.ledger.dropped_ms
+            self.sound.note_end()
         opened = self.session.gate_open and not gates.plays
         gates.follow(self.session)
         self._carry_out(out)
@@ -219,7 +219,7 @@ class SessionLoop:
             if greeting.when != "never":
                 self.agent.greet(talk.Words(greeting.text, interruptible=not greeting.uninterruptible))
         elif first and greeting.uninterruptible:
-            self.sound.guard_first_turn()
+            self.sound.guard_turn = True
 
     def _release_media(self) -> None:
         if self.token:

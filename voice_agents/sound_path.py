@@ -64,16 +64,19 @@ class SoundPath:
         self._heard_ms = 0
         self._sound_at = 0.0
         self.stale = Stale()
-        self._backlog = Backlog(codec)
+        self.backlog = Backlog(codec)
         self._marks: dict[str, tuple[str, int]] = {}
         self._marked = 0
         self._prompts: dict[str, Callable[[bool], None]] = {}
         self._end_mark: int | None = None
         self._flow_high = False
         self._tones_from: int | None = None
-        self._paused = self._guard_turn = False
+        self.paused = False
+        self.guard_turn = False
+        """Whether the agent's first turn, its greeting, is not to be interrupted."""
         self.dropped_before_end = 0
         """How much had been dropped when the end began."""
+        self._dropped_before: int | None = None
         self._look: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -106,7 +109,7 @@ class SoundPath:
             leg.hang_up()
             return
         self.leg = leg
-        self._paused = False
+        self.paused = False
         self._heard_ms = 0
         self.frames = 0
         self.ledger.other_ear()
@@ -183,34 +186,36 @@ class SoundPath:
         if self.leg is not None:
             self._heard_ms = self.leg.heard_ms
             self.leg = None
+        self._dropped_before = self.ledger.dropped_ms
         self._cut()
         self._post(facts.MediaGone(why))
+        self._dropped_before = None
+
+    def note_end(self) -> None:
+        """The end begins: what is dropped from here on, or was by what brought it about, are words lost."""
+        before = self._dropped_before
+        self.dropped_before_end = self.ledger.dropped_ms if before is None else before
 
     # ------------------------------------------------------------ from the agent
 
     def say(self, said: Waiting) -> None:
         """Sound, its words and its marks, in their order; before the gate opens they wait."""
-        if self.gates.plays and not self._backlog:
+        if self.gates.plays and not self.backlog:
             self._lay_out(said)
             return
         if isinstance(said, talk.Audio) and not self.gates.takes:
             return
-        if not self._backlog.keep(said):
+        if not self.backlog.keep(said):
             self._drop_waiting()
             self._post(facts.FlowChanged("full"))
 
-    @property
-    def waiting(self) -> bool:
-        """Whether something was said that nobody can hear yet."""
-        return bool(self._backlog)
-
     def open_gate(self) -> None:
         """The caller is there: let out what waited."""
-        for said in self._backlog.take():
+        for said in self.backlog.take():
             self._lay_out(said)
 
     def _drop_waiting(self) -> None:
-        for said in self._backlog.take():
+        for said in self.backlog.take():
             if isinstance(said, talk.Mark):
                 self._tell(talk.MarkReached(said.name, heard=False))
 
@@ -240,7 +245,7 @@ class SoundPath:
         if self.first_sound_at is None:
             self.first_sound_at = now
         queued_ms = self.leg.queued_ms
-        if self._guard_turn and self.ledger.agent_ms == 0:
+        if self.guard_turn and self.ledger.agent_ms == 0:
             self.guards.on(self.ledger.place, _GREETING_MS)
         if self.ledger.begins_turn(self._clock.ms):
             self._leg_mark("s")
@@ -277,10 +282,6 @@ class SoundPath:
         self.leg.mark(name)
         return name
 
-    def guard_first_turn(self) -> None:
-        """The agent's greeting is not to be interrupted."""
-        self._guard_turn = True
-
     # ------------------------------------------------------------ words that become sound
 
     def asked_to_speak(self) -> None:
@@ -311,7 +312,7 @@ class SoundPath:
         """Drop what has not been heard; ``stale``: more of it is on its way. Returns how much was heard."""
         self.pending = 0
         self._end_mark = None
-        self._paused = False
+        self.paused = False
         self._drop_waiting()
         if self.leg is not None:
             self._heard_ms = self.leg.heard_ms
@@ -351,17 +352,13 @@ class SoundPath:
             self.flush(stale=False)
             self.ledger.dropped_ms = dropped_ms
 
-    @property
-    def paused(self) -> bool:
-        return self._paused
-
     def pause(self) -> None:
         if self.leg is not None:
-            self._paused = True
+            self.paused = True
             self.leg.pause()
 
     def resume(self) -> None:
-        self._paused = False
+        self.paused = False
         if self.leg is not None:
             self.leg.resume()
 
@@ -371,8 +368,8 @@ class SoundPath:
         if self.pending or now - self._sound_at < _EMPTY_S or self.queued_ms:
             return
         self.ledger.over(self._clock.ms)
-        if self._guard_turn:
-            self._guard_turn = False
+        if self.guard_turn:
+            self.guard_turn = False
             self.guards.off(self.ledger.place)
         self._post(facts.SoundOver())
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from voice_agents.core.record import AgentCall
 from voice_agents.core.session import PATIENCE, Patience
@@ -43,6 +45,10 @@ class Tally:
     """Faults of our own that a session survived."""
 
 
+async def _read(path: Path) -> bytes:
+    return await asyncio.to_thread(path.read_bytes)
+
+
 def _no_token(call: AgentCall, longest_s: int) -> str:
     return ""
 
@@ -51,7 +57,7 @@ def _no_token(call: AgentCall, longest_s: int) -> str:
 class Surroundings:
     """``now``: epoch seconds that never go back. ``new_id(prefix)``: a fresh id. ``new_token()``: what only
     the switch that is told it can know. ``control_token(call, longest_s)``: what lets an agent control this
-    call for so long."""
+    call for so long. ``read`` gives the octets of a file that ``voice`` wrote."""
 
     lines: AgentLines
     media: MediaPort
@@ -67,5 +73,6 @@ class Surroundings:
     detectors: Detectors | None = None
     fronts: SpeechFronts | None = None
     voice: TextToSpeech | None = None
+    read: Callable[[Path], Awaitable[bytes]] = _read
     patience: Patience = PATIENCE
     tally: Tally = field(default_factory=Tally)
