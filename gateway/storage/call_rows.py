@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from dialplan.core.call import Call, Direction, Ender
-from dialplan.core.record import CallEvent, CallRecord, Cdr, shown
+from dialplan.core.record import CallEvent, CallRecord, Cdr, iso, shown
 from dialplan.core.snapshot import encode
 from gateway.storage.columns import seconds_to_micros
 from gateway.storage.jsontext import to_json
@@ -125,6 +125,17 @@ def cdr_row(cdr: Cdr) -> Row:
         "caller_cause": cdr.caller_cause,
         "callee_cause": cdr.callee_cause,
         "late_facts": cdr.late_facts,
+        "callee": cdr.callee or None,
+        "former_callees": [
+            {
+                "callee": party.who,
+                "answered_at": iso(party.answered_at),
+                "ended_at": iso(party.ended_at),
+                "reason": party.why,
+                "cause": party.cause,
+            }
+            for party in cdr.former
+        ],
     }
     return {
         "call_id": known.id,

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from dialplan.core.call import Direction, TapeState
-from dialplan.core.record import CallEvent, cdr, record, shown
+from dialplan.core.record import CallEvent, Party, cdr, iso, record, shown
 from gateway.announcer import WebhookAnnouncer
 from gateway.storage.calls import Announcers, CallRepository
 from gateway.storage.cursors import Cursors
@@ -189,8 +189,23 @@ async def test_the_cdr_tells_what_the_api_shows_and_what_the_facts_told(calls: C
         "caller_cause": 16,
         "callee_cause": 16,
         "late_facts": 0,
+        "callee": "phone:desk",
+        "former_callees": [],
     }
     assert await calls.cdr(THEIRS, call.id) is None
+
+
+async def test_the_cdr_names_whom_the_call_had_left(calls: CallRepository) -> None:
+    call = completed(answered(ringing(started(1), T0 + 1), T0 + 3), T0 + 63)
+    agent = Party("agent:agt_1", T0 + 3, T0 + 20, "transferred", 16)
+    told = replace(cdr(call), callee="phone:alice", former=(agent,))
+    await calls.append(call, [event(call, "call.completed", T0 + 63)], told)
+    body = await calls.cdr(OURS, call.id)
+    assert body is not None
+    assert body["callee"] == "phone:alice"
+    (left,) = body["former_callees"]
+    assert (left["callee"], left["reason"], left["cause"]) == ("agent:agt_1", "transferred", 16)
+    assert left["answered_at"] == iso(T0 + 3)
 
 
 async def test_usage_counts_outbound_talk_on_the_day_it_ended(
