@@ -53,7 +53,7 @@ class FakeControl:
 
 
 class FakeBook:
-    """Fits ``voice_agents.ports.AgentBook``: the agents it was given, the newest version first asked for."""
+    """Fits ``voice_agents.ports.AgentBook``: the agents it was given."""
 
     def __init__(self, *specs: AgentSpec) -> None:
         self._specs = {(spec.tenant, spec.id, spec.version): spec for spec in specs}
