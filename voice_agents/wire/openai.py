@@ -76,7 +76,7 @@ class OpenAiDialect:
         self._responses = Responses()
         self._stale = ""
         self._failures = 0
-        self._acks_when_done = False
+        self._acks_when_done = self._captioning = False
         self._calls: dict[str, str] = {}
         self._keys, self._key_at_ms = "", 0
 
@@ -207,9 +207,15 @@ class OpenAiDialect:
     def _hear_caption(self, message: Message) -> Sequence[Said]:
         if self._stale and message.get("response_id") == self._stale:
             return ()
-        return (Caption(fields.words(message, "delta", fields.MAX_CAPTION), final=False),)
+        caption = Caption(fields.words(message, "delta", fields.MAX_CAPTION), final=False)
+        self._captioning = True
+        return (caption,)
 
     def _hear_caption_done(self, message: Message) -> Sequence[Said]:
+        """The words of an item are over; at the latest with its response."""
+        if not self._captioning:
+            return ()
+        self._captioning = False
         return (Caption("", final=True),)
 
     def _hear_caller_words(self, message: Message) -> Sequence[Said]:
@@ -228,9 +234,10 @@ class OpenAiDialect:
         purpose = self._responses.done(response)
         if purpose == SUMMARY:
             return openai_responses.summary(response)
+        said: Sequence[Said] = self._hear_caption_done(message)
         if purpose == FAREWELL or self._acks_when_done:
             self._acks_when_done = False
-            return (Ack(),)
+            return (*said, Ack())
         self._failures = self._failures + 1 if response.get("status") == "failed" else 0
         if self._failures:
             code = _code(_inside(_inside(response, "status_details"), "error"))
@@ -238,7 +245,7 @@ class OpenAiDialect:
                 self.broken = f"the model failed: {code}"
             else:
                 self._respond()
-        return ()
+        return said
 
     def _hear_item(self, message: Message) -> Sequence[Said]:
         item = fields.part(message, "item")
