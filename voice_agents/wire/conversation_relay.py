@@ -90,7 +90,7 @@ class ConversationRelayDialect:
             return (Malformed("messages are text"),)
         try:
             found = fields.read_object(message)
-            reader = _READERS.get(fields.words(found, "type", fields.MAX_NAME, least=1))
+            reader = _READERS.get(fields.kind(found, "type"))
             if reader is None:
                 raise fields.Fault("type: text, play, sendDigits, language or end")
             return reader(found)

@@ -43,6 +43,14 @@ def read_object(text: str | bytes) -> Message:
     return found
 
 
+def kind(message: Message, name: str) -> str:
+    """The word that says what a message is. To be compared with, never to be shown."""
+    value = message.get(name)
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME:
+        raise Fault(f"{name}: text of 1 to {MAX_NAME} characters")
+    return value
+
+
 def words(message: Message, name: str, most: int, *, least: int = 0, default: str | None = None) -> str:
     """Text of ``least`` to ``most`` characters; control characters other than line ends become spaces."""
     value = message.get(name, default)

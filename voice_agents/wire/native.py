@@ -90,7 +90,7 @@ class NativeDialect:
             return self._sound(message)
         try:
             found = fields.read_object(message)
-            kind = fields.words(found, "type", fields.MAX_NAME, least=1)
+            kind = fields.kind(found, "type")
             reader = _READERS.get(kind)
             if reader is None:
                 self.ignored += 1

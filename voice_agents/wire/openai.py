@@ -177,7 +177,7 @@ class OpenAiDialect:
             return (Malformed("messages are text"),)
         try:
             found = fields.read_object(message)
-            hearer = _HEARERS.get(fields.words(found, "type", fields.MAX_NAME, least=1))
+            hearer = _HEARERS.get(fields.kind(found, "type"))
             if hearer is None:
                 self.ignored += 1
                 return ()

@@ -115,7 +115,7 @@ class TwilioDialect:
         return ()
 
     def _heard(self, message: fields.Message) -> Sequence[Said]:
-        kind = fields.words(message, "event", fields.MAX_NAME, least=1)
+        kind = fields.kind(message, "event")
         if kind not in ("media", "mark", "clear"):
             self.ignored += 1
             return ()
