@@ -1,0 +1,206 @@
+"""What becomes of the caller when the agent cannot be had: rung by rung, in ringing and in talk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from telephony.errors import AgentUnavailable
+from tests.unit.dialplan.virtual_time import in_virtual_time
+from tests.unit.voice_agents.sessions import SPEC
+from tests.unit.voice_agents.stage import CALL, Stage
+from voice_agents.core.agent import AgentSpec, Fallback
+from voice_agents.core.record import How, State
+from voice_agents.core.talk import Answered, Begin, Caption, Reason
+from voice_agents.fakes_lines import FakeLines
+from voice_agents.ports import AgentEar, AgentLine
+
+pytestmark = pytest.mark.unit
+
+STANDBY = replace(SPEC, id="agt_2")
+
+
+class OneAway(FakeLines):
+    """Everybody can be reached but the first agent."""
+
+    async def open(self, spec: AgentSpec, begin: Begin, ear: AgentEar) -> AgentLine:
+        if spec.id == SPEC.id:
+            raise AgentUnavailable(why="forbidden")
+        return await super().open(spec, begin, ear)
+
+
+@in_virtual_time
+async def test_an_agent_that_cannot_be_reached_is_tried_again_while_it_rings() -> None:
+    stage = Stage(SPEC)
+    stage.fake_lines.away = "refused"
+    prepared = await stage.prepare()
+    caller = stage.come(prepared)
+    await stage.pass_s(1.0)
+    assert not caller.leg.answered
+    stage.fake_lines.away = ""
+    await stage.pass_s(0.5)
+    assert caller.leg.answered
+    assert stage.session().state is State.TALKING
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
+async def test_it_is_given_up_after_two_and_a_half_seconds() -> None:
+    stage = Stage(SPEC)
+    stage.fake_lines.away = "refused"
+    began = stage.now()
+    await stage.prepare()
+    record = await stage.until_over()
+    assert record.state is State.FAILED
+    assert record.ended_at is not None
+    assert 2.2 <= record.ended_at - began <= 2.6
+    assert record.evidence is not None
+    assert (record.evidence.reason, record.evidence.how) == (Reason.AGENT_LOST, How.AGENT_LOST)
+    assert record.evidence.agent_notified_at is None
+    assert stage.control.of("hang_up")
+    assert stage.world.events()[-1] == "agent.session.failed"
+    assert record.summary
+    await stage.close()
+
+
+@in_virtual_time
+async def test_who_waits_for_readiness_hears_that_it_failed() -> None:
+    stage = Stage(SPEC)
+    stage.fake_lines.away = "forbidden"
+    with pytest.raises(AgentUnavailable):
+        await stage.desk.prepare(CALL, ready_within_s=3.0)
+    assert stage.desk.live_sessions == 0
+    assert stage.desk.tally.refused["unreachable"] == 1
+    await stage.close()
+
+
+@in_virtual_time
+async def test_the_agent_that_stands_in_answers_while_it_rings() -> None:
+    stage = Stage(replace(SPEC, fallback=Fallback("agt_2")), STANDBY, lines=OneAway())
+    prepared = await stage.prepare()
+    caller = stage.come(prepared)
+    await stage.pass_s(0.5)
+    assert caller.leg.answered
+    assert stage.session().answered_by == "agt_2"
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
+async def test_the_prompt_then_the_number_then_goodbye(tmp_path: Path) -> None:
+    spec = replace(SPEC, fallback=Fallback("", "Nobody is here.", "+12025550199"))
+    stage = Stage(spec, folder=tmp_path)
+    stage.fake_lines.away = "forbidden"
+    prepared = await stage.prepare()
+    caller = stage.come(prepared)
+    await stage.pass_s(0.2)
+    assert caller.leg.answered
+    stage.control.outcome = "busy"
+    await stage.until(lambda: bool(stage.control.of("transfer")))
+    assert stage.voice is not None
+    assert stage.voice.spoken == ["Nobody is here."]
+    ((rang_at, to),) = stage.control.of("transfer")
+    assert to == "+12025550199"
+    assert rang_at > caller.heard_at[-1][0] - 0.021, "the prompt is heard before it rings elsewhere"
+    record = await stage.until_over()
+    assert record.evidence is not None
+    assert record.evidence.reason is Reason.AGENT_LOST
+    assert [turn.role for turn in record.turns] == ["gateway"]
+    await stage.close()
+
+
+@in_virtual_time
+async def test_a_number_that_answers_takes_the_call() -> None:
+    stage = Stage(replace(SPEC, fallback=Fallback("", "", "+12025550199")))
+    stage.fake_lines.away = "forbidden"
+    prepared = await stage.prepare()
+    caller = stage.come(prepared)
+    stage.control.on_transfer = lambda call_id: caller.leg.ends("hangup")
+    record = await stage.until_over()
+    assert record.evidence is not None
+    assert record.evidence.reason is Reason.TRANSFERRED
+    assert stage.control.of("hang_up") == []
+    await stage.close()
+
+
+@in_virtual_time
+async def test_an_agent_lost_in_talk_comes_back_and_knows_that_it_was_away() -> None:
+    stage = Stage(SPEC)
+    caller = await stage.talk()
+    stage.line.say(Caption("Hello"))
+    stage.speak(1000)
+    await stage.pass_s(0.2)
+    stage.fake_lines.away = "refused"
+    stage.line.lose()
+    await stage.pass_s(2.0)
+    assert [octet for _, octet in caller.heard_at].count(0x11) == 50, "what it had said is heard"
+    assert len(caller.heard_at) > 55, "then a tone, not dead air"
+    stage.fake_lines.away = ""
+    await stage.pass_s(3.0)
+    line = stage.line
+    assert line.begin.resumed_turns == 1
+    assert any(isinstance(told, Answered) for told in line.told)
+    stage.speak(200, 0x15)
+    await stage.pass_s(0.5)
+    assert caller.heard_at[-1][1] == 0x15
+    assert stage.session().figures.reconnects == 1
+    assert {"agent.lost", "agent.recovered"} <= set(stage.world.events())
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
+async def test_an_agent_that_stays_away_is_waited_for_half_a_minute() -> None:
+    stage = Stage(SPEC)
+    await stage.talk()
+    stage.fake_lines.away = "refused"
+    lost_at = stage.now()
+    stage.line.lose()
+    record = await stage.until_over()
+    assert record.evidence is not None
+    assert record.evidence.reason is Reason.AGENT_LOST
+    assert record.state is State.ENDED
+    assert 20 <= record.evidence.asked_at - lost_at <= 30.1
+    await stage.close()
+
+
+@in_virtual_time
+async def test_an_agent_that_does_not_answer_a_caller_is_replaced(tmp_path: Path) -> None:
+    spec = replace(SPEC, filler="One moment.", fallback=Fallback("agt_2"))
+    stage = Stage(spec, STANDBY, folder=tmp_path)
+    caller = await stage.talk()
+    caller.speaks = 0x55
+    await stage.pass_s(1.0)
+    caller.speaks = 0
+    over_at = stage.now()
+    await stage.until(lambda: "agent.slow" in stage.world.events())
+    assert 2.9 <= stage.now() - over_at <= 3.5
+    await stage.until(lambda: stage.session().answered_by == "agt_2")
+    assert 7.9 <= stage.now() - over_at <= 8.6
+    assert stage.fake_lines.lines[0].closed == 4408
+    assert stage.voice is not None
+    assert stage.voice.spoken == ["One moment."]
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
+async def test_without_anybody_to_stand_in_a_slow_agent_is_kept() -> None:
+    stage = Stage(SPEC)
+    caller = await stage.talk()
+    caller.speaks = 0x55
+    await stage.pass_s(1.0)
+    caller.speaks = 0
+    await stage.pass_s(20.0)
+    assert stage.session().state is State.TALKING
+    assert stage.session().figures.slow_turns == 1
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
