@@ -5,7 +5,7 @@ Few words that sound unlike each other: an engine hears them through a telephone
 
 from __future__ import annotations
 
-from voice_agents.core.grammar import Grammar, Rule, speakable
+from voice_agents.core.grammar import Grammar, Meaning, Rule, plain_words, speakable
 
 _WISH = "[i would like to | i want to | can i | could i]"
 
@@ -54,3 +54,30 @@ def menu(departments: tuple[str, ...]) -> Grammar:
 YES_NO = Grammar("yes_no", _YES_NO)
 NUMBER = Grammar("number", (_AGAIN, _BYE, Rule("no", "no | no number | no thank you")), digits=True)
 SUBJECT = Grammar("subject", (Rule("subject", f"[it is] about ({_TOPICS}) | {_TOPICS}"), _AGAIN, _BYE))
+
+_KEYS = (
+    ("message", ("message", "voicemail")),
+    ("hours", ("hours", "open", "opening", "close", "closing")),
+    ("place", ("address", "where", "directions", "located", "find")),
+    ("person", ("operator", "person", "human", "somebody", "someone", "agent", "representative")),
+    ("repeat", ("repeat", "again", "pardon")),
+    ("bye", ("goodbye", "bye")),
+    ("yes", ("yes", "yeah", "yep", "sure", "okay", "ok", "please", "correct", "right")),
+    ("no", ("no", "nope", "not", "wrong")),
+)
+
+
+def meant(text: str, grammar: Grammar, departments: tuple[str, ...]) -> Meaning | None:
+    """What a text means: a sentence of the grammar, else by its words, for an engine that hears anything.
+    A department that is named counts most; of two, neither."""
+    if (found := grammar.meaning(text)) is not None:
+        return found
+    words = plain_words(text)
+    spaced = f" {' '.join(words)} "
+    named = [name for name in departments if (said := speakable(name)) and f" {said} " in spaced]
+    if named:
+        return Meaning("department", named[0]) if len(named) == 1 else None
+    for name, keys in _KEYS:
+        if any(key in words for key in keys):
+            return Meaning(name)
+    return None

@@ -1,0 +1,1 @@
+"""Ears and voice for agents that read and write words."""

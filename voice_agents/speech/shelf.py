@@ -1,0 +1,77 @@
+"""Spoken text as sound of a call, kept for the next time that it is said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from telephony.errors import InvalidInput, SpeechUnavailable
+from voice_agents.core.audio import Codec
+from voice_agents.core.sound import Resampler, from_linear
+from voice_agents.core.wav import Mono, from_wav
+from voice_agents.ports import TextToSpeech
+
+Read = Callable[[Path], Awaitable[bytes]]
+
+
+async def read_file(path: Path) -> bytes:
+    """The octets of a file, read beside the loop."""
+    return await asyncio.to_thread(path.read_bytes)
+
+
+class Shelf:
+    """Shared by all sessions. Keeps the sounds that were used last, up to ``most_bytes``."""
+
+    def __init__(self, speech: TextToSpeech, read: Read = read_file, most_bytes: int = 16_000_000) -> None:
+        self._speech, self._read, self._most = speech, read, most_bytes
+        self._kept: OrderedDict[tuple[str, str, Codec], bytes] = OrderedDict()
+        self._size = 0
+
+    def voice_for(self, language: str, preferred: str) -> str | None:
+        """The voice of a language: its own, else ``preferred`` if it speaks it, else one of its kin."""
+        voices = self._speech.limits().voices
+        if not language:
+            return preferred if preferred in voices else None
+        if language in voices:
+            return language
+        kin = language.split("-")[0].lower()
+        if preferred in voices and preferred.split("-")[0].lower() == kin:
+            return preferred
+        return next((voice for voice in sorted(voices) if voice.split("-")[0].lower() == kin), None)
+
+    async def sound(self, text: str, voice: str, codec: Codec) -> bytes:
+        """The text spoken, in the codec. Raises ``InvalidInput`` for what cannot be said,
+        ``SpeechUnavailable`` if the engine fails."""
+        key = (text, voice, codec)
+        if (found := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+            return found
+        rates = self._speech.limits().rates_hz
+        rate = codec.rate_hz if codec.rate_hz in rates else max(rates)
+        spoken = await self._speech.speak(text, voice=voice, rate_hz=rate)
+        try:
+            made = in_codec(from_wav(await self._read(spoken.path)), codec)
+        except (OSError, ValueError) as error:
+            raise SpeechUnavailable("what was spoken cannot be read") from error
+        self._keep(key, made)
+        return made
+
+    def _keep(self, key: tuple[str, str, Codec], sound: bytes) -> None:
+        if key in self._kept or len(sound) > self._most:
+            return
+        self._kept[key] = sound
+        self._size += len(sound)
+        while self._size > self._most:
+            self._size -= len(self._kept.popitem(last=False)[1])
+
+
+def in_codec(sound: Mono, codec: Codec) -> bytes:
+    """Linear sound of any rate, in the codec."""
+    return from_linear(codec, Resampler(sound.rate_hz, codec.rate_hz).feed(sound.pcm))
+
+
+def nothing_to_say(error: InvalidInput) -> bool:
+    """Whether this text was refused as one without a word in it, rather than for its voice or its length."""
+    return error.field == "text"
