@@ -32,7 +32,7 @@ _SAYS_NOTHING = {None, Cause.UNKNOWN, Cause.NORMAL_CLEARING}
 _CANCELLED = 487
 """The final of an INVITE that its sender took back (RFC 3261 §9.2)."""
 _UPSTREAM = {"agent_unavailable", "agent_lost"}
-_FOR_WANT_OF_OURS = {"trunk_full", "too_many_questions", "too_many_far_ends"}
+_FOR_WANT_OF_OURS = {"trunk_full", "too_many_questions", "too_many_far_ends", "agent_busy"}
 """The refusals that are not the caller's doing."""
 _NOT_REGISTERED = Termination(Result.FAR_END, "phone_not_registered")
 _NO_WAY = Termination(Result.UPSTREAM_ERROR, "trunk_unreachable")
