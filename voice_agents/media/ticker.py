@@ -8,6 +8,7 @@ out.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Protocol
 
 QUARTERS = 4
 BEAT_S = 0.005
+_HAIR_S = 0.00005
 CATCH_UP = 12
 """Quarters that are made up for: three frames."""
 BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -98,8 +100,10 @@ class Ticker:
             quarter.clear()
 
     def _wait(self) -> None:
-        due = self._origin + self._next * BEAT_S
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - self._clock()), self._run)
+        """Loops round what is less than a millisecond down to nothing; so it is rounded up here."""
+        wait_s = self._origin + self._next * BEAT_S - self._clock()
+        wait_ms = math.ceil((wait_s - _HAIR_S) * 1000)
+        self._timer = asyncio.get_running_loop().call_later(max(0, wait_ms) / 1000, self._run)
 
     def _run(self) -> None:
         self._timer = None
@@ -111,7 +115,7 @@ class Ticker:
         if behind > CATCH_UP:
             self.lateness.left_out += behind - CATCH_UP
             self._next += behind - CATCH_UP
-        while self._origin + self._next * BEAT_S <= now:
+        while self._origin + self._next * BEAT_S <= now + 2 * _HAIR_S:
             for leg in tuple(self._quarters[self._next % QUARTERS]):
                 leg.tick(now)
             self._next += 1
