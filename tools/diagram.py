@@ -101,6 +101,7 @@ _MOVES: tuple[facts.Fact, ...] = (
     facts.HangupAsked(Ender.GATEWAY, "hangup_by_agent"),
     facts.HangupAsked(Ender.GATEWAY, "agent_lost"),
     facts.HangupAsked(Ender.GATEWAY, "silence"),
+    facts.HangupAsked(Ender.GATEWAY, "transferred"),
     facts.TimerFired(),
 )
 """What can happen to a call with an agent, whose caller may be taken to somebody else."""
