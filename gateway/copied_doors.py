@@ -9,7 +9,8 @@ An entry of family ``pb`` in the switch's database (AstDB) is one door::
 ``Dial()`` takes. The dialplan takes the value apart by its commas (``away`` in extensions.conf), so no part
 may hold one: each has an alphabet, and a door whose parts do not fit is not copied.
 
-What is left out, because it needs the gateway: doors behind a PIN or an extension. What a call from the
+What is left out, because it needs the gateway: doors behind a PIN or an extension, and those that lead to an
+agent. What a call from the
 copy lacks: recording, prompts, warning tones, hooks, and being counted as use while it is made.
 """
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy_pool.core.opening import keys_of
-from proxy_pool.core.party import ANYONE, EXTENSION, PHONE, PIN, Party, PhoneParty
+from proxy_pool.core.party import ANYONE, EXTENSION, PHONE, PIN, AgentParty, Party, PhoneParty
 from proxy_pool.core.reach import Approach, Reached, reach
 from proxy_pool.core.session import Channel, Session
 from telephony.numbers import E164
@@ -93,6 +94,8 @@ def _entry(session: Session, seat: int, who: str, now: float, outside: Outside) 
 
 def _target(party: Party, outside: Outside) -> str:
     """What ``Dial()`` takes for this party; empty where it cannot be called."""
+    if isinstance(party, AgentParty):
+        return ""  # only the gateway can put an agent on the line
     if isinstance(party, PhoneParty):
         return f"PJSIP/{party.name}" if _NAME.fullmatch(party.name) else ""
     trunk = outside.trunk_for(party)

@@ -21,11 +21,22 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from dialplan.core.call import Announcement, Connect, Endpoint, Gather, Later, Phone, Reject, Route, Trunk
+from dialplan.core.call import (
+    AgentSocket,
+    Announcement,
+    Connect,
+    Endpoint,
+    Gather,
+    Later,
+    Phone,
+    Reject,
+    Route,
+    Trunk,
+)
 from dialplan.core.routing import RouteFacts
 from proxy_pool.core.ladder import Progress, Rung
 from proxy_pool.core.number import PoolNumber
-from proxy_pool.core.party import PhoneParty
+from proxy_pool.core.party import AgentParty, PhoneParty
 from proxy_pool.core.reach import Reached, Refusal
 from proxy_pool.core.session import Session
 from telephony.causes import Cause
@@ -99,6 +110,8 @@ class Answers:
     def _endpoint(self, way: Reached) -> Endpoint | None:
         if isinstance(way.target, PhoneParty):
             return Phone(way.target.name)
+        if isinstance(way.target, AgentParty):
+            return AgentSocket("", way.target.agent_id)  # how it is dialled, ``gateway.agent_routes`` says
         trunk = self.trunk_for(way.target)
         return Trunk(way.target, trunk) if trunk else None
 

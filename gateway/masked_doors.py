@@ -10,6 +10,7 @@ import structlog
 
 from gateway.masked_callers import Attempter
 from proxy_pool.core.number import Use
+from proxy_pool.core.opening import has_own_door
 from proxy_pool.core.party import ANYONE, key_of
 from proxy_pool.core.reach import Approach, Reached, Refusal, Refused, Way, reach
 from proxy_pool.core.session import SEAT_A, VISITOR, Channel, Model, Session, SessionId
@@ -163,7 +164,8 @@ def place_of(session: Session, who: Attempter, seat: int | None) -> int | None:
     own = [one.seat for one in session.participants if key_of(one.party) == who.caller.key]
     if session.model in _OPEN_MODELS:
         return SEAT_A if SEAT_A in own else VISITOR
-    knowing = own or [one.seat for one in session.participants if one.proxy == who.proxy]
+    callers = [one for one in session.participants if has_own_door(session.model, one)]
+    knowing = own or [one.seat for one in callers if one.proxy == who.proxy]
     return knowing[0] if len(knowing) == 1 else None
 
 

@@ -23,6 +23,7 @@ from gateway.housekeeping import Chore, Housekeeping
 from gateway.http.face import Books, Face, TenantLimits, default_limits
 from gateway.http.limits import LocalRates, Rates
 from gateway.http.limits_redis import RedisRates
+from gateway.http.orbit.proxy_people import Judges
 from gateway.http.orbit.proxy_reader import SessionReader
 from gateway.http.ports import Webhooks
 from gateway.http.ports_masking import CarrierHooks, Carriers, InboundCalls, InboundTexts, MediaFiles
@@ -127,9 +128,8 @@ class Product:
         phones, limits = PlannedPhones(plan), _limits(settings, storage, clock)
         webhooks = _webhooks(storage, deliverer, policy, secret, clock)
         masking = await self._make_masking(storage, policy, secret, prompts, choose_by_prefix(plan))
-        reader = SessionReader(
-            limits, storage.numbers, phones, prompts, webhooks, masking.settings.of, clock.epoch
-        )
+        judges = Judges(limits, storage.numbers, phones, storage.books.agents)
+        reader = SessionReader(judges, prompts, webhooks, masking.settings.of, clock.epoch)
         engine = await self._start_engine(plan, storage, await masking.book(routes, reader.read))
         texts = await self._start_masking(storage, plan, masking, engine, secret)
         self._keep_house(storage, texts)

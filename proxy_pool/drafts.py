@@ -8,8 +8,15 @@ from typing import Final
 
 from proxy_pool.core.codec import terms_from
 from proxy_pool.core.number import Geo, Wish
-from proxy_pool.core.opening import USE_OF, check_people, check_terms, end_of, has_own_door
-from proxy_pool.core.party import ANYONE, EXTENSION, PIN, key_of
+from proxy_pool.core.opening import (
+    USE_OF,
+    check_callers,
+    check_people,
+    check_terms,
+    end_of,
+    has_own_door,
+)
+from proxy_pool.core.party import ANYONE, EXTENSION, PIN, AgentParty, key_of
 from proxy_pool.core.session import (
     SEAT_A,
     SEAT_B,
@@ -62,6 +69,7 @@ def new_session(
     terms = terms_from(settings.terms, wanted.terms)
     seatings = (wanted.a, *wanted.others)
     check_people(wanted.model, [key_of(one.party) for one in seatings])
+    check_callers(wanted.model, [one.party for one in seatings])
     check_terms(wanted.model, terms, now)
     if wanted.extension and wanted.model is not Model.EXTENSION:
         raise InvalidInput("only a session of model extension has one", field="extension")
@@ -96,14 +104,13 @@ def changed_session(
         raise InvalidInput("a session keeps its kind of numbers", field="numbers")
     seatings = _seatings_after(before, change)
     check_people(before.model, [key_of(one.party) for one in seatings])
+    check_callers(before.model, [one.party for one in seatings])
     known = {key_of(one.party): one for one in before.participants}
     people = []
     for fresh in _people(before.model, terms, seatings, makers):
         old = known.get(key_of(fresh.party))
         if old is not None:
-            pin = (
-                seatings[fresh.seat].pin or old.pin or fresh.pin if terms.pin_mode is not PinMode.OFF else ""
-            )
+            pin = seatings[fresh.seat].pin or old.pin or fresh.pin if fresh.pin else ""
             fresh = replace(fresh, proxy=old.proxy, pin=pin)
         people.append(fresh)
     blank = replace(
@@ -143,6 +150,10 @@ def _people(
 
 
 def _pin(terms: Terms, seating: Seating, makers: Makers) -> str:
+    if isinstance(seating.party, AgentParty):
+        if seating.pin:
+            raise InvalidInput("an agent has no PIN: it calls nobody", field="pin", expected="no PIN")
+        return ""  # a PIN seats whoever types it: nobody shall sit in an agent's place
     if terms.pin_mode is PinMode.OFF:
         if seating.pin:
             raise InvalidInput("a PIN needs a pin mode", field="pin", expected="mode unknown or always")
@@ -155,10 +166,18 @@ def _pin(terms: Terms, seating: Seating, makers: Makers) -> str:
 
 
 def draft_of(blank: Session, seatings: Sequence[Seating], geo: Geo, makers: Makers) -> Draft:
-    """How the numbers of a new session are to be chosen."""
+    """How the numbers of a new session are to be chosen. Agents have none of their own: they are shown, and
+    called from, that of the first who has."""
+    for one in seatings:
+        if isinstance(one.party, AgentParty) and one.number and blank.terms.numbers is not Numbers.SHARED:
+            raise InvalidInput(
+                "an agent has no number of its own", field="proxy_number", expected="no number for the agent"
+            )
     if blank.model in (Model.ANYONE, Model.EXTENSION):
         return _open_draft(blank, seatings, geo, makers)
-    wishes = [_wish(blank, key_of(one.party), seatings[one.seat], geo, makers) for one in blank.participants]
+    callers = [one for one in blank.participants if has_own_door(blank.model, one)]
+    agents = tuple(one.seat for one in blank.participants if not has_own_door(blank.model, one))
+    wishes = [_wish(blank, key_of(one.party), seatings[one.seat], geo, makers) for one in callers]
     if blank.terms.numbers is Numbers.SHARED:
         asked = {one.number for one in seatings if one.number is not None}
         if len(asked) > 1:
@@ -167,7 +186,7 @@ def draft_of(blank: Session, seatings: Sequence[Seating], geo: Geo, makers: Make
         wishes = [replace(wish, number=number, country=wishes[0].country) for wish in wishes]
     return Draft(
         wishes=tuple(wishes),
-        seats=tuple((one.seat,) for one in blank.participants),
+        seats=tuple((one.seat, *(() if place else agents)) for place, one in enumerate(callers)),
         shared=blank.terms.numbers is Numbers.SHARED,
     )
 
@@ -177,7 +196,7 @@ def _open_draft(blank: Session, seatings: Sequence[Seating], geo: Geo, makers: M
     everybody = tuple(one.seat for one in blank.participants)
     gate = ANYONE if blank.model is Model.ANYONE else f"{EXTENSION}{blank.extension}"
     first = _wish(blank, gate, seatings[0], geo, makers)
-    if blank.model is Model.EXTENSION:
+    if not has_own_door(blank.model, blank.participants[0]):
         return Draft((first,), (everybody,), shared=False)
     return Draft((first, replace(first, key=key_of(seatings[0].party))), (everybody, ()), shared=True)
 
@@ -195,7 +214,7 @@ def _draft_after(
         unseated = one.proxy == _UNSEATED
         if bound:
             wish = replace(wish, number=home)
-        claims = unseated and has_own_door(blank.model, one.seat)
+        claims = unseated and has_own_door(blank.model, one)
         kept.append(None if claims else home if unseated else one.proxy)
         wishes.append(wish)
     seats = tuple((one.seat,) for one in blank.participants)
@@ -220,6 +239,8 @@ def with_history(draft: Draft, sticky: Sticky, before: tuple[E164, E164] | None)
     """The draft of a pair that had these numbers before: the same again, or others."""
     if before is None or any(wish.number is not None for wish in draft.wishes):
         return draft
+    if len(draft.wishes) < len(before):
+        return draft  # one of the two is an agent
     if sticky is Sticky.PREFER:
         return replace(draft, sticky=before)
     avoided = tuple(replace(wish, avoid=number) for wish, number in zip(draft.wishes, before, strict=True))

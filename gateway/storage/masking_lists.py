@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection
 
@@ -17,6 +17,7 @@ from gateway.storage.hot import Hot, Values
 from gateway.storage.masking_rows import SessionRow
 from gateway.storage.masking_statements import SESSIONS
 from gateway.storage.paging import scope_of
+from proxy_pool.core.party import AGENT
 from proxy_pool.core.session import Status
 from proxy_pool.ports import ACTIVE, SessionFilter, SessionPage
 from telephony.ids import TenantId
@@ -36,6 +37,8 @@ _PARTY: Final = (
     " UNION SELECT session_seq FROM proxy_bindings"
     " WHERE tenant_id = :tenant_id AND participant = :party AND hold = 0)"
 )
+_AGENT: Final = " AND CAST(participants AS TEXT) LIKE :seated ESCAPE '!'"
+"""An agent has no door, so the sessions themselves are read: newest first, and only those of one status."""
 _BEHIND: Final = " AND (created_at, seq) < (:micros, :seq) ORDER BY created_at DESC, seq DESC LIMIT :limit"
 
 
@@ -45,11 +48,12 @@ def page_of_sessions(
     """The work that reads one page. Raises MalformedRequest (INVALID_CURSOR) here, before any is asked."""
     scope = scope_of("proxy_sessions", tenant, wanted.status, wanted.unique_name, wanted.party)
     after = _START if cursor is None else cursors.open(cursor, scope)
-    count, rows_behind = _statements(wanted.unique_name is not None, wanted.party is not None)
+    count, rows_behind = _statements(wanted.unique_name is not None, _kind_of(wanted.party))
     values: Values = {
         "tenant_id": tenant,
         "unique_name": wanted.unique_name,
         "party": wanted.party,
+        "seated": f'%"{_literally(wanted.party or "")}"%',
         "micros": after.micros,
         "seq": int(after.id),
         "limit": limit + 1,
@@ -78,9 +82,20 @@ def _active(status: Status) -> str | None:
     return None if status is Status.CLOSED else ACTIVE
 
 
-@lru_cache(maxsize=4)
-def _statements(named: bool, of_party: bool) -> tuple[Hot, Hot]:
+def _kind_of(party: str | None) -> Literal["", "caller", "agent"]:
+    if party is None:
+        return ""
+    return "agent" if party.startswith(AGENT) else "caller"
+
+
+def _literally(text: str) -> str:
+    """What LIKE takes for nothing but itself."""
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+@lru_cache(maxsize=6)
+def _statements(named: bool, party: Literal["", "caller", "agent"]) -> tuple[Hot, Hot]:
     """Counting and reading one status, with these further conditions."""
-    where = _NAMED if named else _OWN if of_party else _STATUS
-    where += _PARTY if of_party else ""
+    where = _NAMED if named else _OWN if party == "caller" else _STATUS
+    where += {"": "", "caller": _PARTY, "agent": _AGENT}[party]
     return Hot(_COUNT + where), Hot(SESSIONS + where + _BEHIND)

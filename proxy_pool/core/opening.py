@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
 from proxy_pool.core.number import Use
-from proxy_pool.core.party import ANYONE, EXTENSION, PIN, PhoneParty, key_of
+from proxy_pool.core.party import ANYONE, EXTENSION, PIN, AgentParty, Party, key_of
 from proxy_pool.core.session import (
     SEAT_A,
     SEAT_B,
@@ -77,6 +77,16 @@ def check_people(model: Model, keys: Sequence[str]) -> None:
         )
 
 
+def check_callers(model: Model, parties: Sequence[Party]) -> None:
+    """Whether there is anybody who could call: agents are called. Raises InvalidInput."""
+    if model in (Model.PAIR, Model.GROUP) and all(isinstance(party, AgentParty) for party in parties):
+        raise InvalidInput(
+            "agents call nobody: somebody else must take part",
+            field="members" if model is Model.GROUP else "party_b",
+            expected="a number or a phone among the people",
+        )
+
+
 def check_terms(model: Model, terms: Terms, now: float) -> None:
     """Whether the terms make sense for the model, now. Raises InvalidInput."""
     if terms.expires_at and terms.expires_at <= now:
@@ -100,9 +110,11 @@ def check_terms(model: Model, terms: Terms, now: float) -> None:
         )
 
 
-def has_own_door(model: Model, seat: int) -> bool:
-    """Whether a participant dials from its own line, known by it."""
-    return model in (Model.PAIR, Model.GROUP) or (model is Model.ANYONE and seat == SEAT_A)
+def has_own_door(model: Model, one: Participant) -> bool:
+    """Whether a participant dials from its own line, known by it. An agent calls nobody."""
+    if isinstance(one.party, AgentParty):
+        return False
+    return model in (Model.PAIR, Model.GROUP) or (model is Model.ANYONE and one.seat == SEAT_A)
 
 
 def keys_of(session: Session) -> tuple[tuple[str, E164, int], ...]:
@@ -110,7 +122,7 @@ def keys_of(session: Session) -> tuple[tuple[str, E164, int], ...]:
     doors = [
         (key_of(one.party), one.proxy, one.seat)
         for one in session.participants
-        if has_own_door(session.model, one.seat)
+        if has_own_door(session.model, one)
     ]
     if session.model is Model.ANYONE:
         doors.append((ANYONE, session.participants[0].proxy, VISITOR))
@@ -151,13 +163,13 @@ def lets_in(session: Session, key: str, proxy: E164, seat: int) -> bool:
 
 
 def seat_people(
-    parties: Sequence[tuple[E164 | PhoneParty, E164, str]],
+    parties: Sequence[tuple[Party, E164, str]],
 ) -> tuple[Participant, ...]:
     """Participants from (party, proxy number, PIN), party A first."""
     return tuple(Participant(seat, party, proxy, pin) for seat, (party, proxy, pin) in enumerate(parties))
 
 
-def check_loops(parties: Iterable[E164 | PhoneParty], owned: Container[E164]) -> None:
+def check_loops(parties: Iterable[Party], owned: Container[E164]) -> None:
     """Raises InvalidInput where a party is itself a proxy number: such a call would run in a circle."""
     for party in parties:
         if isinstance(party, E164) and party in owned:

@@ -3,6 +3,8 @@
 A **key** is what stands for the dialling side in the one invariant: a live or quarantined (tenant, key,
 proxy number) belongs to one session. A known number is its E.164 text, a registered phone is
 ``phone:alice``; a session open to everybody has ``*``, an extension is ``ext:204``, a PIN ``pin:480213``.
+An AI agent is ``agent:agt_…``: it is called and never calls, so its key opens no door, and one agent can take
+part in any number of sessions.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from telephony.numbers import E164
 
 ANYONE: Final = "*"
 PHONE: Final = "phone:"
+AGENT: Final = "agent:"
 EXTENSION: Final = "ext:"
 PIN: Final = "pin:"
 
@@ -25,26 +28,41 @@ class PhoneParty:
     name: str
 
 
-Party = E164 | PhoneParty
-"""A person in a session. An agent joins this union where agents exist."""
+@dataclass(frozen=True, slots=True)
+class AgentParty:
+    """A registered AI agent, by its id."""
+
+    agent_id: str
+
+
+Party = E164 | PhoneParty | AgentParty
+"""Somebody in a session."""
 
 
 def key_of(party: Party) -> str:
-    """The key of a party who dials from its own line.
+    """The key of a party.
 
     >>> key_of(PhoneParty("alice"))
     'phone:alice'
     """
-    return f"{PHONE}{party.name}" if isinstance(party, PhoneParty) else party.reveal()
+    match party:
+        case PhoneParty(name):
+            return f"{PHONE}{name}"
+        case AgentParty(agent_id):
+            return f"{AGENT}{agent_id}"
+        case E164():
+            return party.reveal()
 
 
 def party_of(key: str) -> Party:
     """The party of a stored key. Raises InvalidInput for a key that is nobody's line."""
-    return PhoneParty(key.removeprefix(PHONE)) if key.startswith(PHONE) else E164(key)
+    if key.startswith(PHONE):
+        return PhoneParty(key.removeprefix(PHONE))
+    return AgentParty(key.removeprefix(AGENT)) if key.startswith(AGENT) else E164(key)
 
 
 def shown(party: Party, *, whole: bool) -> str:
     """A party for people: a number is masked unless the reader may see whole numbers."""
-    if isinstance(party, PhoneParty):
-        return f"{PHONE}{party.name}"
-    return party.reveal() if whole else party.masked
+    if isinstance(party, E164) and not whole:
+        return party.masked
+    return key_of(party)

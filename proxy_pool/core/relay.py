@@ -16,7 +16,7 @@ from typing import Final
 
 from proxy_pool.core.interaction import Interaction, InteractionId, Kind
 from proxy_pool.core.number import PoolNumber
-from proxy_pool.core.party import PHONE, Party, PhoneParty
+from proxy_pool.core.party import PHONE, AgentParty, Party, PhoneParty
 from proxy_pool.core.reach import NeedsPin, Reached, Refusal, Refused, Way
 from proxy_pool.core.receipts import RANK, is_failure
 from proxy_pool.core.redaction import countries_of, redact
@@ -150,9 +150,12 @@ def _fault(way: Reached, body: str, known: Circumstances) -> Fault | None:
 
 
 def _carrier(target: Party, number: PoolNumber | None) -> str | None:
-    """The carrier that takes a text from this number to this party; None where none does."""
+    """The carrier that takes a text from this number to this party; None where none does: agents do not
+    read texts."""
     if isinstance(target, PhoneParty):
         return PHONES
+    if isinstance(target, AgentParty):
+        return None
     if number is None or not number.carrier or Channel.SMS not in number.capabilities:
         return None
     return number.carrier

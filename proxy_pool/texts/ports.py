@@ -9,7 +9,7 @@ from typing import Protocol
 from proxy_pool.core.interaction import Interaction
 from proxy_pool.core.number import PoolNumber
 from proxy_pool.core.optout import Standing
-from proxy_pool.core.party import PhoneParty
+from proxy_pool.core.party import AgentParty, PhoneParty
 from proxy_pool.core.relay import Draft
 from proxy_pool.core.session import Session, SessionId
 from proxy_pool.core.settings import ServiceSettings
@@ -294,4 +294,6 @@ def wire_text(outgoing: Outgoing, media: tuple[Media, ...]) -> OutboundText:
     draft = outgoing.draft
     if isinstance(draft.to, PhoneParty):
         return OutboundText(outgoing.id, draft.sender, draft.sender, draft.body, media, draft.to.name)
+    if isinstance(draft.to, AgentParty):
+        raise CarrierRefused("an agent reads no texts", permanent=True)
     return OutboundText(outgoing.id, draft.sender, draft.to, draft.body, media)

@@ -19,7 +19,7 @@ import structlog
 from proxy_pool.core.interaction import Interaction, Kind
 from proxy_pool.core.number import PoolNumber, Use
 from proxy_pool.core.optout import Heeded, Word, heed, said_by, word_of
-from proxy_pool.core.party import ANYONE, Party, PhoneParty, key_of
+from proxy_pool.core.party import ANYONE, Party, PhoneParty, key_of, shown
 from proxy_pool.core.reach import Approach, Reached, reach
 from proxy_pool.core.relay import (
     BLOCKED,
@@ -313,8 +313,7 @@ class TextRelay:
 
 
 def _who(party: Party) -> tuple[tuple[str, str], ...]:
-    shown = f"phone:{party.name}" if isinstance(party, PhoneParty) else party.masked
-    return (("participant", shown),)
+    return (("participant", shown(party, whole=False)),)
 
 
 def _word_interaction(

@@ -21,6 +21,7 @@ from gateway.http.orbit.agent_schemas import (
 from gateway.http.orbit.audit import note
 from gateway.http.orbit.fields import PHONE, PageQuery
 from gateway.http.orbit.views import page_meta
+from gateway.http.ports_agents import Agents
 from gateway.policy.agent_url import check_agent_url
 from gateway.policy.attempt import Target
 from gateway.policy.destination import describe
@@ -30,7 +31,7 @@ from gateway.storage.records import Json
 from gateway.webhooks.core.signing import make_secret
 from gateway.webhooks.core.ssrf import Policy
 from telephony.errors import Conflict, InvalidInput, NotFound, UnknownReference
-from telephony.ids import is_id
+from telephony.ids import TenantId, is_id
 from telephony.numbers import mask
 from voice_agents.core.registry import Kept, auth_kind, check, spec_of
 
@@ -141,9 +142,12 @@ async def rotate(ask: Ask) -> Answer:
 async def usable_agent(ask: Ask, agent_id: str, field: str) -> Agent:
     """The agent that a request names for calls to come. Raises UnknownReference, or Conflict
     (AGENT_ARCHIVED)."""
-    agent = None
-    if is_id(agent_id, "agt"):
-        agent = await ask.face.books.agents.get(ask.caller.tenant, agent_id)
+    return await agent_named(ask.face.books.agents, ask.caller.tenant, agent_id, field)
+
+
+async def agent_named(agents: Agents, tenant: TenantId, agent_id: str, field: str) -> Agent:
+    """The same of a book."""
+    agent = await agents.get(tenant, agent_id) if is_id(agent_id, "agt") else None
     if agent is None:
         raise UnknownReference(
             f"{field} names no agent", field=field, value=agent_id, expected="the id of an agent"

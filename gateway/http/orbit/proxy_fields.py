@@ -12,11 +12,13 @@ from pydantic_core import PydanticCustomError
 from gateway.http.orbit.fields import NUMBER_MAX, PHONE, TEXT_MAX, CursorText, Spoken
 from gateway.http.schema import OneLine, QueryInt, Strict
 from proxy_pool.core.codec import LONGEST_NOTICE_S
+from proxy_pool.core.party import AGENT
 
-AGENT: Final = "agent:"
 DAY_S: Final = 86_400
 MEMBERS_MAX: Final = 50
-_PARTY_PATTERN: Final = r"^(\+[1-9][0-9]{6,14}|phone:[A-Za-z0-9][A-Za-z0-9_.-]{0,39})$"
+_PARTY_PATTERN: Final = (
+    r"^(\+[1-9][0-9]{6,14}|phone:[A-Za-z0-9][A-Za-z0-9_.-]{0,39}|agent:agt_[0-9A-HJKMNP-TV-Z]{26})$"
+)
 
 ChannelWord = Literal["voice", "sms"]
 ModelWord = Literal["pair", "anyone", "extension", "group"]
@@ -48,7 +50,8 @@ PartyText = Annotated[
     ),
     AfterValidator(_party),
 ]
-"""A person: a number, or ``phone:`` and a phone's name. Who it is, and whether it may be, is judged later."""
+"""A number, ``phone:`` and a phone's name, or ``agent:`` and an agent's id. Who it is, and whether it may be,
+is judged later."""
 
 Country = Annotated[str, Field(pattern="^[A-Z]{2}$", examples=["US"])]
 """ISO 3166 alpha-2."""

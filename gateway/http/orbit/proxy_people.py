@@ -12,14 +12,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.http import ports
-from gateway.http.face import TenantLimits
+from gateway.http.face import Face, TenantLimits
+from gateway.http.orbit.agents import agent_named
 from gateway.http.orbit.fields import PHONE
-from gateway.http.orbit.proxy_fields import AGENT, Member
+from gateway.http.orbit.proxy_fields import Member
 from gateway.http.orbit.proxy_schemas import ChangeSession, OpenSession, People
+from gateway.http.ports_agents import Agents
 from gateway.policy.attempt import Target
 from gateway.policy.destination import describe
 from gateway.policy.rules import E164_EXPECTED, INVALID_NUMBER, check_target
-from proxy_pool.core.party import Party, PhoneParty, key_of
+from proxy_pool.core.party import AGENT, AgentParty, Party, PhoneParty, key_of
 from proxy_pool.desk import Seating
 from telephony.errors import InvalidInput, UnknownReference
 from telephony.ids import TenantId
@@ -33,6 +35,12 @@ class Judges:
     limits: TenantLimits
     numbers: ports.Numbers
     phones: ports.PhoneBook
+    agents: Agents
+
+
+def judges_of(face: Face) -> Judges:
+    """What this installation judges people by."""
+    return Judges(face.limits, face.books.numbers, face.phones, face.books.agents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +124,7 @@ async def seatings(judges: Judges, tenant: TenantId, wanted: Sequence[Wanted]) -
 async def judged(judges: Judges, tenant: TenantId, field: str, text: str) -> Party:
     """The person behind ``text``, if they may take part. Errors name ``field``."""
     if text.startswith(AGENT):
-        raise UnknownReference(
-            "agents cannot take part yet", field=field, value=text, expected="a number, or phone: and a name"
-        )
+        return AgentParty((await agent_named(judges.agents, tenant, text.removeprefix(AGENT), field)).id)
     if text.startswith(PHONE):
         name = text.removeprefix(PHONE)
         if not judges.phones.knows(tenant, name):

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.http import ports
-from gateway.http.face import Face, TenantLimits
-from gateway.http.orbit.proxy_people import Judges, seatings, wanted_a, wanted_others
+from gateway.http.face import Face
+from gateway.http.orbit.proxy_people import Judges, judges_of, seatings, wanted_a, wanted_others
 from gateway.http.orbit.proxy_schemas import OpenSession
 from gateway.http.orbit.proxy_terms import check_expiry, check_pins_given, session_terms
 from gateway.http.schema import parse
@@ -21,17 +21,11 @@ from telephony.ids import TenantId
 class SessionReader:
     """What a session request is judged by. ``now`` is epoch seconds; ``settings`` the service's own."""
 
-    limits: TenantLimits
-    numbers: ports.Numbers
-    phones: ports.PhoneBook
+    judges: Judges
     prompts: ports.Prompts
     webhooks: ports.Webhooks
     settings: Callable[[TenantId], Awaitable[ServiceSettings]]
     now: Callable[[], float]
-
-    @property
-    def judges(self) -> Judges:
-        return Judges(self.limits, self.numbers, self.phones)
 
     async def read(self, tenant: TenantId, given: Mapping[str, object]) -> NewSession:
         """The session that a request's JSON body asks for. Raises InvalidInput and its kin, naming the field;
@@ -63,9 +57,7 @@ class SessionReader:
 def reader_of(face: Face, settings: Callable[[TenantId], Awaitable[ServiceSettings]]) -> SessionReader:
     """The reader that stands on what the face stands on."""
     return SessionReader(
-        limits=face.limits,
-        numbers=face.books.numbers,
-        phones=face.phones,
+        judges=judges_of(face),
         prompts=face.prompts,
         webhooks=face.webhooks,
         settings=settings,

@@ -14,7 +14,7 @@ from gateway.http.orbit.proxy_reader import reader_of
 from gateway.http.orbit.proxy_schemas import ChangeSession, ListSessions, OpenSession
 from gateway.http.orbit.proxy_shown import shown_session
 from gateway.http.orbit.proxy_terms import check_expiry, session_terms
-from proxy_pool.core.party import PhoneParty, key_of
+from proxy_pool.core.party import AGENT, AgentParty, PhoneParty, key_of
 from proxy_pool.core.session import Model, Session, SessionId
 from proxy_pool.core.views import interaction_view
 from proxy_pool.desk import SessionChange
@@ -135,6 +135,8 @@ def _party_key(ask: Ask, text: str | None) -> str | None:
     ask.caller.demand("pii:read")
     if text.startswith(PHONE):
         return key_of(PhoneParty(text.removeprefix(PHONE)))
+    if text.startswith(AGENT):
+        return key_of(AgentParty(text.removeprefix(AGENT)))
     try:
         return key_of(E164(text))
     except InvalidInput as error:

@@ -12,7 +12,7 @@ from gateway.http.operation import Ask
 from gateway.http.orbit.placing import announcement
 from gateway.http.orbit.proxy_desk import desk, noted
 from gateway.http.orbit.proxy_fields import KeptSound
-from gateway.http.orbit.proxy_people import Judges, judged_number
+from gateway.http.orbit.proxy_people import judged_number, judges_of
 from gateway.http.orbit.proxy_schemas_pool import CallerLadder, DefaultTerms, PutSettings
 from gateway.http.orbit.proxy_terms import OURS, plain_terms
 from gateway.http.orbit.views import number_for
@@ -109,7 +109,7 @@ async def _ladder(ask: Ask, wanted: CallerLadder, before: ServiceSettings) -> di
         if url is not None:
             said[word] = ask.face.webhooks.check_url(url, f"unknown.{word}")
     if wanted.fallback is not None:
-        judges = Judges(ask.face.limits, ask.face.books.numbers, ask.face.phones)
+        judges = judges_of(ask.face)
         tenant = ask.caller.tenant
         said["fallback"] = await judged_number(judges, tenant, "unknown.fallback", wanted.fallback)
     sound = await _played(ask, wanted.announcement, "unknown.announcement", before)

@@ -39,15 +39,19 @@ PLANS = {
     "whether a number is held": (pool._IN_USE, {"ix_proxy_bindings_number": "proxy=? AND hold>?"}),
     "loads": (pool._LOADS, {"COVERING INDEX ix_proxy_bindings_number": "proxy=? AND hold>?"}),
     "the busiest": (pool._BUSIEST, {HELD: "tenant_id=?"}),
-    "a list": (_statements(False, False)[1], {"ix_proxy_sessions_page": "tenant_id=? AND status=? AND"}),
-    "a list's length": (_statements(False, False)[0], {"COVERING INDEX ix_proxy_sessions_page": ""}),
+    "a list": (_statements(False, "")[1], {"ix_proxy_sessions_page": "tenant_id=? AND status=? AND"}),
+    "a list's length": (_statements(False, "")[0], {"COVERING INDEX ix_proxy_sessions_page": ""}),
     "a list by name": (
-        _statements(True, False)[1],
+        _statements(True, "")[1],
         {"ix_proxy_sessions_named": "tenant_id=? AND unique_name=?"},
     ),
     "a list by party": (
-        _statements(False, True)[1],
+        _statements(False, "caller")[1],
         {HELD: "tenant_id=? AND participant=?", "INTEGER PRIMARY KEY": "rowid=?"},
+    ),
+    "a list by agent": (
+        _statements(False, "agent")[1],
+        {"ix_proxy_sessions_page": "tenant_id=? AND status=? AND"},
     ),
 }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dialplan.ami.wire import AmiAction
 from gateway.copied_doors import Outside, copied_doors
-from proxy_pool.core.party import PhoneParty
+from proxy_pool.core.party import AgentParty, PhoneParty
 from proxy_pool.core.session import (
     Channel,
     Flow,
@@ -170,3 +170,8 @@ def test_every_entry_is_one_that_the_switch_can_be_told(terms: Terms, model: Mod
             assert NOW < int(parts[0]) <= min(one.ends_at, NOW + terms.quarantine_s)
             assert int(parts[7]) > 0
             assert int(parts[8]) > 0
+
+
+def test_a_door_that_leads_to_an_agent_needs_the_gateway() -> None:
+    people = (Participant(0, A, X), Participant(1, AgentParty("agt_1"), X))
+    assert copied_doors(session(Model.PAIR, *people), NOW, OUTSIDE) == {DOOR_A: None}

@@ -92,9 +92,29 @@ async def test_what_breaks_a_rule_opens_nothing(rig: Rig, fields: dict[str, obje
     assert (await rig.client.get(SESSIONS)).data == []
 
 
-async def test_agents_are_told_that_they_come_later(rig: Rig):
-    answer = await rig.client.post(SESSIONS, {**PAIR, "party_b": "agent:agt_01J"})
-    assert answer.error["message"] == "agents cannot take part yet"
+async def test_only_agents_that_take_calls_take_part(rig: Rig):
+    await rig.pool(ONE, TWO, THREE)
+    agents = "/api/v1/agents"
+    archived = (await rig.client.post(agents, {"name": "Gone"})).data["id"]
+    await rig.client.ask("DELETE", f"{agents}/{archived}")
+    theirs = (await rig.client.having(rig.keys["theirs"]).post(agents, {"name": "Theirs"})).data["id"]
+    for agent, status, code in (
+        ("agt_01J", 422, "VALIDATION_ERROR"),
+        (theirs, 422, "VALIDATION_ERROR"),
+        (archived, 409, "AGENT_ARCHIVED"),
+    ):
+        answer = await rig.client.post(SESSIONS, {**PAIR, "party_b": f"agent:{agent}"})
+        assert (answer.status, answer.code) == (status, code)
+        if status == 422:
+            assert answer.field == "party_b"
+
+
+async def test_agents_alone_make_no_session(rig: Rig):
+    await rig.pool(ONE, TWO, THREE)
+    made = [(await rig.client.post("/api/v1/agents", {"name": name})).data["id"] for name in "ab"]
+    parties = {"party_a": f"agent:{made[0]}", "party_b": f"agent:{made[1]}"}
+    answer = await rig.client.post(SESSIONS, parties)
+    assert (answer.status, answer.field) == (422, "party_b")
 
 
 async def test_a_number_of_another_tenant_is_refused_in_the_same_words(rig: Rig):

@@ -133,6 +133,17 @@ async def test_phones_take_part_like_numbers(pooled: Rig):
     assert (made["party_a"], made["party_b"]) == ("phone:alice", "phone:bob")
 
 
+async def test_an_agent_takes_part_on_the_other_partys_number(pooled: Rig):
+    agent = (await pooled.client.post("/api/v1/agents", {"name": "Desk"})).data["id"]
+    made = await _opened(pooled, party_b=f"agent:{agent}")
+    assert (made["party_a"], made["party_b"]) == (TO, f"agent:{agent}")
+    assert made["proxy_number_a"] == made["proxy_number_b"]
+    listed = (await pooled.client.get(f"{SESSIONS}?party=agent:{agent}")).data
+    assert [one["id"] for one in listed] == [made["id"]]
+    seen = (await pooled.as_role("viewer").get(f"{SESSIONS}/{made['id']}")).data
+    assert seen["party_b"] == f"agent:{agent}"
+
+
 async def test_only_what_is_named_changes(pooled: Rig):
     made = await _opened(pooled, announcement_a="Hi.", expires_at="2026-03-09T12:00:00Z", metadata={"a": "b"})
     path = f"{SESSIONS}/{made['id']}"
