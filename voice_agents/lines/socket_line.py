@@ -63,9 +63,9 @@ class SocketLines:
         trying again is no use, ``timeout`` or ``refused`` where it may be."""
         url = dialects.address_of(spec)
         try:
-            dialect = dialects.dialect_of(spec)
+            dialect = dialects.dialect_for(spec, begin.codec)
             headers = handshake.headers(spec, begin, url, self._wall())
-        except (PatchbayError, ValueError) as error:
+        except (PatchbayError, ValueError, KeyError) as error:
             raise AgentUnavailable(str(error), why="forbidden") from None
         line = SocketLine(dialect, ear, self._limits)
         try:

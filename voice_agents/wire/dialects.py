@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from voice_agents.core import registry
 from voice_agents.core.agent import AgentSpec, DialectName
 from voice_agents.core.audio import Codec, codec_named
 from voice_agents.ports import Dialect
 from voice_agents.wire import openai_session
 from voice_agents.wire.conversation_relay import ConversationRelayDialect
+from voice_agents.wire.converted import ConvertedDialect
 from voice_agents.wire.native import NativeDialect
 from voice_agents.wire.openai import OpenAiDialect
 from voice_agents.wire.twilio import TwilioDialect
@@ -29,8 +31,18 @@ def codec_of(spec: AgentSpec) -> Codec:
     return codec_named(spec.codec) if spec.codec else OWN_CODEC[spec.dialect]
 
 
+def dialect_for(spec: AgentSpec, codec: Codec) -> Dialect:
+    """A new connection's dialect in a call of this sound, converted where the agent carries another. Raises
+    ``ValueError`` for one that is not spoken over a socket, ``KeyError`` for a codec that is none."""
+    dialect, theirs = dialect_of(spec), codec_of(spec)
+    carried = registry.CODECS[spec.dialect] if not spec.codec else {spec.codec}
+    if dialect.text_level or codec.asterisk in carried:
+        return dialect
+    return ConvertedDialect(dialect, codec, theirs)
+
+
 def dialect_of(spec: AgentSpec) -> Dialect:
-    """A new connection's dialect. Raises ``ValueError`` for one that is not spoken over a socket."""
+    """The dialect that this agent speaks. Raises ``ValueError`` for one that is not spoken over a socket."""
     match spec.dialect:
         case DialectName.NATIVE:
             return NativeDialect()

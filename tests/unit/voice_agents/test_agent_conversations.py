@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+from array import array
 from base64 import b64encode
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,12 @@ import voice_agents.wire
 from tests.rig.conversations import FOLDER, Conversation, follow, load, spec_of, told_of
 from voice_agents.core import talk
 from voice_agents.core.agent import DialectName
-from voice_agents.core.talk import Begin, Malformed, Reason, Said
+from voice_agents.core.audio import Codec
+from voice_agents.core.sound import from_linear, rms
+from voice_agents.core.talk import Answered, Audio, Begin, CallerAudio, Malformed, Reason, Said
 from voice_agents.ports import Dialect
-from voice_agents.wire.dialects import OWN_CODEC, address_of, codec_of, dialect_of
+from voice_agents.wire.converted import ConvertedDialect
+from voice_agents.wire.dialects import OWN_CODEC, address_of, codec_of, dialect_for, dialect_of
 
 pytestmark = pytest.mark.unit
 
@@ -304,6 +310,56 @@ def test_an_agent_has_the_sound_that_it_names_or_its_dialects():
     assert codec_of(spec_of({"dialect": "openai", "codec": "slin24"})).asterisk == "slin24"
     with pytest.raises(KeyError):
         codec_of(spec_of({"dialect": "native", "codec": "opus"}))
+
+
+@pytest.mark.parametrize("dialect", ["twilio", "native", "openai"])
+@pytest.mark.parametrize("ours", [Codec.SLIN16, Codec.ULAW, Codec.SLIN24, Codec.SLIN])
+def test_an_agent_that_joins_a_call_of_another_sound_hears_and_is_heard(dialect: str, ours: Codec):
+    """A tone there, and the same tone back, as loud and as long."""
+    spec = spec_of({"dialect": dialect, "codec": "" if dialect != "native" else "slin24"})
+    speaker = dialect_for(spec, ours)
+    _, begin = begun(dialect)
+    opening = [*speaker.tell(replace(begin, codec=ours)), *speaker.tell(Answered())]
+    assert not any("slin16" in str(one) for one in opening)
+    call_tone = from_linear(ours, sine(ours.rate_hz, 400))
+    octets = ours.frame_bytes
+    frames = [call_tone[at : at + octets] for at in range(0, len(call_tone), octets)]
+    heard = b""
+    for at, frame in enumerate(frames):
+        for message in speaker.tell(CallerAudio(frame, at * 20)):
+            for said in speaker.hear(returned(dialect, message)):
+                assert isinstance(said, Audio)
+                heard += said.data
+    assert abs(ours.ms(len(heard)) - 400) <= 2
+    middle = heard[len(heard) // 4 & ~1 : len(heard) // 2 & ~1]
+    assert rms(ours, middle) == pytest.approx(rms(ours, call_tone), rel=0.1)
+
+
+def returned(dialect: str, message: Any) -> Any:
+    """What an echo of this dialect says to it."""
+    if dialect == "native":
+        return message
+    found = json.loads(message)
+    if dialect == "twilio":
+        return json.dumps({"event": "media", "media": {"payload": found["media"]["payload"]}})
+    sound = {"response_id": "r", "item_id": "i", "delta": found["audio"]}
+    return json.dumps({"type": "response.output_audio.delta", **sound})
+
+
+def sine(rate_hz: int, ms: int) -> bytes:
+    """A tone of 440 Hz, linear."""
+    count = rate_hz * ms // 1000
+    return array(
+        "h", (round(8000 * math.sin(2 * math.pi * 440 * n / rate_hz)) for n in range(count))
+    ).tobytes()
+
+
+def test_an_agent_of_the_same_sound_is_not_converted():
+    for dialect, codec in (("twilio", Codec.ULAW), ("openai", Codec.SLIN24), ("native", Codec.SLIN)):
+        assert not isinstance(dialect_for(spec_of({"dialect": dialect}), codec), ConvertedDialect)
+    assert not isinstance(
+        dialect_for(spec_of({"dialect": "conversationrelay"}), Codec.ULAW), ConvertedDialect
+    )
 
 
 def test_a_model_that_failed_twice_is_given_up():
