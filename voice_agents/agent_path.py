@@ -12,6 +12,7 @@ from telephony.errors import AgentUnavailable
 from voice_agents.core import facts, talk
 from voice_agents.core.agent import AgentSpec, DialectName
 from voice_agents.core.backlog import Waiting
+from voice_agents.core.barge_in import GUARD_MOST_MS
 from voice_agents.ports import AgentLine, SpeechFront
 from voice_agents.sound_path import SoundPath
 from voice_agents.surroundings import Surroundings
@@ -52,19 +53,23 @@ class _FrontEar:
     def caught(self, told: talk.Utterance | talk.SpeechStarted | talk.SpeechStopped) -> None:
         match told:
             case talk.SpeechStarted(at_ms=at_ms):
-                self._sound.speech_began(at_ms)
+                if not self._sound.detects:
+                    self._sound.speech_began(at_ms)
             case talk.SpeechStopped(at_ms=at_ms):
-                self._sound.speech_over(at_ms)
+                if not self._sound.detects:
+                    self._sound.speech_over(at_ms)
             case talk.Utterance():
                 self._path.utterance(told)
 
     def voiced(self, said: talk.Caption | talk.Audio) -> None:
-        self._sound.say(said)
+        self._path.voiced(said)
 
     def spoken(self) -> None:
         self._path.spoken()
 
     def failed(self, fault: talk.Fault) -> None:
+        if fault.code == "not_understood":
+            self._path.answered()
         self._path.tell(fault)
 
 
@@ -90,8 +95,10 @@ class AgentPath:
         self._unread_since: float | None = None
         self._stuck_told = False
         self._front: SpeechFront | None = None
-        self._turn_open = False
-        self._unguard: list[bool] = []
+        self._turn_open = self._dropping = False
+        self._guarded: list[bool] = []
+        """The turns of words that are being made into sound, and whether they are not to be interrupted."""
+        self._guarding = False
         sound.give_back = self._give_back
 
     # ------------------------------------------------------------ the line
@@ -243,8 +250,14 @@ class AgentPath:
             return
         if told.final:
             self._sound.ledger.utterance(told.text, told.at_ms, told.until_ms, told.confidence)
+        if told.final:
+            self.answered()
         self._post(facts.WordsCaught())
         self.tell(told)
+
+    def answered(self) -> None:
+        """The caller has spoken since: what the agent says now is no rest of a turn that was dropped."""
+        self._dropping = False
 
     def _speak(self, said: talk.Words | talk.Play | talk.Language) -> None:
         front = self._front_or_none()
@@ -256,18 +269,26 @@ class AgentPath:
             return
         if not self._sound.gates.takes:
             return
+        last = not isinstance(said, talk.Words) or said.last
+        if isinstance(said, talk.Words) and self._dropping:
+            self._dropping = not last
+            front.speak(said)
+            return
         if not self._turn_open:
-            guarded = not said.interruptible
-            if guarded:
-                self._sound.say(talk.Guard(True))
-            self._unguard.append(guarded)
+            self._guarded.append(not said.interruptible)
             self._sound.asked_to_speak()
+        self._turn_open = not last
         if isinstance(said, talk.Words):
-            self._turn_open = not said.last
             front.speak(said)
         else:
-            self._turn_open = False
             front.play(said)
+
+    def voiced(self, said: talk.Caption | talk.Audio) -> None:
+        """A piece of the first turn that is being made, or its words."""
+        if isinstance(said, talk.Audio) and self._guarded and self._guarded[0] and not self._guarding:
+            self._guarding = True
+            self._sound.say(talk.Guard(True, GUARD_MOST_MS))
+        self._sound.say(said)
 
     def greet(self, words: talk.Words) -> None:
         """Greet for the agent, as its dialect wants it."""
@@ -275,16 +296,19 @@ class AgentPath:
 
     def spoken(self) -> None:
         """One turn of words, or one sound at an address, has become sound."""
-        if self._unguard and self._unguard.pop(0):
+        if self._guarded:
+            self._guarded.pop(0)
+        if self._guarding:
+            self._guarding = False
             self._sound.say(talk.Guard(False))
         self._sound.spoken()
 
     def stop_speaking(self) -> None:
         """Words that are not sound yet never will be."""
-        self._unguard = []
+        self._guarded, self._guarding = [], False
+        self._dropping, self._turn_open = self._turn_open or self._dropping, False
         if self._front is not None:
             self._front.stop()
-        # Of a turn that comes in pieces, the front drops the rest; the last piece closes it.
 
     async def finish(self) -> None:
         """Give back what it holds."""

@@ -21,6 +21,11 @@ class CallerEars:
         self._levels_from = 0
         """The frame, counted over all sound ever queued, whose level is the first that waits."""
 
+    @property
+    def detects(self) -> bool:
+        """Whether it tells when the caller begins and stops to speak."""
+        return self._detector is not None
+
     def queued(self, sound: bytes, end_ms: int) -> None:
         """Sound was queued up to this place."""
         size = self._codec.frame_bytes

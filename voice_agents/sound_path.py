@@ -45,6 +45,7 @@ class SoundPath:
         self.spec, self.codec = spec, codec
         self._now, self._post, self._tell = now, post, tell
         self._ears = ears
+        self.detects = ears is not None and ears.detects
         self.ledger = Ledger(codec, mask_digits=spec.secure_digits)
         self.gates = Gates()
         self.guards = Guards()
@@ -383,7 +384,7 @@ class SoundPath:
         if not self.gates.sounding or self._closed:
             return
         now = self._now()
-        if self.pending and now - self._sound_at > _UNSPOKEN_S:
+        if self.pending and not self.queued_ms and now - self._sound_at > _UNSPOKEN_S:
             self.pending = 0
         self._see_whether_over(now)
         if self.gates.sounding:

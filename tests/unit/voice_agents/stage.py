@@ -27,6 +27,7 @@ from voice_agents.fakes_desk import (
 )
 from voice_agents.fakes_lines import FakeAgentLine, FakeLines
 from voice_agents.fakes_media import FakeLeg, FakeMediaPort
+from voice_agents.fakes_speech import FakeFront, FakeFronts
 from voice_agents.ports import AgentLines
 from voice_agents.surroundings import Surroundings
 
@@ -69,6 +70,7 @@ class Stage:
         lines: AgentLines | None = None,
         most: int = 0,
     ) -> None:
+        self.fronts = FakeFronts()
         self.loop = asyncio.get_running_loop()
         self.fake_lines = FakeLines()
         self.port = FakeMediaPort()
@@ -89,6 +91,7 @@ class Stage:
             new_id=lambda prefix: f"{prefix}_{next(numbers)}",
             new_token=lambda: f"token{next(numbers):020d}",
             detectors=FakeDetectors(),
+            fronts=self.fronts,
             voice=self.voice,
             read=_at_once,
         )
@@ -145,6 +148,11 @@ class Stage:
     def line(self) -> FakeAgentLine:
         """The line that was opened last."""
         return self.fake_lines.lines[-1]
+
+    @property
+    def front(self) -> FakeFront:
+        """The speech front that was made last."""
+        return self.fronts.fronts[-1]
 
     def told(self, *kinds: type[Told]) -> list[Told]:
         return [told for told in self.line.told if isinstance(told, kinds)]
