@@ -11,9 +11,13 @@ from __future__ import annotations
 from voice_agents.core.audio import Codec
 from voice_agents.core.sound import to_linear
 
-WINDOW = 50
-"""Looks (20 ms each) in one window; two in a row must be alike."""
-_REAL_TIME = range(45, 57)
+WINDOW = 25
+"""Looks (20 ms each) in one window. What waits is judged by two in a row, a sender's pace by four."""
+_REAL_TIME = range(80, 126)
+"""Frames in four windows; in each there are some. A stall that was made up for is still real time."""
+_SOME = 8
+_EVEN = range(20, 31)
+"""Frames in a window of a sender that never stalls: only of such a one is anything but a pause left out."""
 _USUAL = 1
 """The frame that waits for the switch's next tick."""
 _PAUSE = 10
@@ -30,7 +34,7 @@ class CreepWatch:
         self._codec = codec
         self._frames = self._looks = 0
         self._lows = [_NEVER, 0]
-        self._paced = [False, False]
+        self._paces = [0, 0, 0]
         self._standing = 0
         self._least: int | None = None
         self._run = 0
@@ -44,12 +48,14 @@ class CreepWatch:
         self._looks += 1
         if self._looks < WINDOW:
             return
-        self._paced = [self._frames in _REAL_TIME, self._paced[0]]
-        if all(self._paced):
-            self._standing = min(self._lows)
-            self._least = self._standing if self._least is None else min(self._least, self._standing)
+        windows = (self._frames, *self._paces)
+        self._paces = list(windows[:3])
+        paced = sum(windows) in _REAL_TIME and min(windows) >= _SOME
+        self._standing = min(self._lows) if paced else 0
+        if not paced or any(frames not in _EVEN for frames in windows):
+            self._least = None
         else:
-            self._standing, self._least = 0, None
+            self._least = self._standing if self._least is None else min(self._least, self._standing)
         self._lows = [_NEVER, self._lows[0]]
         self._looks = self._frames = 0
 
@@ -74,7 +80,7 @@ class CreepWatch:
     def restart(self) -> None:
         """What waited is gone."""
         self._frames = self._looks = self._standing = self._run = 0
-        self._lows, self._paced, self._least = [_NEVER, 0], [False, False], None
+        self._lows, self._paces, self._least = [_NEVER, 0], [0, 0, 0], None
 
 
 def quiet(codec: Codec, frame: bytes) -> bool:

@@ -87,6 +87,29 @@ def test_a_sender_far_faster_than_real_time_loses_nothing() -> None:
     assert switch.sound == speech
 
 
+@pytest.mark.parametrize("chunk", [25, 50, 100])
+def test_a_sender_of_large_pieces_in_time_loses_no_speech(chunk: int) -> None:
+    switch = model()
+    for first in range(0, 600, chunk):
+        for number in range(first, first + chunk):
+            switch.play(numbered(number))
+        switch.pass_ms(chunk * 20)
+    switch.pass_ms(3000)
+    assert switch.sound == [numbered(n) for n in range(600)]
+
+
+def test_what_piled_up_while_something_stood_still_is_made_up_for_in_its_pauses() -> None:
+    switch = model()
+    runs(switch, 10, 50.0)
+    switch.pass_ms(240)
+    for number in range(24):
+        switch.play(numbered(10_000 + number))
+    standing = lows(runs(switch, 20, 50.0), 100)
+    assert standing[0] >= 11
+    assert standing[-1] <= 2
+    assert 22 <= switch.playout.creep.dropped <= 24
+
+
 def test_a_lead_that_a_sender_wants_costs_no_word_gap() -> None:
     """Half a second at once, then real time, with gaps of 100 ms between words: all of it is heard."""
     switch = model()
