@@ -109,6 +109,8 @@ class Tenants(Protocol):
 
     async def get(self, tenant: TenantId) -> Tenant | None: ...
 
+    async def all(self) -> Sequence[Tenant]: ...
+
 
 class Idempotency(Protocol):
     """One answer for one Idempotency-Key."""

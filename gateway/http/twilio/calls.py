@@ -1,14 +1,18 @@
 """Look at a call, end it, send it on: what bots written for Twilio ask while they are on the line.
 
-HTTP Basic: the user is the ``AccountSid`` of the tenant, the password an API key of it or the control token
-of the call. Ending a call here is the agent's own hang-up: what it has said is heard to the end, and no
-farewell is asked for.
+HTTP Basic: the user is the ``AccountSid`` of the tenant, the password an API key of it, the control token of
+the call, or the secret of the agent that has the call (bots have one ``AuthToken`` for signatures and for
+this). With the latter two, that call alone is there.
+
+Ending a call here is the agent's own hang-up: what it has said is heard to the end, and no farewell is asked
+for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import binascii
+import hmac
 from base64 import b64decode
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -18,7 +22,7 @@ from urllib.parse import parse_qsl, urlencode
 import structlog
 
 from dialplan.core.record import CallRecord
-from gateway.auth import Caller
+from gateway.auth import Caller, well_formed
 from gateway.http.answers import Plain
 from gateway.http.body import demand_form
 from gateway.http.exchange import to_json
@@ -30,6 +34,7 @@ from gateway.http.twilio import twiml
 from gateway.http.twilio.answers import call_resource, error
 from gateway.policy.agent_url import check_agent_url
 from gateway.storage.agents import Agent
+from gateway.storage.records import KeyRole
 from gateway.webhooks.core.backoff import Reply
 from gateway.webhooks.core.ssrf import Policy
 from telephony.errors import (
@@ -41,8 +46,10 @@ from telephony.errors import (
     NotPermitted,
     PatchbayError,
 )
-from telephony.ids import CallId
+from telephony.ids import CallId, TenantId
+from voice_agents.core import control_token
 from voice_agents.core.agent import DialectName
+from voice_agents.core.record import SessionRecord
 from voice_agents.core.registry import dialect_of
 from voice_agents.core.sids import account_sid, call_of_sid
 
@@ -119,11 +126,41 @@ async def _asked(ask: Ask, scope: Literal["calls:read", "calls:write"]) -> _Aske
 
 async def _caller(ask: Ask, scope: str) -> Caller:
     user, password = _credentials(ask)
-    caller = await caller_of(ask.face, ask.exchange, password, scope)
-    account = account_sid(caller.tenant)
-    if user != account or ask.path["account"] != account:
-        raise NotAuthenticated("the user must be the AccountSid of the address, and the password its key")
+    if user != ask.path["account"]:
+        raise _not_the_account()
+    if well_formed(password) or password.startswith(control_token.PREFIX):
+        caller = await caller_of(ask.face, ask.exchange, password, scope)
+    else:
+        caller = await _agent(ask, user, password, scope)
+    if user != account_sid(caller.tenant):
+        raise _not_the_account()
     return caller
+
+
+async def _agent(ask: Ask, account: str, secret: str, scope: str) -> Caller:
+    """The agent that has, or had, the call, if this is its secret."""
+    books, call_id = ask.face.books, _call_id(ask)
+    tenant = next((one.id for one in await books.tenants.all() if account_sid(one.id) == account), None)
+    if tenant is None or call_id is None:
+        raise _not_the_account()
+    live = None if ask.face.agent_calls is None else ask.face.agent_calls.live(call_id)
+    stored = await books.sessions.of_call(tenant, call_id)
+    for session in stored if live is None else (*stored, live):
+        if session.tenant == tenant and await _is_secret_of(ask, session, secret):
+            key_id = f"agent:{session.answered_by}"
+            return Caller(tenant, key_id, KeyRole.VIEWER, frozenset({scope}), test=False, call=call_id)
+    raise _not_the_account()
+
+
+async def _is_secret_of(ask: Ask, session: SessionRecord, secret: str) -> bool:
+    version = session.agent_version if session.answered_by == session.agent_id else None
+    agent = await ask.face.books.agents.get(TenantId(session.tenant), session.answered_by, version)
+    known = "" if agent is None else agent.secret
+    return bool(known) and hmac.compare_digest(known.encode(), secret.encode())
+
+
+def _not_the_account() -> NotAuthenticated:
+    return NotAuthenticated("the user must be the AccountSid of the address, and the password its key")
 
 
 def _credentials(ask: Ask) -> tuple[str, str]:

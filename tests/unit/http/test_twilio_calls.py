@@ -113,6 +113,39 @@ async def test_the_token_of_the_call_is_a_password_for_it_alone(rig: Rig):
     _refusal(await _ask(rig, "GET", call_id, password=token), 401, 20003)
 
 
+async def test_the_secret_of_the_agent_is_a_password_for_its_calls_alone(rig: Rig):
+    """Bots have one AuthToken: with it they check our signatures, and give it here."""
+    bot = {"name": "Bot", "dialect": "twilio", "url": "wss://bots.example.com/one"}
+    made = (await rig.client.post("/api/v1/agents", bot)).data
+    ours = {"agent_id": made["id"], "answered_by": made["id"], "agent_version": 1}
+    call_id, other, quiet = await rig.answered(), await rig.answered(), await rig.answered()
+    rig.agents.begin(session(call_id, **ours))
+    rig.agents.begin(session(other))
+    secret = made["signing_secret"]
+    assert (await _ask(rig, "GET", call_id, password=secret)).status == 200
+    for foreign in (other, quiet):
+        _refusal(await _ask(rig, "POST", foreign, {"Status": "completed"}, password=secret), 401, 20003)
+    theirs = account_sid(THEIRS)
+    for who in ({"user": theirs, "account": theirs}, {"user": theirs}, {"password": secret + "x"}):
+        answer = await _ask(rig, "GET", call_id, **{"password": secret, **who})
+        _refusal(answer, 401, 20003)
+    ended = await _ask(rig, "POST", call_id, {"Status": "completed"}, password=secret)
+    assert json.loads(ended.body)["status"] == "completed"
+    await rig.face.books.sessions.save(session(call_id, **ours))
+    again = await _ask(rig, "POST", call_id, {"Status": "completed"}, password=secret)
+    assert (again.status, json.loads(again.body)["status"]) == (200, "completed")
+    rotated = (await rig.client.post(f"/api/v1/agents/{made['id']}/rotate-secret")).data
+    _refusal(await _ask(rig, "GET", call_id, password=secret), 401, 20003)
+    assert (await _ask(rig, "GET", call_id, password=rotated["signing_secret"])).status == 200
+
+
+async def test_an_agent_without_a_secret_has_no_password(rig: Rig):
+    made = (await rig.client.post("/api/v1/agents", {"name": "Bare"})).data
+    call_id = await rig.answered()
+    rig.agents.begin(session(call_id, agent_id=made["id"], answered_by=made["id"], agent_version=1))
+    _refusal(await _ask(rig, "GET", call_id, password=" "), 401, 20003)
+
+
 async def test_whoever_is_not_the_account_is_turned_away(rig: Rig):
     call_id = await rig.answered()
     theirs = account_sid(THEIRS)
