@@ -16,17 +16,19 @@ from voice_agents.core.talk import Reason
 _log = structlog.get_logger("gateway.agents")
 
 PHONE: Final = "phone:"
+UNAVAILABLE: Final = "agent_unavailable"
 _API: Final = "api_hangup"
+_LOST: Final = "agent_lost"
+_OTHERWISE: Final = "hangup_by_agent"
 _WHY: Final = {
     Reason.AGENT.value: "hangup_by_agent",
     Reason.MAX_DURATION.value: "max_duration",
     Reason.SILENCE.value: "silence",
     Reason.TRANSFERRED.value: "transferred",
-    Reason.AGENT_LOST.value: "agent_lost",
-    Reason.MEDIA_LOST.value: "agent_lost",
+    Reason.AGENT_LOST.value: _LOST,
+    Reason.MEDIA_LOST.value: _LOST,
 }
 """What the call's termination says, by why its agent's session ended."""
-_OTHERWISE: Final = "hangup_by_agent"
 _OUTCOMES: Final = {"agent_unavailable": "invalid", "ended": "declined"}
 """Ends of a move that an agent knows by another word."""
 
@@ -63,7 +65,11 @@ class DirectedCalls:
             except (Unavailable, OutcomeUnknown) as error:
                 _log.warning("hangup.not_ordered", call_id=call_id, code=error.code)
             return
-        self._calls.end_calls([call], _WHY.get(why, _OTHERWISE))
+        live = self._calls.live(call)
+        told = _WHY.get(why, _OTHERWISE)
+        if told == _LOST and live is not None and live.answered_at is None:
+            told = UNAVAILABLE  # it never was there
+        self._calls.end_calls([call], told)
 
     async def transfer(self, call_id: str, to: str, ring_timeout_s: int) -> str:
         """Take the caller to ``to`` in the agent's place; what came of it, once that is known."""

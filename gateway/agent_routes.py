@@ -15,37 +15,29 @@ import structlog
 from dialplan.core.call import AgentSocket, Call, Connect, Reject
 from dialplan.core.routing import Offered, RouteFacts
 from dialplan.ports import RouteBook
+from gateway.agent_control import UNAVAILABLE
 from telephony.causes import Cause
 from telephony.errors import PatchbayError, TooMany
 from telephony.ids import CallId
-from voice_agents.core.record import AgentCall
+from voice_agents.core.record import AgentCall, SessionRecord
+from voice_agents.desk import Prepared
 
 _log = structlog.get_logger("gateway.agents")
-UNAVAILABLE: Final = "agent_unavailable"
+FAREWELL_S: Final = 60
+"""How much longer than its route says a call may last in the switch: the session ends it in time, and what is
+being said is said to its end."""
 _SLACK_S: Final = 30.0
 """What lies between the ringing and the switch's coming to us."""
-
-
-class Session(Protocol):
-    """What was prepared: what the switch shall dial, and whose version of the agent has the call."""
-
-    @property
-    def dial(self) -> str: ...
-
-    @property
-    def version(self) -> int: ...
 
 
 class Sessions(Protocol):
     """The agents' desk, as far as it is needed here."""
 
-    async def prepare(self, call: AgentCall) -> Session:
-        """Begin a session. Raises AgentUnavailable, or TooMany where a limit is reached."""
-        ...
+    async def prepare(self, call: AgentCall) -> Prepared: ...
 
-    def bring_back(self, call_id: str) -> str | None:
-        """What the switch dials to come back to the session of this call; None where there is none."""
-        ...
+    def rejoin(self, call_id: str) -> Prepared | None: ...
+
+    def session_of(self, call_id: str) -> SessionRecord | None: ...
 
 
 class AgentRoutes:
@@ -70,11 +62,11 @@ class AgentRoutes:
 
     def _after(self, call: Call) -> RouteFacts:
         """Whoever was dialled last did not answer."""
-        dial, agent_id = self._sessions.bring_back(call.id), call.terms.agent_id
+        back, agent_id = self._sessions.rejoin(call.id), call.terms.agent_id
         tenant = call.terms.tenant
-        if dial is None or agent_id is None:
+        if back is None or agent_id is None:
             return RouteFacts(tenant=tenant, route=Reject(_cause_of(call), UNAVAILABLE))
-        return RouteFacts(tenant=tenant, route=Connect(AgentSocket(dial, agent_id)))
+        return RouteFacts(tenant=tenant, route=Connect(AgentSocket(back.dial, agent_id)))
 
     async def _with_agent(self, known: RouteFacts, offered: Offered, call_id: CallId) -> RouteFacts:
         route = known.route
@@ -90,21 +82,23 @@ class AgentRoutes:
             direction="inbound",
             caller=_shown(known, route, offered),
             called=known.did.reveal() if known.did is not None else offered.dialled,
-            max_duration_s=known.max_duration_s,
             media_within_s=known.ring_timeout_s + _SLACK_S,
         )
         try:
-            session = await self._sessions.prepare(wanted)
+            prepared = await self._sessions.prepare(wanted)
         except PatchbayError as error:
             _log.warning("agent.not_on_call", agent_id=endpoint.agent_id, code=error.code)
             cause = Cause.CONGESTION if isinstance(error, TooMany) else Cause.TEMPORARY_FAILURE
             reason = "agent_busy" if isinstance(error, TooMany) else UNAVAILABLE
             return replace(known, route=Reject(int(cause), reason), call_id=call_id)
+        session = self._sessions.session_of(call_id)
         return replace(
             known,
-            route=replace(route, endpoint=AgentSocket(session.dial, endpoint.agent_id)),
+            route=replace(route, endpoint=AgentSocket(prepared.dial, endpoint.agent_id)),
+            record=known.record or prepared.record,
+            max_duration_s=known.max_duration_s + FAREWELL_S,
             agent_id=endpoint.agent_id,
-            agent_version=session.version,
+            agent_version=None if session is None else session.agent_version,
             call_id=call_id,
         )
 

@@ -43,7 +43,7 @@ class SpokenPrompts:
     """``folder`` is the sounds folder; spoken text is below ``tts``, kept prompts are below ``prompts``."""
 
     def __init__(self, speech: TextToSpeech, folder: Path) -> None:
-        self._speech = speech
+        self.speech = self._speech = speech
         self._folder = folder
 
     async def spoken(self, text: str, voice: str | None) -> str:

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypedDict
 
 import structlog
 from redis.asyncio import Redis
@@ -25,16 +23,12 @@ from gateway.http.limits import LocalRates, Rates
 from gateway.http.limits_redis import RedisRates
 from gateway.http.orbit.proxy_people import Judges
 from gateway.http.orbit.proxy_reader import SessionReader
-from gateway.http.ports import Webhooks
-from gateway.http.ports_masking import CarrierHooks, Carriers, InboundCalls, InboundTexts, MediaFiles
-from gateway.masked_dry_run import DryRun
+from gateway.http.ports import PhoneBook, Webhooks
 from gateway.masking_metrics import PoolWatch
 from gateway.phone_book import PlannedPhones
 from gateway.prompts import SpokenPrompts
 from gateway.route_book import NumberRoutes, RouteDefaults
-from gateway.runtime.packages import find_prefix, machine_recipe
 from gateway.runtime.plan import SwitchPlan, parse_plan
-from gateway.runtime.programs import find_outside
 from gateway.storage.agent_sessions import AgentSessionRepository
 from gateway.storage.agents import AgentRepository
 from gateway.storage.audit import AuditRepository
@@ -56,6 +50,7 @@ from gateway.webhooks.core.ssrf import Policy
 from gateway.webhooks.deliver import Deliverer
 from gateway.webhooks.poster import GuardedPoster
 from gateway.webhooks.service import EndpointService, Makers, Stores
+from gateway.wiring_agents import AgentEngine, AgentParts, AgentStores
 from gateway.wiring_masking import (
     MaskingEngine,
     MaskingParts,
@@ -64,27 +59,14 @@ from gateway.wiring_masking import (
     call_interactions,
     masking_stores,
 )
-from gateway.wiring_texts import TextEngine, TextParts
+from gateway.wiring_speech import espeak_command, make_speech
+from gateway.wiring_texts import TextEngine, TextParts, masking_face
 from gateway.wiring_voice import SwitchDoor, VoiceEngine, VoiceParts
 from gateway.wiring_watch import probes, registry
-from proxy_pool.desk import MaskingDesk
 from telephony.errors import InvalidInput
 from telephony.numbers import E164
-from voice_agents.ports import TextToSpeech
-from voice_agents.providers.espeak import EspeakSettings, EspeakSpeech
-from voice_agents.providers.resample import resample
 
 _log = structlog.get_logger("gateway.wiring")
-
-
-def make_speech(command: tuple[str, ...], folder: Path, wall: Callable[[], float]) -> TextToSpeech:
-    """The speech engine: espeak-ng, its sounds kept in ``folder``."""
-    return EspeakSpeech(EspeakSettings(command, folder), wall)
-
-
-def resampled(pcm: bytes, from_hz: int, to_hz: int) -> bytes:
-    """16-bit mono PCM at another sampling rate. About two seconds of CPU a minute of sound."""
-    return resample(pcm, from_hz, to_hz)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +79,8 @@ class _Storage:
     outbox: SqlOutbox
     masking: MaskingStores
     used: UsedLater
+    agents: AgentStores
+    wake: _Wake
 
 
 class Product:
@@ -130,7 +114,9 @@ class Product:
         masking = await self._make_masking(storage, policy, secret, prompts, choose_by_prefix(plan))
         judges = Judges(limits, storage.numbers, phones, storage.books.agents)
         reader = SessionReader(judges, prompts, webhooks, masking.settings.of, clock.epoch)
-        engine = await self._start_engine(plan, storage, await masking.book(routes, reader.read))
+        agents = await self._start_agents(storage, policy, secret, limits, prompts, phones)
+        book = agents.book(await masking.book(routes, reader.read))
+        engine = await self._start_engine(plan, storage, book, agents)
         texts = await self._start_masking(storage, plan, masking, engine, secret)
         self._keep_house(storage, texts)
         return Face(
@@ -151,7 +137,9 @@ class Product:
             probes=probes(storage.database, engine),
             registry=registry(engine, deliverer, masking, texts, self._watch_pool(storage)),
             numbers_changed=numbers_changed,
-            **_masking_face(masking, texts),
+            agent_calls=agents.on_calls,
+            documents=agents.documents,
+            **masking_face(masking, texts),
         )
 
     async def stop(self) -> None:
@@ -166,10 +154,39 @@ class Product:
         self._exits.push_async_callback(deliverer.stop)
         return deliverer
 
-    async def _start_engine(self, plan: SwitchPlan, storage: _Storage, routes: RouteBook) -> VoiceEngine:
+    async def _start_agents(
+        self,
+        storage: _Storage,
+        policy: Policy,
+        secret: bytes,
+        limits: TenantLimits,
+        prompts: SpokenPrompts,
+        phones: PhoneBook,
+    ) -> AgentEngine:
+        engine = AgentEngine(
+            AgentParts(
+                self._settings,
+                storage.agents,
+                storage.wake,
+                policy,
+                secret,
+                self._clock,
+                limits,
+                phones,
+                prompts.speech,
+            )
+        )
+        await engine.start()
+        return engine
+
+    async def _start_engine(
+        self, plan: SwitchPlan, storage: _Storage, routes: RouteBook, agents: AgentEngine
+    ) -> VoiceEngine:
         engine = self._make_engine(plan, storage, routes)
+        agents.attach(engine)
         await engine.start()
         self._exits.push_async_callback(engine.stop)
+        self._exits.push_async_callback(agents.stop)
         return engine
 
     async def _start_masking(
@@ -231,6 +248,7 @@ class Product:
         announcers = Announcers([WebhookAnnouncer(outbox, wake), call_interactions(masking, used)])
         calls = CallRepository(database, cursors, announcers)
         numbers = NumberRepository(database, cursors)
+        agents_book, sessions = AgentRepository(database, cursors), AgentSessionRepository(database)
         books = Books(
             calls=calls,
             recordings=RecordingRepository(database),
@@ -240,14 +258,15 @@ class Product:
             idempotency=IdempotencyRepository(database),
             usage=UsageRepository(database),
             audit=AuditRepository(database),
-            agents=AgentRepository(database, cursors),
-            sessions=AgentSessionRepository(database),
+            agents=agents_book,
+            sessions=sessions,
         )
-        return _Storage(database, books, numbers, calls, book, outbox, masking, used)
+        agents = AgentStores(database, agents_book, sessions, numbers, book, outbox)
+        return _Storage(database, books, numbers, calls, book, outbox, masking, used, agents, wake)
 
     async def _make_prompts(self) -> SpokenPrompts:
         settings = self._settings
-        command = await asyncio.to_thread(_espeak_command, settings)
+        command = await asyncio.to_thread(espeak_command, settings)
         speech = make_speech(command, settings.sounds_dir / "tts", self._clock.epoch)
         self._exits.push_async_callback(speech.close)
         prompts = SpokenPrompts(speech, settings.sounds_dir)
@@ -322,27 +341,6 @@ class Product:
         return RedisRates(redis, self._clock.epoch)
 
 
-class _MaskingFace(TypedDict):
-    masking: MaskingDesk
-    inbound_calls: InboundCalls
-    inbound_texts: InboundTexts
-    carriers: Carriers
-    carrier_hooks: CarrierHooks
-    media_files: MediaFiles
-
-
-def _masking_face(masking: MaskingEngine, texts: TextEngine) -> _MaskingFace:
-    """What the HTTP face needs of number masking."""
-    return _MaskingFace(
-        masking=masking.service,
-        inbound_calls=DryRun(masking.doors, masking.pool.owner_of),
-        inbound_texts=texts.inbound,
-        carriers=texts,
-        carrier_hooks=texts.intake,
-        media_files=texts.shelf,
-    )
-
-
 class _Wake:
     """Wakes the deliverer, which is made after the store that calls it."""
 
@@ -385,12 +383,3 @@ def _defaults(settings: Settings, plan: SwitchPlan) -> RouteDefaults:
         ring_timeout_s=settings.ring_timeout_default_s,
         max_duration_s=settings.max_call_s,
     )
-
-
-def _espeak_command(settings: Settings) -> tuple[str, ...]:
-    """How espeak-ng is run here; a name that fails by itself where it is not to be had."""
-    found = find_outside("espeak-ng", settings.espeak_ng_bin, lambda _: None)
-    if found is not None:
-        return found.head
-    prefix = find_prefix(settings.runtime_dir, machine_recipe())
-    return tuple(prefix.command("espeak-ng")) if prefix is not None else ("espeak-ng",)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypedDict
 
 import structlog
 
@@ -17,6 +17,8 @@ from gateway.carriers.plan import CarrierPlan, parse_carriers
 from gateway.carriers.sender import HttpSender
 from gateway.clocks import SystemClock, chance, new_id, random_bytes
 from gateway.config import Settings
+from gateway.http.ports_masking import CarrierHooks, Carriers, InboundCalls, InboundTexts, MediaFiles
+from gateway.masked_dry_run import DryRun
 from gateway.masked_inbound import RelayedTexts
 from gateway.media_folder import FolderMedia, MediaFolder, SignedMedia, sweep
 from gateway.media_shelf import MediaShelf
@@ -30,6 +32,7 @@ from gateway.wiring_voice import VoiceEngine
 from proxy_pool.core.party import PHONE
 from proxy_pool.core.relay import PHONES
 from proxy_pool.core.text import InboundText, OutboundText
+from proxy_pool.desk import MaskingDesk
 from proxy_pool.texts.ports import CarrierRefused, CarrierUnreachable, SentAs
 from proxy_pool.texts.pump import Chances, TextPump
 from proxy_pool.texts.relay import Surroundings, TextRelay
@@ -182,3 +185,26 @@ class Senders:
             raise CarrierRefused("switch_refused", permanent=False) from None
         except InvalidInput as error:
             raise CarrierRefused(error.field or "invalid", permanent=True) from None
+
+
+class MaskingFace(TypedDict):
+    """The HTTP face's fields of number masking."""
+
+    masking: MaskingDesk
+    inbound_calls: InboundCalls
+    inbound_texts: InboundTexts
+    carriers: Carriers
+    carrier_hooks: CarrierHooks
+    media_files: MediaFiles
+
+
+def masking_face(masking: MaskingEngine, texts: TextEngine) -> MaskingFace:
+    """What the HTTP face needs of number masking."""
+    return MaskingFace(
+        masking=masking.service,
+        inbound_calls=DryRun(masking.doors, masking.pool.owner_of),
+        inbound_texts=texts.inbound,
+        carriers=texts,
+        carrier_hooks=texts.intake,
+        media_files=texts.shelf,
+    )

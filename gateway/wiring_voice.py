@@ -106,6 +106,8 @@ class VoiceEngine:
         self.agi = AgiServer(self._answer, limits=parts.agi_limits)
         self.on_message: Callable[[Message], None] = _ignore_event
         """Hears every event of the switch, besides the director."""
+        self.on_version: Callable[[str], None] = _ignore_version
+        """Hears which Asterisk it is, whenever it was looked at."""
         self.agi_port = 0
         self._boot_epoch = ""
         self._looked = asyncio.Event()
@@ -226,6 +228,7 @@ class VoiceEngine:
             _log.warning("look.failed", code=error.code)
             return False
         self._boot_epoch = control.boot_epoch
+        self.on_version(control.asterisk_version)
         self._looked.set()
         return True
 
@@ -252,6 +255,10 @@ class VoiceEngine:
 
 def _ignore_event(message: Message) -> None:
     """Roles other than ``events`` hear nothing they need."""
+
+
+def _ignore_version(version: str) -> None:
+    """Nothing depends on it here."""
 
 
 async def _no_step(up: LinkUp) -> None:

@@ -34,13 +34,14 @@ _LONGEST_TEXT = 2000
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the switch needs to bring a call's sound to its agent: ``dial`` is what Dial() is given."""
+    """What the switch needs to bring a call's sound to its agent: ``dial`` is what Dial() is given.
+    ``record``: the agent's calls are to be recorded."""
 
     session_id: str
     token: str
     dial: str
     codec: Codec
-    answers_itself: bool = False
+    record: bool = False
 
 
 def _no_limit(tenant: str) -> int:
@@ -88,7 +89,8 @@ class AgentDesk:
         if not loop.session.live:
             raise self._refused("unreachable", AgentUnavailable("the agent cannot be reached"))
         self.tally.prepared += 1
-        return Prepared(session_id, token, self._around.media.dial_string(token, codec), codec)
+        dial = self._around.media.dial_string(token, codec)
+        return Prepared(session_id, token, dial, codec, record=spec.record)
 
     async def _spec(self, call: AgentCall) -> AgentSpec:
         if self._draining:
@@ -146,14 +148,15 @@ class AgentDesk:
     def _count(self, loop: SessionLoop) -> None:
         record, tally = loop.record(), self.tally
         evidence, figures = record.evidence, record.figures
-        assert evidence is not None, "what is over was ended"
-        tally.ended[str(evidence.reason), str(evidence.how or "")] += 1
+        reason = "broken" if evidence is None else str(evidence.reason)
+        how = "" if evidence is None or evidence.how is None else str(evidence.how)
+        tally.ended[reason, how] += 1
         if record.state is State.FAILED:
-            tally.failed[record.failure or str(evidence.reason)] += 1
+            tally.failed[record.failure or reason] += 1
         tally.interruptions += figures.interruptions
         tally.false_alarms += figures.false_alarms
         tally.reconnects += figures.reconnects
-        tally.words_lost_ms += evidence.words_lost_ms
+        tally.words_lost_ms += 0 if evidence is None else evidence.words_lost_ms
         tally.unsent_frames += figures.unsent_frames
         tally.stale_ms += figures.stale_ms
         _log.info(
@@ -161,8 +164,8 @@ class AgentDesk:
             session=record.id,
             call_id=record.call_id,
             state=str(record.state),
-            reason=str(evidence.reason),
-            how=str(evidence.how or ""),
+            reason=reason,
+            how=how,
         )
 
     async def _leave(self, loop: SessionLoop) -> None:

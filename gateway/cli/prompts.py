@@ -35,7 +35,7 @@ def add(
     tenant: OfTenant = FIRST_TENANT,
 ) -> None:
     """Keep a sound under a name, in the form that the switch plays. An old one of that name is replaced."""
-    from gateway.wiring import resampled
+    from gateway.wiring_speech import resampled
 
     target = prompt_path(tenant, name)
     sound = as_played(file.read_bytes(), resampled)

@@ -39,13 +39,13 @@ class Api:
     async def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Json]:
         """Status and parsed body of one request."""
         async with self._session.request(method, self.root + path, json=body, headers=headers) as response:
-            return response.status, await response.json()
+            return response.status, {} if response.status == 204 else await response.json()
 
     async def ok(self, method: str, path: str, body: object = None) -> Any:
         """The ``data`` of a request that must succeed."""
         status, answer = await self.ask(method, path, body)
         assert status < 300, (method, path, status, answer)
-        return answer["data"]
+        return answer.get("data")
 
     async def place(self, to: str, **fields: object) -> str:
         """Place a call; its id."""

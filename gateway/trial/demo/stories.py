@@ -222,7 +222,7 @@ async def _carrier(stage: Stage) -> SipPhone:
 async def _speech(stage: Stage, text: str) -> bytes:
     """A text as 8 kHz PCM, spoken by the same engine as announcements."""
     from gateway.clocks import SystemClock
-    from gateway.wiring import make_speech
+    from gateway.wiring_speech import make_speech
 
     assert stage.stack.tools is not None, "the stack has been started"
     command = tuple(stage.stack.tools.command("espeak-ng"))

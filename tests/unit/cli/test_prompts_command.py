@@ -13,7 +13,7 @@ from gateway.cli import prompts
 from gateway.cli.prompts import as_played, mixed
 from gateway.prompts import kept_prompt
 from gateway.trial.audio import has_tone, interleave, tone
-from gateway.wiring import resampled
+from gateway.wiring_speech import resampled
 from telephony.errors import InvalidInput
 from voice_agents.core.wav import from_wav
 

@@ -1,0 +1,211 @@
+"""Agents on real calls, from outside: they are heard, they hear, and are told first when a call shall end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway.trial.audio import tone, tone_seconds
+from gateway.trial.sip_call import CallState
+from gateway.trial.sip_outgoing import Dial, OutgoingCall
+from gateway.trial.watch import Watch
+from patchbay_agent import Call, CallEnding, serving
+from tests.e2e.conftest import CARRIER_HZ
+from tests.e2e.visitor import newest_call_to_us, recording_of, registered, route_own_number
+from tests.rig.product import OWN, Json, Product
+
+pytestmark = pytest.mark.e2e
+
+GREETING_HZ, FAREWELL_HZ, CALLER_HZ = 1000.0, 1500.0, 600.0
+CALLER = "+14155550150"
+TONE = "+14155556000"
+NO_ANSWER = "+14155550003"
+
+
+@dataclass(slots=True)
+class Bot:
+    """An agent that greets with a tone, counts what it hears, and says goodbye with another."""
+
+    calls: list[Call] = field(default_factory=list)
+    endings: list[CallEnding | None] = field(default_factory=list)
+    heard: bytearray = field(default_factory=bytearray)
+    farewell_heard: list[bool] = field(default_factory=list)
+    then: Callable[[Call], Awaitable[None]] | None = None
+    outcomes: list[str] = field(default_factory=list)
+    watch: Watch = field(default_factory=Watch)
+
+    async def on_call(self, call: Call) -> None:
+        self.calls.append(call)
+        call.sound(tone(GREETING_HZ, 0.6))
+        call.caption("Good day, this is the tone speaking.")
+        self.watch.changed()
+        listening = asyncio.create_task(self._listen(call))
+        if self.then is not None:
+            await self.then(call)
+        async for _ in call:
+            pass
+        self.endings.append(call.ending)
+        self.watch.changed()
+        call.sound(tone(FAREWELL_HZ, 0.5))
+        call.caption("Goodbye.")
+        self.farewell_heard.append(await call.mark())
+        call.summary("A caller and a tone met.", outcome="greeted")
+        listening.cancel()
+
+    async def _listen(self, call: Call) -> None:
+        async for frame in call.frames():
+            self.heard += frame
+            if len(self.heard) % 1600 == 0:
+                self.watch.changed()
+
+    async def until(self, holds: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+        await self.watch.until(holds, within_s=within_s, what=what)
+
+
+@asynccontextmanager
+async def agent(house: Product, bot: Bot, **fields: object) -> AsyncIterator[Json]:
+    """The bot, registered as an agent of the product."""
+    secret = "a-secret-of-the-tests-long-enough"
+    async with serving(bot.on_call, secret=secret, hears=True) as port:
+        wanted = {
+            "name": "tone",
+            "dialect": "native",
+            "url": f"ws://127.0.0.1:{port}/agent",
+            "codec": "slin",
+            "auth": {"kind": "hmac", "secret": secret},
+            "barge_in": {"mode": "off"},
+            "record": True,
+            **fields,
+        }
+        made = await house.api.ok("POST", "/api/v1/agents", wanted)
+        try:
+            yield made
+        finally:
+            await route_own_number(house, route={"type": "hold"})
+            await house.api.ok("DELETE", f"/api/v1/agents/{made['id']}")
+
+
+@asynccontextmanager
+async def calling_us(house: Product, bot: Bot, **fields: object) -> AsyncIterator[tuple[Json, OutgoingCall]]:
+    """Somebody from outside calls the number whose calls the agent takes."""
+    async with agent(house, bot, **fields) as made:
+        await route_own_number(house, route={"type": "agent", "agent_id": made["id"]})
+        dial = Dial(OWN, house.sip, CALLER, audio=tone(CALLER_HZ, 10.0))
+        call = house.carrier.call(dial)
+        yield made, call
+        await call.hang_up()
+
+
+def hears(hz: float, seconds: float) -> Callable[[bytes], bool]:
+    return lambda pcm: tone_seconds(pcm, hz) >= seconds
+
+
+async def test_the_app_hangs_up_and_the_agents_last_word_is_heard(house: Product, tmp_path: Path) -> None:
+    bot = Bot()
+    async with calling_us(house, bot) as (made, phone):
+        await phone.reaches(CallState.ANSWERED, within_s=10.0)
+        await phone.hears(hears(GREETING_HZ, 0.4), 5.0, "the greeting")
+        await bot.until(lambda: tone_seconds(bytes(bot.heard), CALLER_HZ) >= 0.4, "the caller is heard")
+        call = await newest_call_to_us(house)
+        assert call["agent_id"] == made["id"]
+        ended = await house.api.ok("POST", f"/v1/voice/calls/{call['id']}/hangup")
+        assert ended["status"] == "completed"
+        await phone.reaches(CallState.ENDED, within_s=10.0)
+        assert tone_seconds(phone.stream.heard(), FAREWELL_HZ) > 0.4, "the farewell was heard to its end"
+    ending = bot.endings[0]
+    assert ending is not None
+    assert (ending.reason, ending.may_speak) == ("api_hangup", True)
+    assert bot.farewell_heard == [True]
+    shown = await house.api.until(
+        call["id"], lambda one: bool((one.get("agent_summary") or {}).get("text")), 10.0, "summed up"
+    )
+    assert "A caller and a tone met." in str(shown["agent_summary"])
+    on_call = shown["agent"]
+    assert (on_call["reason"], on_call["initiated_by"], on_call["how"]) == ("api_hangup", "api", "acked")
+    assert on_call["agent_notified_at"] < shown["ended_at"], "the agent was told before the call ended"
+    assert on_call["words_lost_ms"] == 0
+    wave = await recording_of(house, call["id"], tmp_path)
+    assert tone_seconds(wave.channel(1), FAREWELL_HZ) > 0.4, "and is in the recording"
+    said = await house.api.ok("GET", f"/v1/voice/calls/{call['id']}/transcript")
+    assert "this is the tone speaking" in str(said)
+
+
+async def test_a_caller_who_hangs_up_is_told_to_the_agent(house: Product) -> None:
+    bot = Bot()
+    async with calling_us(house, bot) as (_, phone):
+        await phone.reaches(CallState.ANSWERED, within_s=10.0)
+        await phone.hears(hears(GREETING_HZ, 0.3), 5.0, "the greeting")
+        await phone.hang_up()
+        call = await newest_call_to_us(house)
+        ended = await house.api.ended(call["id"])
+        assert ended["termination"]["reason"] == "hangup_by_caller"
+        await bot.until(lambda: bool(bot.endings), "the agent is told")
+    ending = bot.endings[0]
+    assert ending is not None
+    assert (ending.reason, ending.may_speak) == ("caller_hangup", False)
+
+
+async def test_the_agent_hangs_up_once_all_was_heard(house: Product) -> None:
+    async def leave(call: Call) -> None:
+        call.sound(tone(FAREWELL_HZ, 0.8))
+        call.hang_up("done")
+
+    bot = Bot(then=leave)
+    async with calling_us(house, bot) as (_, phone):
+        await phone.reaches(CallState.ENDED, within_s=15.0)
+        assert tone_seconds(phone.stream.heard(), FAREWELL_HZ) > 0.7
+        ended = await house.api.ended((await newest_call_to_us(house))["id"])
+        assert ended["termination"]["reason"] == "hangup_by_agent"
+
+
+async def test_an_agent_calls_somebody(house: Product) -> None:
+    bot = Bot()
+    async with agent(house, bot) as made:
+        call_id = await house.api.place(TONE, agent_id=made["id"])
+        heard = lambda: tone_seconds(bytes(bot.heard), CARRIER_HZ) >= 0.5  # noqa: E731
+        await bot.until(heard, "whoever was called is heard", 15.0)
+        assert bot.calls[0].called == TONE
+        await house.api.ok("POST", f"/v1/voice/calls/{call_id}/hangup")
+        ended = await house.api.ended(call_id)
+        assert (ended["status"], ended["agent_id"]) == ("completed", made["id"])
+        assert bot.farewell_heard == [True]
+
+
+async def test_an_agent_sends_the_caller_on(house: Product) -> None:
+    bot = Bot()
+
+    async def send_on(call: Call) -> None:
+        bot.outcomes.append(await call.transfer("phone:alice"))
+        bot.watch.changed()
+
+    bot.then = send_on
+    async with (
+        registered(house, "alice") as alice,
+        calling_us(house, bot, transfer_allow=["phone:alice"]) as (_, phone),
+    ):
+        rung = await alice.receives(within_s=10.0)
+        await rung.reaches(CallState.ANSWERED)
+        await bot.until(lambda: bool(bot.outcomes), "the outcome is told")
+        assert bot.outcomes == ["completed"]
+        await phone.hang_up()
+        await rung.reaches(CallState.ENDED)
+
+
+async def test_an_agent_that_is_not_there_leaves_nobody_in_silence(house: Product) -> None:
+    wanted = {"name": "gone", "dialect": "native", "url": "ws://127.0.0.1:9/agent", "codec": "slin"}
+    made = await house.api.ok("POST", "/api/v1/agents", wanted)
+    await route_own_number(house, route={"type": "agent", "agent_id": made["id"]})
+    try:
+        phone = house.carrier.call(Dial(OWN, house.sip, CALLER))
+        await phone.reaches(CallState.ENDED, within_s=15.0)
+        ended = await house.api.ended((await newest_call_to_us(house))["id"])
+        assert ended["status"] == "failed"
+        assert ended["termination"]["reason"] == "agent_unavailable"
+    finally:
+        await route_own_number(house, route={"type": "hold"})
+        await house.api.ok("DELETE", f"/api/v1/agents/{made['id']}")
