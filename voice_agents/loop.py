@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -20,7 +20,7 @@ from voice_agents.core import facts, orders, talk
 from voice_agents.core.agent import AgentSpec, DialectName
 from voice_agents.core.audio import Codec
 from voice_agents.core.machine import begin, step
-from voice_agents.core.record import AgentCall, SessionRecord
+from voice_agents.core.record import AgentCall, SessionRecord, State
 from voice_agents.core.session import Session, Terms
 from voice_agents.core.waits import next_deadline
 from voice_agents.errands import Errands
@@ -29,6 +29,7 @@ from voice_agents.sound_path import SoundPath
 from voice_agents.surroundings import Surroundings
 
 _log = structlog.get_logger("voice_agents.session")
+_MOST_FAULTS = 3
 _HAVE_A_SUMMARY = (DialectName.NATIVE, DialectName.OPENAI, DialectName.BUILTIN)
 
 
@@ -60,6 +61,7 @@ class SessionLoop:
         self._standby: AgentSpec | None = None
         self._inbox: deque[facts.Fact] = deque()
         self._judging = False
+        self._faults = 0
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,6 +108,9 @@ class SessionLoop:
             self.session, out = step(before, fact, self.around.now(), self.around.patience)
         except Exception:  # noqa: BLE001  # why: a fault of ours must not take the call's sound or its end along
             self._broken("session.step_broken", fact=type(fact).__name__)
+            self._faults += 1
+            if self._faults >= _MOST_FAULTS:
+                self._give_up()
             return
         if before.ending is None and self.session.ending is not None:
             self.sound.note_end()
@@ -117,6 +122,22 @@ class SessionLoop:
         if self.session is not before:
             self._on_change(self, before)
             self._wake()
+
+    def _give_up(self) -> None:
+        """We cannot judge any more: the call ends, rather than go on without anybody who could end it."""
+        before = self.session
+        if before.over is not None:
+            return
+        now = self.around.now()
+        self.session = replace(before, over=State.FAILED, over_at=now, failure="broken")
+        self.sound.gates.follow(self.session)
+        told = orders.Publish("agent.session.failed", (("reason", "broken"),))
+        last = (orders.Save(), orders.Finish())
+        self._carry_out(
+            (orders.HangUpCall("agent_lost"), orders.CloseLine(1011), orders.ReleaseMedia(), told, *last)
+        )
+        self._on_change(self, before)
+        self._wake()
 
     def _broken(self, event: str, **what: str) -> None:
         _log.exception(event, session=self.id, call_id=self.call.call_id, **what)

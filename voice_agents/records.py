@@ -40,6 +40,7 @@ def figures_of(session: Session, sound: SoundPath) -> Figures:
         interruptions=usage.interruptions,
         false_alarms=usage.false_alarms,
         reconnects=usage.reconnects,
+        underruns=sound.underruns,
         malformed=usage.malformed,
         tool_calls=usage.tool_calls,
         refused_tools=usage.refused,

@@ -59,7 +59,7 @@ class SoundPath:
         self.pending = 0
         """Turns of words that are being made into sound."""
         self.frame_at = 0.0
-        self.frames = self.stale_ms = self.unsent = 0
+        self.frames = self.stale_ms = self.unsent = self.underruns = 0
         self.first_sound_at: float | None = None
         self._clock = AudioClock()
         self._heard_ms = 0
@@ -242,10 +242,11 @@ class SoundPath:
             return
         ratio = None if self.text_level else self.pace.sent(self.codec.ms(len(sound)), now)
         fresh = not self.gates.sounding or now - self._sound_at > _ARRIVING_S
+        queued_ms = self.leg.queued_ms
+        self.underruns += not (fresh or queued_ms)
         self._sound_at = now
         if self.first_sound_at is None:
             self.first_sound_at = now
-        queued_ms = self.leg.queued_ms
         if self.guard_turn and self.ledger.agent_ms == 0:
             self.guards.on(self.ledger.place, _GREETING_MS)
         if self.ledger.begins_turn(self._clock.ms):

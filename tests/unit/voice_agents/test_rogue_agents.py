@@ -13,9 +13,12 @@ from tests.unit.dialplan.virtual_time import in_virtual_time
 from tests.unit.voice_agents.sessions import SPEC
 from tests.unit.voice_agents.stage import CALL, Stage, tone
 from voice_agents import fakes_rogues as rogues
+from voice_agents import loop
 from voice_agents.core.agent import AgentSpec, Fallback
 from voice_agents.core.audio import Codec
+from voice_agents.core.facts import Fact
 from voice_agents.core.record import How, SessionRecord, State
+from voice_agents.core.session import Patience, Session, Step
 from voice_agents.core.talk import Ack, Audio, Ending, Fault, FlowPaused, Reason
 from voice_agents.fakes_lines import FakeAgentLine
 from voice_agents.fakes_rogues import Behaviour, Rogue
@@ -81,6 +84,29 @@ class Pair:
         assert self.stage.around.tally.broken == 0
         await self.stage.close()
         return record
+
+
+@in_virtual_time
+async def test_a_fault_of_our_own_ends_its_call_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair(rogues.echo)
+    await pair.begin()
+    whole = loop.step
+
+    def broken(session: Session, fact: Fact, now: float, patience: Patience) -> Step:
+        if session.terms.spec.id == BAD.id and session.over is None:
+            raise ZeroDivisionError
+        return whole(session, fact, now, patience)
+
+    monkeypatch.setattr(loop, "step", broken)
+    for digit in "123":
+        pair.bad.leg.presses(digit)
+    record = await pair.stage.until_over("call_bad")
+    assert (record.state, record.failure) == (State.FAILED, "broken")
+    assert pair.stage.control.of("hang_up", "call_bad")
+    assert pair.rogue.lines[0].closed == 1011
+    assert pair.stage.around.tally.broken == 3
+    pair.stage.around.tally.broken = 0
+    await pair.end(ends_by_itself=True)
 
 
 @in_virtual_time
