@@ -24,7 +24,9 @@ class FakeSpeech:
         self.away = False
 
     def limits(self) -> SpeechLimits:
-        return SpeechLimits(frozenset({"en-US", "de-DE"}), frozenset({8000, 16000}), self._max_characters)
+        return SpeechLimits(
+            frozenset({"en-US", "de-DE"}), frozenset({8000, 16000, 24000}), self._max_characters
+        )
 
     async def speak(self, text: str, *, voice: str = "en-US", rate_hz: int = 8000) -> Speech:
         cleaned = admit(text, voice, rate_hz, self.limits())

@@ -58,7 +58,9 @@ class EspeakSpeech:
         self._closed = False
 
     def limits(self) -> SpeechLimits:
-        return SpeechLimits(frozenset(ESPEAK_VOICES), frozenset({8000, 16000}), self._settings.max_characters)
+        return SpeechLimits(
+            frozenset(ESPEAK_VOICES), frozenset({8000, 16000, 24000}), self._settings.max_characters
+        )
 
     async def speak(self, text: str, *, voice: str = "en-US", rate_hz: int = 8000) -> Speech:
         cleaned = admit(text, voice, rate_hz, self.limits())

@@ -32,7 +32,7 @@ class VadSettings:
     over: float = 2.5
     hangover_ms: int = 240
     bridged_ms: int = 60
-    floor_ms: int = 2000
+    floor_ms: int = 4000
 
 
 class WebrtcDetector:

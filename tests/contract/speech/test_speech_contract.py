@@ -47,7 +47,7 @@ async def speech(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await engine.close()
 
 
-@pytest.mark.parametrize("rate_hz", [8000, 16000])
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 24000])
 async def test_a_file_that_can_be_heard(speech: TextToSpeech, rate_hz: int) -> None:
     spoken = await speech.speak(GREETING, voice="en-US", rate_hz=rate_hz)
     heard = audio.read_wav(spoken.path)
