@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -21,7 +21,7 @@ from voice_agents.core.audio import Codec
 from voice_agents.core.record import AgentCall, SessionRecord, State
 from voice_agents.core.session import EndStep, Session
 from voice_agents.core.talk import Reason
-from voice_agents.loop import SessionLoop
+from voice_agents.loop import SessionLoop, summarises
 from voice_agents.surroundings import Surroundings
 from voice_agents.wire.dialects import codec_of
 
@@ -117,11 +117,14 @@ class AgentDesk:
         return error
 
     def _enter(self, loop: SessionLoop) -> None:
-        call = loop.call
-        self._loops[call.call_id] = loop
-        self._taken[loop.id] = (call.tenant, loop.spec.id)
-        self._of_tenant[call.tenant] += 1
-        self._of_agent[call.tenant, loop.spec.id] += 1
+        self._loops[loop.call.call_id] = loop
+        self._take(loop, loop.spec)
+
+    def _take(self, loop: SessionLoop, spec: AgentSpec) -> None:
+        tenant = loop.call.tenant
+        self._taken[loop.id] = (tenant, spec.id)
+        self._of_tenant[tenant] += 1
+        self._of_agent[tenant, spec.id] += 1
 
     def _free(self, loop: SessionLoop) -> None:
         """The call has no agent any more, though the agent may still give its account."""
@@ -313,6 +316,31 @@ class AgentDesk:
     async def take_over(self, call_id: str, to: str, ring_timeout_s: int) -> str:
         """The same, but the agent stays, silent, to be handed back to."""
         return await self.transfer(call_id, to, ring_timeout_s, keep=True)
+
+    async def hand_over(
+        self,
+        call_id: str,
+        agent_id: str,
+        version: int | None = None,
+        parameters: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Another agent has the call from now on; what the present one said is heard. Raises ``Conflict``,
+        ``AgentUnavailable``, ``TooMany``."""
+        loop = self._live(call_id)
+        spec = await self._around.book.agent(loop.call.tenant, agent_id, version)
+        if spec is None:
+            raise self._refused("unknown", AgentUnavailable("there is no such agent", why="unknown"))
+        loop = self._live(call_id)
+        if loop.session.moving is not None:
+            raise Conflict("the caller is not with the agent", code="AGENT_STATE")
+        tenant, most = loop.call.tenant, spec.max_concurrent
+        if most and self._of_agent[tenant, spec.id] >= most and self._taken[loop.id] != (tenant, spec.id):
+            raise self._refused("agent_full", _full("the agent is on as many calls as it may be", most))
+        self._free(loop)
+        self._take(loop, spec)
+        merged = {**dict(spec.parameters), **dict(parameters)}
+        spec = replace(spec, parameters=tuple(merged.items()))
+        loop.post(facts.SwapAsked(spec, "api", summarises(spec)))
 
     # ------------------------------------------------------------ back to the agent
 

@@ -33,6 +33,11 @@ _MOST_FAULTS = 3
 _HAVE_A_SUMMARY = (DialectName.NATIVE, DialectName.OPENAI, DialectName.BUILTIN)
 
 
+def summarises(spec: AgentSpec) -> bool:
+    """Whether this agent's dialect has a word for its account of the conversation."""
+    return spec.dialect in _HAVE_A_SUMMARY
+
+
 @dataclass(slots=True, eq=False)
 class _Waiter:
     holds: Callable[[Session], bool]
@@ -68,8 +73,7 @@ class SessionLoop:
         self._waiters: list[_Waiter] = []
         most_s = call.max_duration_s or spec.max_duration_s
         outbound, speaks = call.direction == "outbound", around.voice is not None
-        summarises = spec.dialect in _HAVE_A_SUMMARY
-        terms = Terms(spec, outbound, most_s, call.media_within_s, speaks, summarises)
+        terms = Terms(spec, outbound, most_s, call.media_within_s, speaks, summarises(spec))
         self.session, self._first = begin(terms, around.now())
         ears = None
         if around.detectors is not None and not text_level(spec):
@@ -261,15 +265,16 @@ class SessionLoop:
 
     def _open_line(self, order: orders.OpenLine) -> None:
         if not order.standby:
-            self.agent.open(order.line, self.spec, self._begin(self.spec, order))
-        elif self._standby is not None:
+            spec = self.session.terms.spec
+            self.agent.open(order.line, spec, self._begin(spec, order))
+        elif self._standby is not None and self._standby.id == self.session.terms.spec.fallback.agent_id:
             self.agent.open(order.line, self._standby, self._begin(self._standby, order))
         else:
             self._spawn(self._find_standby(order))
 
     async def _find_standby(self, order: orders.OpenLine) -> None:
         """The agent that stands in: its newest version, at the moment that it is needed."""
-        wanted, found = self.spec.fallback.agent_id, None
+        wanted, found = self.session.terms.spec.fallback.agent_id, None
         try:
             async with asyncio.timeout(self.around.patience.connect_s):
                 found = await self.around.book.agent(self.call.tenant, wanted)
@@ -306,7 +311,7 @@ class SessionLoop:
 
     def record(self) -> SessionRecord:
         """The session as it stands, its transcript included."""
-        return record_of(self.id, self.call, self.session, self.agent, self.sound)
+        return record_of(self.id, self.call, self.spec, self.session, self.agent, self.sound)
 
     async def until(self, holds: Callable[[Session], bool], patience_s: float) -> bool:
         """Wait until the session is so; False when it was not within ``patience_s`` seconds."""

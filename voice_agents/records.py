@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voice_agents.agent_path import AgentPath
+from voice_agents.core.agent import AgentSpec
 from voice_agents.core.record import AgentCall, Evidence, Figures, SessionRecord
 from voice_agents.core.session import Session
 from voice_agents.core.summary import summary
@@ -51,10 +52,14 @@ def figures_of(session: Session, sound: SoundPath) -> Figures:
 
 
 def record_of(
-    session_id: str, call: AgentCall, session: Session, agent: AgentPath, sound: SoundPath
+    session_id: str,
+    call: AgentCall,
+    spec: AgentSpec,
+    session: Session,
+    agent: AgentPath,
+    sound: SoundPath,
 ) -> SessionRecord:
-    """What is known of the session now; with a summary once it is over."""
-    spec = session.terms.spec
+    """What is known of the session now; with a summary once it is over. ``spec``: the agent it began with."""
     figures = figures_of(session, sound)
     turns = sound.ledger.turns(sound.heard_ms, sound.at_ms)
     lost_ms = 0 if session.ending is None else sound.ledger.dropped_ms - sound.dropped_before_end

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voice_agents.core import talk
+from voice_agents.core.agent import AgentSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,15 @@ class HandBackAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class SwapAsked:
+    """Another agent shall have the call from now on. ``summarises``: as ``Terms.summarises``."""
+
+    spec: AgentSpec
+    by: str = "api"
+    summarises: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TransferDone:
     outcome: str
 
@@ -255,6 +265,7 @@ Fact = (
     | MuteAsked
     | TransferAsked
     | HandBackAsked
+    | SwapAsked
     | TransferDone
     | ToolDone
     | DigitsDone

@@ -146,6 +146,25 @@ def lost(
     return session, (*out, *comfort, *more)
 
 
+def swap(session: Session, fact: facts.SwapAsked, now: float) -> Step:
+    """Another agent takes the call: what this one said is heard, and it is told that it is over for it."""
+    line, out = session.line, list[orders.Order]()
+    if line.open:
+        since = session.bridged_at
+        lasted_ms = 0 if since is None else round((now - since) * 1000)
+        out.append(orders.Tell(talk.Ending(Reason.REPLACED, fact.by, 0, may_speak=False)))
+        out.append(orders.Tell(talk.Ended(Reason.REPLACED, lasted_ms)))
+    if line.phase is not Phase.DOWN:
+        out.append(orders.CloseLine(1000))
+    terms = replace(session.terms, spec=fact.spec, summarises=fact.summarises)
+    fresh = Line(now, number=line.number, recovering=session.greeted_at is not None)
+    quiet = replace(session.quiet, owed_at=None, slow=False)
+    session, comfort = _comfort(replace(session, terms=terms, line=fresh, quiet=quiet))
+    session, dial = _dial(session, now)
+    told = orders.Publish("agent.failover", (("to", "replaced"), ("agent_id", fact.spec.id)))
+    return session, (*out, told, *comfort, *dial)
+
+
 def _comfort(session: Session) -> Step:
     if session.comforting or session.greeted_at is None:
         return session, ()

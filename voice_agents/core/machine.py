@@ -38,7 +38,14 @@ _LINE_FACTS = (
 _SPEECH_FACTS = (facts.SpeechBegan, facts.SpeechOver, facts.WordsCaught, facts.Pressed)
 _SOUND_FACTS = (facts.SoundBegan, facts.SoundOver, facts.EndHeard, facts.PromptDone)
 _MEDIA_FACTS = (facts.MediaArrived, facts.FirstFrame, facts.MediaGone, facts.CallerGone, facts.HangUpFailed)
-_ASKED_FACTS = (facts.EndAsked, facts.HoldAsked, facts.MuteAsked, facts.TransferAsked, facts.HandBackAsked)
+_ASKED_FACTS = (
+    facts.EndAsked,
+    facts.HoldAsked,
+    facts.MuteAsked,
+    facts.TransferAsked,
+    facts.HandBackAsked,
+    facts.SwapAsked,
+)
 
 
 def begin(terms: Terms, now: float) -> Step:
@@ -285,6 +292,8 @@ def _asked(session: Session, fact: facts.Fact, now: float, patience: Patience) -
             return shutdown.end(session, fact, now, patience)
         case facts.TransferAsked() if session.live:
             return transfer.asked(session, fact, now)
+        case facts.SwapAsked() if session.live and session.moving is None:
+            return ladder.swap(session, fact, now)
         case facts.HandBackAsked() if session.live:
             return transfer.hand_back(session, now)
         case facts.HoldAsked() if session.live and session.gate_open:

@@ -24,6 +24,7 @@ from voice_agents.core.talk import (
     Clear,
     Digit,
     DigitsSent,
+    Ended,
     Ending,
     Guard,
     HangUp,
@@ -286,6 +287,32 @@ async def test_the_caller_may_leave_while_a_human_has_it() -> None:
     assert record.evidence is not None
     assert record.evidence.how is How.CALLER_GONE
     await stage.close()
+
+
+@in_virtual_time
+async def test_another_agent_takes_the_call_and_the_words_of_the_first_are_heard() -> None:
+    other = replace(AGENT, id="agt_3", max_concurrent=1, parameters=(("mood", "calm"), ("step", "1")))
+    stage = Stage(AGENT, other)
+    caller = await stage.talk()
+    stage.speak(400, 0x31)
+    first = stage.line
+    await stage.desk.hand_over("call_1", "agt_3", parameters=(("step", "2"),))
+    assert first.told[-1] == Ended(Reason.REPLACED, first.told[-1].duration_ms)  # type: ignore[union-attr]
+    await stage.pass_s(0.6)
+    assert first.closed == 1000
+    assert dict(stage.line.begin.parameters) == {"mood": "calm", "step": "2"}
+    assert stage.line.begin.resumed_turns == 1
+    stage.speak(200, 0x32)
+    await stage.pass_s(0.4)
+    octets = [octet for _, octet in caller.heard_at]
+    assert (octets.count(0x31), octets.count(0x32)) == (20, 10)
+    record = stage.session()
+    assert (record.agent_id, record.answered_by) == ("agt_1", "agt_3")
+    with pytest.raises(TooMany):
+        await stage.prepare(replace(other_call(2), agent_id="agt_3"))
+    with pytest.raises(AgentUnavailable):
+        await stage.desk.hand_over("call_1", "agt_none")
+    await over(stage)
 
 
 @in_virtual_time
