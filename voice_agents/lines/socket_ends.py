@@ -15,6 +15,8 @@ from voice_agents.ports import AgentEar, Dialect, Wire
 
 NORMAL: Final = 1000
 _PROTOCOL, _TEXT, _BIG = 1002, 1007, 1009
+_HEADER: Final = 8
+"""Octets before the payload of a usual message of ours: two, two of length, four of mask."""
 _REASONS: Final = {
     NORMAL: "",
     4400: "too many messages that cannot be read",
@@ -190,14 +192,13 @@ class SocketLine(WSListener):
         transport = self._transport
         if not messages or transport is None or self._over:
             return
+        octets = 0
         for message in messages:
-            if isinstance(message, bytes):
-                transport.send(WSMsgType.BINARY, message)
-            else:
-                transport.send(WSMsgType.TEXT, message)
-            buffered = transport.underlying_transport.get_write_buffer_size()
-            self._backlog.wrote(len(message) + 8, buffered, self._loop.time())
-        if transport.underlying_transport.get_write_buffer_size() > self._limits.backlog_bytes:
+            transport.send(WSMsgType.BINARY if isinstance(message, bytes) else WSMsgType.TEXT, message)
+            octets += len(message) + _HEADER
+        buffered = transport.underlying_transport.get_write_buffer_size()
+        self._backlog.wrote(octets, buffered, self._loop.time())
+        if buffered > self._limits.backlog_bytes:
             self._fail(NORMAL, "stuck")
 
     def _lag(self) -> float:

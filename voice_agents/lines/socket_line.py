@@ -76,7 +76,11 @@ class SocketLines:
             if isinstance(error, TimeoutError):
                 raise AgentUnavailable("the agent took too long to be reached", why="timeout") from None
             raise
-        line.begin(begin)
+        try:
+            line.begin(begin)
+        except (ValueError, KeyError) as error:
+            line.abandon()
+            raise AgentUnavailable(str(error), why="forbidden") from None
         return line
 
     async def _connect(self, url: str, headers: Sequence[tuple[str, str]], line: SocketLine) -> None:

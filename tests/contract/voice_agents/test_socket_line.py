@@ -484,6 +484,17 @@ async def test_nonsense_is_reported_and_the_line_goes_on(ear: Ear):
         assert line.tell(Digit("1", 0)) is True
 
 
+async def test_a_call_that_the_dialect_cannot_name_is_not_begun(ear: Ear):
+    async with serving(silent) as server:
+        spec = agent_at(server.url, dialect=DialectName.TWILIO)
+        with pytest.raises(AgentUnavailable, match="not the id of a call") as caught:
+            await lines_to().open(spec, replace(BEGIN, call_id="7"), ear)
+        assert caught.value.why == "forbidden"
+        async with asyncio.timeout(SOON_S):
+            await server.sockets[0].gone.wait()
+    assert ear.heard.empty()
+
+
 # ---------------------------------------------------------------- several kinds
 
 
