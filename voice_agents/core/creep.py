@@ -39,6 +39,8 @@ class CreepWatch:
         self._least: int | None = None
         self._run = 0
         self.dropped = 0
+        self.paced = False
+        """Whether the sender is one in real time."""
 
     def arrived(self, frames: int) -> None:
         self._frames += frames
@@ -50,9 +52,9 @@ class CreepWatch:
             return
         windows = (self._frames, *self._paces)
         self._paces = list(windows[:3])
-        paced = sum(windows) in _REAL_TIME and min(windows) >= _SOME
-        self._standing = min(self._lows) if paced else 0
-        if not paced or any(frames not in _EVEN for frames in windows):
+        self.paced = sum(windows) in _REAL_TIME and min(windows) >= _SOME
+        self._standing = min(self._lows) if self.paced else 0
+        if not self.paced or any(frames not in _EVEN for frames in windows):
             self._least = None
         else:
             self._least = self._standing if self._least is None else min(self._least, self._standing)
@@ -81,6 +83,7 @@ class CreepWatch:
         """What waited is gone."""
         self._frames = self._looks = self._standing = self._run = 0
         self._lows, self._paces, self._least = [_NEVER, 0], [0, 0, 0], None
+        self.paced = False
 
 
 def quiet(codec: Codec, frame: bytes) -> bool:

@@ -84,6 +84,7 @@ class Playout:
         self._silence = codec.silence
         self._starved = 0
         self._dry_at = -1.0
+        self._spoke = -1
         self._stopped = False
 
     # ------------------------------------------------------------ what comes in
@@ -140,7 +141,7 @@ class Playout:
         while depth < LEAD and (frame := self._pull()) is not None:
             self._give(frame, now, orders)
             depth += 1
-        if fill and self.switch.depth_soon(now) <= self._cushion(now):
+        if fill and self.switch.depth_soon(now) <= self._cushion(now) and not self._waits():
             self._give(self._padded(now), now, orders)
         return orders
 
@@ -155,6 +156,7 @@ class Playout:
     def _give(self, frame: bytes | None, now: float, orders: list[Order]) -> None:
         number = self.switch.send(now)
         self._flight.append(_Sent(number, self._out, frame))
+        self._spoke = number if frame is not None else -1
         orders.append(frame or self._silence)
         marked = any(self._probed_place < place <= self._out for place, _ in self._marks)
         if marked or number - self._probed >= PROBE_EVERY or number <= 3:
@@ -184,12 +186,19 @@ class Playout:
             self._dry_at = now
         return None
 
+    def _waits(self) -> bool:
+        """Whether to leave the switch without a frame for once: a sender in real time is late. Silence
+        before its frame, which may yet come in time, would delay all that follows."""
+        waits = self.creep.paced and self._spoke == self.switch.sent and not self.paused
+        self._spoke = -1
+        return waits
+
     def _cushion(self, now: float) -> int:
-        """One frame more than needed, for a while after the switch found nothing."""
+        """One frame of silence more than needed, for a while after the switch found nothing."""
         if self.switch.starved > self._starved:
             self._starved = self.switch.starved
             self._cushion_until = now + CUSHION_S
-        return int(now < self._cushion_until)
+        return int(now < self._cushion_until and self._spoke != self.switch.sent)
 
     # ------------------------------------------------------------ what the switch says
 

@@ -82,6 +82,33 @@ def test_a_frame_that_comes_in_time_does_not_wait_for_our_clock() -> None:
         switch.pass_ms(2)
 
 
+def test_a_frame_that_is_late_for_once_delays_none_after_it() -> None:
+    switch = settled(phase_ms=19, fill_ms=12)
+    switch.pass_ms(6)
+    for number in range(150):
+        switch.play(numbered(number))
+        switch.pass_ms(20)
+    assert switch.playout.creep.paced
+    switch.pass_ms(10)
+    assert switch.playout.queued_ms(switch.now) == 0, "late: past our clock, in time for the switch's"
+    for number in range(150, 200):
+        switch.play(numbered(number))
+        switch.pass_ms(20)
+        assert switch.playout.queued_ms(switch.now) <= 20
+    assert switch.sound == frames(0, 200)
+
+
+def test_a_sender_that_stops_is_followed_by_silence_after_one_tick() -> None:
+    switch = settled()
+    for number in range(150):
+        switch.play(numbered(number))
+        switch.pass_ms(20)
+    switch.pass_ms(400)
+    end = switch.heard.index(numbered(149))
+    assert switch.heard[end + 1 : end + 3].count(None) <= 1
+    assert set(switch.heard[end + 3 :]) == {ULAW.silence}
+
+
 def test_an_answered_but_unread_channel_is_not_filled() -> None:
     switch = model()
     switch.plays = False
