@@ -97,14 +97,15 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
 
 def _orphan(call: Call, fact: facts.Fact) -> tuple[orders.Order, ...]:
     """A channel that appears for a leg that is over must not live on."""
-    if isinstance(fact, facts.Dialed) and fact.channel is not None:
-        if call.former and (moving.of_the_past(call, fact) or call.returned):
-            past = moving.of_the_past(call, fact)
-            return (orders.Hangup(fact.role, fact.channel, Cause.NORMAL_CLEARING),) if past else ()
-        leg = call.leg(fact.role)
-        unwanted = fact.role is Role.CALLEE and call.virtual_callee
-        if (unwanted or not leg.live) and leg.channel != fact.channel:
-            return (orders.Hangup(fact.role, fact.channel, Cause.NORMAL_CLEARING),)
+    if not isinstance(fact, facts.Dialed) or fact.channel is None:
+        return ()
+    leg = call.leg(fact.role)
+    unwanted = not leg.live
+    if fact.role is Role.CALLEE:
+        past = call.virtual_callee or moving.of_the_past(call, fact)
+        unwanted = past or (unwanted and not call.returned)
+    if unwanted and leg.channel != fact.channel:
+        return (orders.Hangup(fact.role, fact.channel, Cause.NORMAL_CLEARING),)
     return ()
 
 

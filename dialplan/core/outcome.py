@@ -31,6 +31,8 @@ _SAYS_NOTHING = {None, Cause.UNKNOWN, Cause.NORMAL_CLEARING}
 """The causes of a leg that was dropped: they tell nothing of why it did not answer."""
 _CANCELLED = 487
 """The final of an INVITE that its sender took back (RFC 3261 §9.2)."""
+_AGENTS = {"hangup_by_agent", "silence"}
+"""Ends that are no failure, not even before the call was answered: an agent wanted it so."""
 _UPSTREAM = {"agent_unavailable", "agent_lost"}
 _FOR_WANT_OF_OURS = {"trunk_full", "too_many_questions", "too_many_far_ends", "agent_busy"}
 """The refusals that are not the caller's doing."""
@@ -156,9 +158,8 @@ def _unanswered(call: Call) -> Verdict:
         why = call.ended_why or "unclassified"
         if why == "session_ended":
             return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, why))
-        ours = why not in _UPSTREAM
-        result = Result.SERVER_ERROR if ours else Result.UPSTREAM_ERROR
-        return Verdict(CallStatus.FAILED, Termination(result, why))
+        result = Result.UPSTREAM_ERROR if why in _UPSTREAM else Result.SERVER_ERROR
+        return Verdict(CallStatus.FAILED, Termination(Result.FAR_END if why in _AGENTS else result, why))
     if call.on_detour:
         return _left_on_detour(call)
     subject = call.subject

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -164,6 +165,23 @@ async def test_a_placed_call_is_moved_like_any_other(calls: AgentCalls) -> None:
     assert ended(call) == "completed success/hangup_by_caller by caller"
     assert [who for who, _ in cdr_of(calls, call)] == ["agent:agt_1", "+14155559000", "agent:agt_1"]
     assert call.terms.max_duration_s == 3600, "a call that goes on keeps its terms"
+
+
+async def test_one_recording_goes_on_through_the_move(calls: AgentCalls) -> None:
+    ear = RecordingEar()
+    calls.voice.book.first = replace(calls.facts(calls.route(ear)), record=True)
+    caller = calls.voice.dial()
+    call_id = await calls.voice.call_id()
+    await ear.talks()
+    assert await calls.voice.engine.director.reroute(call_id, PERSON, 8) == "completed"
+    await caller.hears(lambda pcm: has_tone(pcm, CALLEE_HZ), 5.0, "the person")
+    await caller.hang_up()
+    call = await calls.voice.ended()
+    (tape,) = call.tapes
+    assert tape.started_at is not None
+    raw = (calls.voice.switch.spec.recordings / f"{tape.id}.raw").read_bytes()
+    sides = [b"".join(raw[at : at + 2] for at in range(side, len(raw) - 3, 4)) for side in (0, 2)]
+    assert [has_tone(side, CALLEE_HZ) for side in sides].count(True) == 1
 
 
 # ---------------------------------------------------------------- a gateway that dies on the way

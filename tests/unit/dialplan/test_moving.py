@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dialplan.core import facts, moving, orders
-from dialplan.core.call import AgentSocket, Call, Connect, HoldMusic, Later, Phone, Rank, Reject
+from dialplan.core.call import AgentSocket, Call, Connect, Ender, HoldMusic, Later, Phone, Rank, Reject
 from dialplan.core.machine import step
 from dialplan.core.record import cdr
 from dialplan.core.waits import PATIENCE, next_deadline, waits
@@ -349,3 +349,30 @@ def test_who_is_dialled_while_nobody_should_be_is_hung_up() -> None:
     call, out = run(call, facts.Dialed(CALLEE, B2))
     assert hung_up(out) == [B2]
     assert call.callee.channel is None
+
+
+def test_who_is_dialled_next_before_the_refusal_was_answered_is_not_hung_up() -> None:
+    """The first agent's end is known, our answer to the question is not folded yet."""
+    call, _ = run(inbound(AGENT), facts.Dialed(CALLEE, B), facts.HungUp(CALLEE, 0, channel=B))
+    call, out = run(call, facts.Dialed(CALLEE, B2))
+    assert hung_up(out) == []
+    assert (call.callee.channel, [old.leg.channel for old in call.former]) == (B2, [B])
+
+
+def test_nobody_is_dialled_for_music() -> None:
+    call, _ = run(talking(), facts.Reroute(Connect(HoldMusic()), "held"), B_GONE, ASKED)
+    _, out = run(call, facts.Dialed(CALLEE, B2))
+    assert hung_up(out) == [B2]
+
+
+@pytest.mark.parametrize(
+    ("why", "truth"),
+    [
+        ("hangup_by_agent", "failed far_end/hangup_by_agent by callee"),
+        ("agent_lost", "failed upstream_error/agent_lost by gateway"),
+    ],
+)
+def test_an_agent_that_ends_a_call_before_it_is_answered(why: str, truth: str) -> None:
+    call, _ = run(inbound(AGENT), facts.Dialed(CALLEE, B), facts.HangupAsked(Ender.GATEWAY, why))
+    call, _ = run(call, facts.HungUp(CALLEE, 16, channel=B), facts.HungUp(CALLER, 16))
+    assert ended(call) == truth
