@@ -38,6 +38,7 @@ from gateway.webhooks.poster import GuardedPoster
 from gateway.wiring_voice import VoiceEngine
 from telephony.errors import PatchbayError
 from telephony.ids import CallId, TenantId
+from voice_agents.builtin.receptionist import ReceptionLines
 from voice_agents.core import control_token
 from voice_agents.core.record import AgentCall
 from voice_agents.desk import AgentDesk
@@ -45,7 +46,9 @@ from voice_agents.lines.socket_line import SocketLines
 from voice_agents.media.audiosocket_port import AudioSocketPort
 from voice_agents.media.websocket_port import WebSocketPort
 from voice_agents.ports import AgentBook, SessionStore, TextToSpeech
+from voice_agents.providers.pocketsphinx_stt import PocketsphinxSpeech
 from voice_agents.providers.webrtc_vad import WebrtcDetectors
+from voice_agents.speech.front import Fronts
 from voice_agents.surroundings import Surroundings
 from voice_agents.wire.asterisk import MediaAbilities, abilities_of
 
@@ -97,8 +100,10 @@ class AgentEngine:
         self.announcer = AgentAnnouncer(stores.database, stores.outbox, parts.wake, now, self._url_of)
         self._poster = GuardedPoster(parts.policy, HOOK_LIMITS)
         secrets = secrets_from(stores.database, stores.endpoint_book, now)
+        detectors = WebrtcDetectors()
+        self._hearing = PocketsphinxSpeech()
         around = Surroundings(
-            lines=SocketLines(self._reach, wall=now),
+            lines=ReceptionLines(SocketLines(self._reach, wall=now)),
             media=self.media,
             control=_Later(self),
             book=stores.agents,
@@ -109,7 +114,8 @@ class AgentEngine:
             new_id=new_id,
             new_token=lambda: random_bytes(_TOKEN_BYTES).hex(),
             control_token=self._control_token,
-            detectors=WebrtcDetectors(),
+            detectors=detectors,
+            fronts=Fronts(parts.voice, self._hearing, detectors),
             voice=parts.voice,
         )
         self.desk = AgentDesk(around)
@@ -128,6 +134,7 @@ class AgentEngine:
         self._exits.push_async_callback(self._poster.close)
         self.announcer.start()
         self._exits.push_async_callback(self.announcer.stop)
+        self._exits.push_async_callback(self._hearing.close)
         self._exits.push_async_callback(self.desk.close)
 
     def attach(self, engine: VoiceEngine) -> None:

@@ -26,13 +26,17 @@ class Reception:
 
 def reception_of(spec: AgentSpec) -> Reception:
     """Reads ``business_name``, ``hours``, ``address``, ``departments`` (name → where), ``operator`` and
-    ``takes_messages``. What is not of its kind counts as not given: a call is no place for a complaint."""
+    ``takes_messages`` of ``reception``, or of the agent's own fields. What is not of its kind counts as not
+    given: a call is no place for a complaint."""
     try:
         kept = json.loads(spec.passed_on)
     except ValueError:
         kept = {}
     if not isinstance(kept, dict):
         kept = {}
+    reception = kept.get("reception")
+    if isinstance(reception, dict):
+        kept = reception
     asked = kept.get("departments")
     departments = {
         name: to

@@ -101,6 +101,20 @@ class FallbackWanted(Strict):
     number: Dialable | None = None
 
 
+class ReceptionWanted(Strict):
+    """What the built-in receptionist knows of its business. `departments`: a name, as callers say it, and
+    where they are sent: a number, or `phone:` and a name; `transfer_allow` must hold it, too."""
+
+    business_name: Annotated[OneLine, Field(max_length=200)] = ""
+    hours: Lines = ""
+    address: Lines = ""
+    departments: dict[Annotated[OneLine, Field(min_length=1, max_length=40)], Destination] = Field(
+        default_factory=dict, max_length=20
+    )
+    operator: Destination | None = None
+    takes_messages: bool = True
+
+
 def _as_greeting(given: object) -> object:
     return {"text": given} if isinstance(given, str) else given
 
@@ -128,6 +142,7 @@ class _AgentFields(Strict):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     metadata: Metadata | None = None
+    reception: ReceptionWanted | None = Field(default=None, description="For the built-in agent.")
 
     dialect: Dialect | None = Field(
         default=None,
@@ -280,6 +295,7 @@ class AgentShown(Shown):
     temperature: float | None
     max_tokens: int | None
     metadata: dict[str, str]
+    reception: JsonValue
     dialect: Dialect
     url: str | None
     codec: str | None

@@ -283,6 +283,7 @@ def _view(ask: Ask, agent: Agent, secret: str | None = None) -> dict[str, Json]:
         "status": agent.status,
         "name": spec.name,
         **{name: said.get(name, default) for name, default in _PASSED_ON.items()},
+        "reception": _reception(said.get("reception"), whole),
         "dialect": spec.dialect.value,
         "url": spec.url or None,
         "codec": spec.codec or None,
@@ -309,6 +310,20 @@ def _view(ask: Ask, agent: Agent, secret: str | None = None) -> dict[str, Json]:
         "updated_at": stamp(agent.updated_at),
         "signing_secret": secret if agent.auth_kind == "hmac" else None,
     }
+
+
+def _reception(said: Json, whole: bool) -> Json:
+    """As it was given, numbers masked where they must be."""
+    if whole or not isinstance(said, dict):
+        return said
+    departments = said.get("departments")
+    named = departments.items() if isinstance(departments, dict) else ()
+    shown: dict[str, Json] = {name: _place(to) for name, to in named}
+    return {**said, "departments": shown, "operator": _place(said.get("operator"))}
+
+
+def _place(to: Json) -> Json:
+    return mask(to) if isinstance(to, str) and not to.startswith(PHONE) else to
 
 
 _PASSED_ON: Final[dict[str, Json]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from gateway.trial.audio import (
     active_seconds,
@@ -13,9 +12,11 @@ from gateway.trial.audio import (
     tone,
     ulaw_encode,
 )
+from gateway.trial.demo.agents import agents
 from gateway.trial.demo.masking import masking
 from gateway.trial.demo.report import Told
 from gateway.trial.demo.stage import CARRIER_IP, OWN_NUMBER, Stage
+from gateway.trial.demo.voices import spoken
 from gateway.trial.sip_behaviour import answers, by_last_digits
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial
@@ -28,7 +29,7 @@ TALK_S = 3.0
 
 async def two_phones(stage: Stage, told: Told) -> None:
     """An app joins a phone on the carrier with a softphone; the call is recorded and ended by the app."""
-    speech = await _speech(stage, "Good afternoon, this is Alice speaking. I can hear you very well.")
+    speech = await spoken(stage, "Good afternoon, this is Alice speaking. I can hear you very well.")
     carrier = await stage.sipp_carrier(ulaw_encode(tone(CARRIER_TONE_HZ, 12.0)))
     try:
         async with await stage.softphone("alice", speech) as alice:
@@ -133,7 +134,7 @@ async def cancelled(stage: Stage, told: Told) -> None:
 
 async def inbound(stage: Stage, told: Told) -> None:
     """Somebody dials our number; its route rings a softphone; the caller hangs up."""
-    speech = await _speech(stage, "Hello, you have reached Bob. How can I help you today?")
+    speech = await spoken(stage, "Hello, you have reached Bob. How can I help you today?")
     number = await _own_number(stage)
     route = {"type": "phone", "phone": "bob"}
     body = {"route": route, "webhook_url": stage.listener.url()}
@@ -188,6 +189,7 @@ STORIES: tuple[tuple[str, Story], ...] = (
     ("an inbound call", inbound),
     ("what is never dialled", refused),
     ("two people behind proxy numbers", masking),
+    ("an agent who is told before the end", agents),
 )
 
 
@@ -217,21 +219,6 @@ async def _carrier(stage: Stage) -> SipPhone:
         decide=lambda facts: answers(after_ms=400) if facts.user.endswith("8020") else decide(facts),
         name="carrier",
     )
-
-
-async def _speech(stage: Stage, text: str) -> bytes:
-    """A text as 8 kHz PCM, spoken by the same engine as announcements."""
-    from gateway.clocks import SystemClock
-    from gateway.wiring_speech import make_speech
-
-    assert stage.stack.tools is not None, "the stack has been started"
-    command = tuple(stage.stack.tools.command("espeak-ng"))
-    speech = make_speech(command, stage.folder / "speech", SystemClock().epoch)
-    try:
-        said = await speech.speak(text)
-        return (await asyncio.to_thread(read_wav, Path(said.path))).pcm
-    finally:
-        await speech.close()
 
 
 async def _own_number(stage: Stage) -> str:
