@@ -9,7 +9,7 @@ from typing import Final
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from voice_agents.core.talk import Ack, Begin, CallerAudio, HangUp, Ready, Said, Told
+from voice_agents.core.talk import Ack, Begin, CallerAudio, FlowPaused, HangUp, Ready, Said, Told
 from voice_agents.lines.pressure import Backlog, Breath, LineLimits, Pulse
 from voice_agents.ports import AgentEar, Dialect, Wire
 
@@ -40,7 +40,7 @@ class SocketLine(WSListener):
         self._early: list[Said] | None = []
         self._early_loss = ""
         self._checks: asyncio.TimerHandle | None = None
-        self._over = self._deaf = self._abandoned = self._holding = False
+        self._over = self._deaf = self._abandoned = self._holding = self._throttled = False
         self.unsent = 0
 
     @property
@@ -71,13 +71,17 @@ class SocketLine(WSListener):
         if isinstance(told, CallerAudio) and self._lag() > self._limits.behind_s:
             self.unsent += 1
             return False
-        self._send(self._dialect.tell(told))
+        messages = self._dialect.tell(told)
+        if isinstance(told, FlowPaused) and not messages:
+            self._throttle(told.paused)
+        self._send(messages)
         return not self._over
 
     async def close(self, code: int = NORMAL) -> None:
         """Say goodbye with this code, and wait a little for the other side to do so too."""
         self._deaf = True
         self._end()
+        self._throttle(False)
         transport = self._transport
         if transport is None or transport.is_disconnected:
             return
@@ -155,12 +159,28 @@ class SocketLine(WSListener):
         wait_s = self._breath.took(len(message), self._loop.time())
         if wait_s and not self._over and not self._holding:
             self._holding = True
-            transport.underlying_transport.pause_reading()
-            self._loop.call_later(wait_s, self._read_on, transport)
+            self._regulate()
+            self._loop.call_later(wait_s, self._breathe)
 
-    def _read_on(self, transport: WSTransport) -> None:
+    def _breathe(self) -> None:
         self._holding = False
-        if not transport.is_disconnected and not transport.underlying_transport.is_closing():
+        self._regulate()
+
+    def _throttle(self, on: bool) -> None:
+        """An agent whose dialect has no word for it is slowed down by not being read; nor are its pongs."""
+        if on != self._throttled:
+            self._throttled = on
+            self._pulse = Pulse(self._limits.ping_s, self._loop.time())
+            self._regulate()
+
+    def _regulate(self) -> None:
+        """Read, or do not: twice the same is no harm."""
+        transport = self._transport
+        if transport is None or transport.is_disconnected or transport.underlying_transport.is_closing():
+            return
+        if self._holding or self._throttled:
+            transport.underlying_transport.pause_reading()
+        else:
             transport.underlying_transport.resume_reading()
 
     def _deliver(self, said: Said) -> None:
@@ -215,7 +235,7 @@ class SocketLine(WSListener):
         if self._lag() > self._limits.stuck_s:
             self._fail(NORMAL, "stuck")
             return
-        ping = self._pulse.due(self._loop.time())
+        ping = None if self._throttled else self._pulse.due(self._loop.time())
         if ping is not None:
             self._transport.send_ping(ping)
         self._checks = self._loop.call_later(self._limits.check_s, self._check)

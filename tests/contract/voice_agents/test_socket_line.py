@@ -22,7 +22,18 @@ from tests.rig.agent_servers import Behaviour, Socket, serving, silent
 from tests.rig.certificates import Authority, make_authority
 from tests.rig.conversations import spec_of
 from voice_agents.core.agent import AgentSpec, Auth, DialectName
-from voice_agents.core.talk import Ack, Answered, Audio, CallerAudio, Digit, HangUp, Malformed, Ready, Words
+from voice_agents.core.talk import (
+    Ack,
+    Answered,
+    Audio,
+    CallerAudio,
+    Digit,
+    FlowPaused,
+    HangUp,
+    Malformed,
+    Ready,
+    Words,
+)
 from voice_agents.fakes_lines import FakeLines
 from voice_agents.lines.socket_line import ByDialect, LineLimits, Reach, SocketLines
 from voice_agents.ports import AgentLine
@@ -482,6 +493,62 @@ async def test_nonsense_is_reported_and_the_line_goes_on(ear: Ear):
         line.tell(Answered())
         assert isinstance(await ear.next(), Malformed)
         assert line.tell(Digit("1", 0)) is True
+
+
+@pytest.mark.parametrize("dialect", ["twilio", "openai"])
+async def test_who_has_no_word_for_a_pause_is_not_read(ear: Ear, dialect: str):
+    """For longer than an agent may be silent: it cannot be known to be dead meanwhile, and is not."""
+    key, update = ("event", "connected") if dialect == "twilio" else ("type", "session.update")
+    sound = base64.b64encode(bytes(160)).decode()
+    delta = {"type": "response.output_audio.delta", "response_id": "r", "item_id": "i", "delta": sound}
+    piece = {"event": "media", "media": {"payload": sound}} if dialect == "twilio" else delta
+
+    async def fluent(socket: Socket) -> None:
+        await socket.event(update, key=key)
+        if dialect == "openai":
+            socket.send({"type": "session.updated"})
+        await go.wait()
+        for _ in range(3):
+            socket.send(piece)
+        sent.set()
+        await socket.gone.wait()
+
+    go, sent = asyncio.Event(), asyncio.Event()
+    async with talking(fluent, ear, QUICK, dialect) as (line, _):
+        assert await ear.next() == Ready()
+        assert line.tell(FlowPaused(True)) is True
+        go.set()
+        await sent.wait()
+        await asyncio.sleep(2 * QUICK.stuck_s)
+        assert ear.heard.empty()
+        assert line.tell(CallerAudio(bytes(160), 0)) is True
+        line.tell(FlowPaused(False))
+        assert [await ear.next() for _ in range(3)] == [Audio(bytes(160))] * 3
+        await asyncio.sleep(2 * QUICK.stuck_s)
+        assert ear.loss == ""
+
+
+async def test_who_has_a_word_for_a_pause_is_read_on(ear: Ear):
+    async def deaf(socket: Socket) -> None:
+        socket.send({"type": "session.ready"})
+        await socket.event("flow.pause")
+        socket.send(bytes(160))
+        await socket.gone.wait()
+
+    async with talking(deaf, ear) as (line, _):
+        assert await ear.next() == Ready()
+        line.tell(FlowPaused(True))
+        assert await ear.next() == Audio(bytes(160))
+
+
+async def test_a_line_that_is_not_read_can_be_closed(ear: Ear):
+    async with serving(silent) as server:
+        line = await lines_to().open(agent_at(server.url, dialect=DialectName.TWILIO), BEGIN, ear)
+        line.tell(FlowPaused(True))
+        await line.close(4413)
+        async with asyncio.timeout(SOON_S):
+            await server.sockets[0].gone.wait()
+        assert server.sockets[0].closed == 4413
 
 
 async def test_a_call_that_the_dialect_cannot_name_is_not_begun(ear: Ear):
