@@ -42,6 +42,8 @@ def from_wav(file: bytes) -> Mono:
         name, size = struct.unpack_from("<4sI", file, at)
         at += 8
         if name == b"fmt ":
+            if at + 16 > len(file):
+                break
             kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", file, at)
             if (kind, channels, bits) != (1, 1, 16):
                 raise ValueError("not 16-bit mono PCM")

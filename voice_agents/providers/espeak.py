@@ -12,7 +12,6 @@ import itertools
 import os
 import signal
 import sys
-import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +21,10 @@ from voice_agents.core.text import ESPEAK_VOICES, SpeechLimits, admit, speech_ke
 from voice_agents.core.wav import Mono, from_wav, to_wav
 from voice_agents.ports import Speech
 from voice_agents.providers import resample
+from voice_agents.providers.sound_files import look, prune, store
 
 _RECIPE = "espeak-ng/1"
 """Changes whenever the same request would give another sound."""
-_KEPT_AT_LEAST_S = 3600.0
-_OURS = "[0-9a-f][0-9a-f]/" + 64 * "[0-9a-f]" + ".wav"
-"""Only what this module names; the folder may hold other sounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +63,11 @@ class EspeakSpeech:
         cleaned = admit(text, voice, rate_hz, self.limits())
         key = speech_key(_RECIPE, self._settings.words_per_minute, voice, rate_hz, cleaned)
         path = self._settings.folder / key[:2] / f"{key}.wav"
-        if (found := await asyncio.to_thread(_look, path)) is not None:
+        if (found := await asyncio.to_thread(look, path)) is not None:
             return found
         try:
             async with asyncio.timeout(self._settings.deadline_s), self._turns:
-                found = await asyncio.to_thread(_look, path)
+                found = await asyncio.to_thread(look, path)
                 return found or await self._make(cleaned, ESPEAK_VOICES[voice], rate_hz, path)
         except TimeoutError:
             raise SpeechUnavailable(f"speech took longer than {self._settings.deadline_s:g} s") from None
@@ -89,8 +86,8 @@ class EspeakSpeech:
             script = [sys.executable, "-I", resample.__file__, str(sound.rate_hz), str(rate_hz)]
             sound = Mono(await self._run(script, sound.pcm), rate_hz)
         part = path.with_name(f".{path.stem}.{os.getpid()}.{next(self._names)}.part")
-        await asyncio.to_thread(_store, to_wav(sound), part, path)
-        await asyncio.to_thread(_prune, self._settings.folder, self._settings.max_octets, self._wall())
+        await asyncio.to_thread(store, to_wav(sound), part, path)
+        await asyncio.to_thread(prune, self._settings.folder, self._settings.max_octets, self._wall())
         return Speech(path, sound.duration_ms, rate_hz)
 
     def _engine(self, voice: str) -> list[str]:
@@ -132,36 +129,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _without_phonemes(text: str) -> str:
     """espeak-ng takes what stands between ``[[`` and ``]]`` for phoneme names; text is only text here."""
     return text.replace("[", "(").replace("]", ")")
-
-
-def _look(path: Path) -> Speech | None:
-    """A finished file, or nothing. A damaged one counts as nothing and is made anew."""
-    try:
-        with wave.open(str(path), "rb") as sound:
-            frames, rate = sound.getnframes(), sound.getframerate()
-        if not frames:
-            return None
-        os.utime(path)
-    except (OSError, EOFError, wave.Error):
-        return None
-    return Speech(path, frames * 1000 // rate, rate)
-
-
-def _store(file: bytes, part: Path, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        part.write_bytes(file)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _prune(folder: Path, max_octets: int, now: float) -> None:
-    """Removes the files used longest ago, down to the limit; none that was used within the last hour."""
-    files = [(file.stat(), file) for file in folder.glob(_OURS)]
-    total = sum(stat.st_size for stat, _ in files)
-    for stat, file in sorted(files, key=lambda pair: pair[0].st_mtime):
-        if total <= max_octets or now - stat.st_mtime < _KEPT_AT_LEAST_S:
-            return
-        file.unlink(missing_ok=True)
-        total -= stat.st_size

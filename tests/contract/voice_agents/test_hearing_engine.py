@@ -49,6 +49,10 @@ def runs(pid: int) -> bool:
         os.close(process)
 
 
+def is_there(pid: Path) -> bool:
+    return Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
 @pytest_asyncio.fixture
 async def real() -> AsyncIterator[PocketsphinxSpeech]:
     engine = PocketsphinxSpeech(PocketsphinxSettings(deadline_s=60.0, start_s=60.0))
@@ -134,7 +138,7 @@ async def test_closing_ends_the_process_and_refuses_what_follows(tmp_path: Path)
     pid = tmp_path / "pid"
     engine = shell(f"echo $$ > {pid}; {READY} read a; echo '{{\"unknown\": []}}'; cat > /dev/null")
     await engine.warm()
-    assert Path(f"/proc/{pid.read_text().strip()}").exists()
+    assert is_there(pid)
     await engine.close()
     assert not runs(int(pid.read_text()))
     with pytest.raises(SpeechUnavailable, match="closed"):
