@@ -282,8 +282,8 @@ async def _interrupted(agent: _Agent) -> None:
         for _ in range(100):
             agent.leg.play(stamped(turn))
         await asyncio.sleep(0.4)
-        agent.leg.flush()
         agent.flushed.append(time.monotonic())
+        agent.leg.flush()
 
 
 async def _fast(agent: _Agent) -> None:

@@ -18,8 +18,6 @@ _REAL_TIME = range(80, 126)
 _SOME = 8
 _EVEN = range(20, 31)
 """Frames in a window of a sender that never stalls: only of such a one is anything but a pause left out."""
-_USUAL = 1
-"""The frame that waits for the switch's next tick."""
 _PAUSE = 10
 _MOST_GROWTH = 10
 _NEVER = 1 << 30
@@ -28,7 +26,8 @@ _QUIET = 160
 
 
 class CreepWatch:
-    """``look`` every 20 ms at how many frames wait; ``drops`` says of each frame whether it is left out."""
+    """``look`` is called every 20 ms, ``level`` now and then right after a tick of the switch, with how many
+    frames wait for later ones; ``drops`` says of each frame whether it is left out."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
@@ -45,15 +44,18 @@ class CreepWatch:
     def arrived(self, frames: int) -> None:
         self._frames += frames
 
-    def look(self, level: int) -> None:
-        self._lows[0] = min(self._lows[0], level)
+    def level(self, frames: int) -> None:
+        self._lows[0] = min(self._lows[0], frames)
+
+    def look(self) -> None:
         self._looks += 1
         if self._looks < WINDOW:
             return
         windows = (self._frames, *self._paces)
         self._paces = list(windows[:3])
         self.paced = sum(windows) in _REAL_TIME and min(windows) >= _SOME
-        self._standing = min(self._lows) if self.paced else 0
+        low = min(self._lows)
+        self._standing = low if self.paced and low < _NEVER else 0
         if not self.paced or any(frames not in _EVEN for frames in windows):
             self._least = None
         else:
@@ -64,11 +66,11 @@ class CreepWatch:
     @property
     def excess(self) -> int:
         """Frames that wait all the time: delay for nothing."""
-        return max(0, self._standing - _USUAL)
+        return self._standing
 
     def drops(self, frame: bytes) -> bool:
         """Whether to leave this frame out."""
-        if self._standing <= _USUAL:
+        if self._standing <= 0:
             return False
         self._run = self._run + 1 if quiet(self._codec, frame) else 0
         grown = self._least is not None and self._standing - self._least > _MOST_GROWTH

@@ -136,7 +136,7 @@ class Playout:
             return []
         depth = self.switch.depth(now)
         if fill and not self.paused:
-            self.creep.look(len(self._frames) + depth)
+            self.creep.look()
         orders: list[Order] = []
         while depth < LEAD and (frame := self._pull()) is not None:
             self._give(frame, now, orders)
@@ -148,8 +148,9 @@ class Playout:
     def _beat(self, now: float) -> bytes:
         self.switch.confirmed = self.switch.sent
         self._leave(self.switch.sent)
-        self.creep.look(len(self._frames))
+        self.creep.look()
         frame = self._pull() or self._padded(now)
+        self.creep.level(len(self._frames))
         self._flight.append(_Sent(self.switch.send(now), self._out, frame))
         return frame or self._silence
 
@@ -205,6 +206,8 @@ class Playout:
     def confirm(self, number: int, now: float) -> None:
         """A probe came back."""
         self.switch.confirm(number, now)
+        if not self.paused:
+            self.creep.level(len(self._frames) + self.switch.depth(now))
         self._leave(self.switch.confirmed)
 
     def become_direct(self) -> None:
