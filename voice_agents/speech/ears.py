@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from telephony.errors import InvalidInput, SpeechUnavailable
 from voice_agents.core.audio import Codec
 from voice_agents.core.grammar import Grammar
@@ -14,6 +16,7 @@ from voice_agents.core.talk import Fault, SpeechStarted, SpeechStopped, Utteranc
 from voice_agents.core.turns import TurnBegan, TurnLimits, TurnOver, Turns, TurnSound
 from voice_agents.ports import Heard, Recogniser, SpeechDetector, SpeechEar, SpeechToText
 
+_log = structlog.get_logger("voice_agents.speech")
 _MOST_TURNS = 3
 """So many turns may wait to be understood; who talks on meanwhile is not listened to."""
 
@@ -126,6 +129,9 @@ class Ears:
             fault = Fault("hearing_failed", "speech was not understood in time")
         except (InvalidInput, SpeechUnavailable) as error:
             fault = Fault("hearing_failed", error.message)
+        except Exception:  # noqa: BLE001  # why: edge of a task; a broken engine costs one turn
+            _log.exception("speech.hearing_broken")
+            fault = Fault("hearing_failed", "the speech engine is broken")
         if before is not None:
             await asyncio.wait([before])
         if fault is not None:

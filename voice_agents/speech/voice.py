@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from telephony.errors import InvalidInput, SpeechUnavailable
 from voice_agents.core.audio import Codec
 from voice_agents.core.phrasing import Phrasing
@@ -19,6 +21,7 @@ from voice_agents.core.wav import Mono
 from voice_agents.ports import SpeechEar
 from voice_agents.speech.shelf import Shelf, in_codec, nothing_to_say
 
+_log = structlog.get_logger("voice_agents.speech")
 Fetch = Callable[[str], Awaitable[Mono]]
 """Gets the sound at an address. Raises ``SpeechUnavailable``."""
 
@@ -177,6 +180,10 @@ class Voice:
             return
         except SpeechUnavailable as error:
             self._ear.failed(Fault("speech_failed", error.message))
+            return
+        except Exception:  # noqa: BLE001  # why: edge of a task; a broken engine costs one phrase
+            _log.exception("speech.voice_broken")
+            self._ear.failed(Fault("speech_failed", "the speech engine is broken"))
             return
         if piece.play is not None:
             await self._repeat(piece, sound)
