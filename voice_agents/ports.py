@@ -156,7 +156,8 @@ Wire = str | bytes
 class Dialect(Protocol):
     """A protocol that agents speak: pure, one object a connection. ``text_level``: the agent reads and
     writes words, speech is ours. ``has_ready``: the agent says when it is ready, else its handshake does.
-    ``bye_by_closing``: an agent that closes the connection in good order has hung up."""
+    ``bye_by_closing``: an agent that closes the connection in good order has hung up. ``has_pause``: it can
+    be asked to send no more sound."""
 
     @property
     def text_level(self) -> bool: ...
@@ -166,6 +167,9 @@ class Dialect(Protocol):
 
     @property
     def bye_by_closing(self) -> bool: ...
+
+    @property
+    def has_pause(self) -> bool: ...
 
     @property
     def broken(self) -> str:

@@ -18,6 +18,8 @@ class LineLimits:
     connect_s: float = 2.5
     message_bytes: int = 2_000_000
     backlog_bytes: int = 4_000_000
+    waiting_bytes: int = 8_000_000
+    """Sound that waits for room in the call before the agent is not read: 16 minutes of µ-law."""
     behind_s: float = 1.0
     stuck_s: float = 10.0
     ping_s: float = 2.0

@@ -9,12 +9,15 @@ from typing import Final
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from voice_agents.core.talk import Ack, Begin, CallerAudio, FlowPaused, HangUp, Ready, Said, Told
+from voice_agents.core.talk import Ack, Begin, CallerAudio, FlowPaused, HangUp, Interrupted, Ready, Said, Told
 from voice_agents.lines.pressure import Backlog, Breath, LineLimits, Pulse
+from voice_agents.lines.waiting import WaitingRoom
 from voice_agents.ports import AgentEar, Dialect, Wire
 
 NORMAL: Final = 1000
 _PROTOCOL, _TEXT, _BIG = 1002, 1007, 1009
+_FRAMES_AT_ONCE: Final = 50
+"""A second of sound, then the call has its say."""
 _HEADER: Final = 8
 """Octets before the payload of a usual message of ours: two, two of length, four of mask."""
 _REASONS: Final = {
@@ -40,7 +43,9 @@ class SocketLine(WSListener):
         self._early: list[Said] | None = []
         self._early_loss = ""
         self._checks: asyncio.TimerHandle | None = None
-        self._over = self._deaf = self._abandoned = self._holding = self._throttled = False
+        self._room: WaitingRoom | None = None
+        self._over = self._deaf = self._abandoned = self._leaving = False
+        self._holding = self._full = self._turning = False
         self.unsent = 0
 
     @property
@@ -58,6 +63,8 @@ class SocketLine(WSListener):
 
     def begin(self, begin: Begin) -> None:
         """Send ``begin``, and have the ear hear from the loop's next turn on."""
+        if not self._dialect.has_pause:
+            self._room = WaitingRoom(begin.codec.frame_bytes * _FRAMES_AT_ONCE)
         self._send(self._dialect.tell(begin))
         self._send(self._dialect.owed())
         if not self._dialect.has_ready and self._early is not None:
@@ -66,22 +73,26 @@ class SocketLine(WSListener):
         self._loop.call_soon(self._listen)
 
     def tell(self, told: Told) -> bool:
+        if isinstance(told, FlowPaused) and self._room is not None:
+            self._room.shut = told.paused
+            self._turn()
         if self._over or self._transport is None:
-            return False
+            return isinstance(told, CallerAudio) and self._leaving and bool(self._room)
         if isinstance(told, CallerAudio) and self._lag() > self._limits.behind_s:
             self.unsent += 1
             return False
-        messages = self._dialect.tell(told)
-        if isinstance(told, FlowPaused) and not messages:
-            self._throttle(told.paused)
-        self._send(messages)
+        self._send(self._dialect.tell(told))
+        if isinstance(told, Interrupted) and self._room is not None:
+            self._pass(self._room.clear())
         return not self._over
 
     async def close(self, code: int = NORMAL) -> None:
         """Say goodbye with this code, and wait a little for the other side to do so too."""
         self._deaf = True
         self._end()
-        self._throttle(False)
+        if self._room is not None:
+            self._room.clear()
+        self._regulate()
         transport = self._transport
         if transport is None or transport.is_disconnected:
             return
@@ -166,19 +177,16 @@ class SocketLine(WSListener):
         self._holding = False
         self._regulate()
 
-    def _throttle(self, on: bool) -> None:
-        """An agent whose dialect has no word for it is slowed down by not being read; nor are its pongs."""
-        if on != self._throttled:
-            self._throttled = on
-            self._pulse = Pulse(self._limits.ping_s, self._loop.time())
-            self._regulate()
-
     def _regulate(self) -> None:
-        """Read, or do not: twice the same is no harm."""
+        """Read, or do not: twice the same is no harm. Whoever is not read for long is not asked for pongs."""
         transport = self._transport
         if transport is None or transport.is_disconnected or transport.underlying_transport.is_closing():
             return
-        if self._holding or self._throttled:
+        full = self._room is not None and self._room.octets > self._limits.waiting_bytes
+        if full != self._full:
+            self._full = full
+            self._pulse = Pulse(self._limits.ping_s, self._loop.time())
+        if self._holding or full:
             transport.underlying_transport.pause_reading()
         else:
             transport.underlying_transport.resume_reading()
@@ -187,7 +195,23 @@ class SocketLine(WSListener):
         if self._early is not None:
             self._early.append(said)
         elif not self._deaf:
-            self._ear.said(said)
+            self._pass((said,) if self._room is None else self._room.take(said))
+
+    def _pass(self, said: Sequence[Said]) -> None:
+        """Tell the ear, and come back for what waits once the loop has turned."""
+        for one in said:
+            if not self._deaf:
+                self._ear.said(one)
+        if self._room and not self._room.shut and not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn)
+        if self._room is not None and (self._full or self._room.octets > self._limits.waiting_bytes):
+            self._regulate()
+
+    def _turn(self) -> None:
+        self._turning = False
+        if self._room is not None and not self._deaf:
+            self._pass(self._room.turn())
 
     def _listen(self) -> None:
         early, self._early = self._early or [], None
@@ -201,6 +225,7 @@ class SocketLine(WSListener):
             transport.send_close(WSCloseCode.OK)
         transport.disconnect()
         if orderly and self._dialect.bye_by_closing and not self._over:
+            self._leaving = True
             self._deliver(HangUp("closed"))
             self._deliver(Ack())
             self._end()
@@ -235,7 +260,7 @@ class SocketLine(WSListener):
         if self._lag() > self._limits.stuck_s:
             self._fail(NORMAL, "stuck")
             return
-        ping = None if self._throttled else self._pulse.due(self._loop.time())
+        ping = None if self._full else self._pulse.due(self._loop.time())
         if ping is not None:
             self._transport.send_ping(ping)
         self._checks = self._loop.call_later(self._limits.check_s, self._check)
@@ -258,6 +283,8 @@ class SocketLine(WSListener):
     def _lost(self, why: str) -> None:
         if self._over:
             return
+        if self._room is not None:
+            self._room.clear()
         self._end()
         if self._early is not None:
             self._early_loss = why

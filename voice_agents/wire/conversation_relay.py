@@ -53,6 +53,7 @@ class ConversationRelayDialect:
     text_level = True
     has_ready = False
     bye_by_closing = True
+    has_pause = False
     broken = ""
 
     def __init__(self, tenant: str) -> None:

@@ -36,6 +36,10 @@ class ConvertedDialect:
         return self._inner.bye_by_closing
 
     @property
+    def has_pause(self) -> bool:
+        return self._inner.has_pause
+
+    @property
     def broken(self) -> str:
         return self._inner.broken
 

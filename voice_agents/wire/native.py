@@ -70,6 +70,7 @@ class NativeDialect:
     text_level = False
     has_ready = True
     bye_by_closing = True
+    has_pause = True
     broken = ""
 
     def __init__(self) -> None:

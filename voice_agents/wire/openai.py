@@ -64,6 +64,7 @@ class OpenAiDialect:
     text_level = False
     has_ready = True
     bye_by_closing = False
+    has_pause = False
 
     def __init__(self, spec: AgentSpec) -> None:
         self.ignored = 0

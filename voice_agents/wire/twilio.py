@@ -71,6 +71,7 @@ class TwilioDialect:
     text_level = False
     has_ready = False
     bye_by_closing = True
+    has_pause = False
     broken = ""
 
     def __init__(self, tenant: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,15 +23,20 @@ from tests.rig.agent_servers import Behaviour, Socket, serving, silent
 from tests.rig.certificates import Authority, make_authority
 from tests.rig.conversations import spec_of
 from voice_agents.core.agent import AgentSpec, Auth, DialectName
+from voice_agents.core.audio import Codec
 from voice_agents.core.talk import (
     Ack,
     Answered,
     Audio,
     CallerAudio,
+    Clear,
     Digit,
     FlowPaused,
     HangUp,
+    Interrupted,
     Malformed,
+    Mark,
+    MarkReached,
     Ready,
     Words,
 )
@@ -526,6 +532,89 @@ async def test_who_has_no_word_for_a_pause_is_not_read(ear: Ear, dialect: str):
         assert [await ear.next() for _ in range(3)] == [Audio(bytes(160))] * 3
         await asyncio.sleep(2 * QUICK.stuck_s)
         assert ear.loss == ""
+
+
+async def heard_until(ear: Ear, holds: Callable[[int, Any], bool]) -> int:
+    """How much sound, in milliseconds, comes before this holds."""
+    ms = 0
+    while True:
+        said = await ear.next()
+        ms += Codec.ULAW.ms(len(said.data)) if isinstance(said, Audio) else 0
+        if holds(ms, said):
+            return ms
+
+
+async def test_a_minute_in_one_message_is_heard_to_its_end_though_the_agent_has_gone(ear: Ear):
+    async def prompt(socket: Socket) -> None:
+        await socket.event("connected", key="event")
+        for _ in range(2):
+            sound = base64.b64encode(bytes(8 * 30_000)).decode()
+            socket.send({"event": "media", "media": {"payload": sound}})
+        socket.send({"event": "mark", "mark": {"name": "end"}})
+
+    async with talking(prompt, ear, QUICK, dialect="twilio") as (line, socket):
+        assert await heard_until(ear, lambda ms, _: ms >= 24_000) == 24_000
+        line.tell(FlowPaused(True))
+        async with asyncio.timeout(SOON_S):
+            await socket().gone.wait()
+        await asyncio.sleep(2 * QUICK.stuck_s)
+        assert ear.heard.qsize() <= 2
+        assert line.tell(CallerAudio(bytes(160), 0)) is True
+        assert line.tell(Digit("1", 0)) is False
+        line.tell(FlowPaused(False))
+        assert await heard_until(ear, lambda _, said: said == Mark("end")) == 36_000
+        assert [await ear.next(), await ear.next()] == [HangUp("closed"), Ack()]
+        assert line.tell(CallerAudio(bytes(160), 0)) is False
+        assert ear.loss == ""
+
+
+@pytest.mark.parametrize("cleared_by", ["the agent", "the caller"])
+async def test_what_waits_is_dropped_when_it_is_cleared(ear: Ear, cleared_by: str):
+    async def story(socket: Socket) -> None:
+        await socket.event("start", key="event")
+        sound = base64.b64encode(bytes(8 * 30_000)).decode()
+        socket.send({"event": "media", "media": {"payload": sound}})
+        socket.send({"event": "mark", "mark": {"name": "end"}})
+        await socket.event("mark", key="event")
+        if cleared_by == "the agent":
+            socket.send({"event": "clear"})
+        await socket.gone.wait()
+
+    async with talking(story, ear, dialect="twilio") as (line, _):
+        assert await ear.next() == Ready()
+        line.tell(FlowPaused(True))
+        line.tell(Answered())
+        line.tell(MarkReached("sent"))
+        if cleared_by == "the caller":
+            await asyncio.sleep(0.2)
+            line.tell(Interrupted(0, ""))
+        assert await ear.next() == Mark("end")
+        if cleared_by == "the agent":
+            assert await ear.next() == Clear()
+        line.tell(FlowPaused(False))
+        await asyncio.sleep(0.1)
+        assert ear.heard.empty()
+
+
+async def test_more_than_can_wait_is_not_read(ear: Ear):
+    async def endless(socket: Socket) -> None:
+        await socket.event("connected", key="event")
+        await socket.gone.wait()
+
+    limits = replace(QUICK, waiting_bytes=100_000)
+    async with talking(endless, ear, limits, dialect="twilio") as (line, socket):
+        assert await ear.next() == Ready()
+        line.tell(FlowPaused(True))
+        media = {"event": "media", "media": {"payload": base64.b64encode(bytes(8_000)).decode()}}
+        for _ in range(500):
+            socket().send(media)
+        transport = socket().transport.underlying_transport
+        await asyncio.sleep(2 * limits.stuck_s)
+        assert transport.get_write_buffer_size() > 1_000_000
+        assert ear.heard.empty()
+        line.tell(FlowPaused(False))
+        assert await heard_until(ear, lambda ms, _: ms >= 500_000) == 500_000
+        assert transport.get_write_buffer_size() == 0
 
 
 async def test_who_has_a_word_for_a_pause_is_read_on(ear: Ear):
