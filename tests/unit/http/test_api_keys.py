@@ -54,6 +54,7 @@ async def test_without_scopes_a_key_has_those_of_its_role(rig: Rig):
         "numbers:read",
         "webhooks:read",
         "proxy:read",
+        "agents:read",
     ]
 
 
