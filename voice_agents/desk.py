@@ -21,6 +21,7 @@ from voice_agents.core.audio import Codec
 from voice_agents.core.record import AgentCall, SessionRecord, State
 from voice_agents.core.session import EndStep, Session
 from voice_agents.core.talk import Reason
+from voice_agents.errands import API_PROMPT
 from voice_agents.loop import SessionLoop, summarises
 from voice_agents.surroundings import Surroundings
 from voice_agents.wire.dialects import codec_of
@@ -291,7 +292,7 @@ class AgentDesk:
         if not interruptible:
             guards.on(ledger.place, transfer.GUARD_MS)
         over = None if interruptible else lambda: guards.off(ledger.place)
-        loop.errands.say(loop.spec, "api", text[:_LONGEST_TEXT], over)
+        loop.errands.say(loop.spec, API_PROMPT, text[:_LONGEST_TEXT], over)
 
     async def send_digits(self, call_id: str, digits: str) -> None:
         """Play digits (``0-9*#A-Dw``) to the caller's line. Raises ``Conflict``, ``InvalidInput``."""

@@ -18,6 +18,8 @@ from voice_agents.surroundings import Surroundings
 
 _log = structlog.get_logger("voice_agents.errands")
 TOOL_S = 10.0
+API_PROMPT = "api"
+"""Prompts by this name may be interrupted as the agent may."""
 _HANG_UP_S = 8.0
 _DIGITS_S = 60.0
 _SPEAK_S = 15.0
@@ -139,6 +141,8 @@ class Errands:
         began_ms = sound.at_ms + sound.queued_ms
         if octets:
             sound.prompt(octets, over)
+            if name == API_PROMPT and sound.gates.plays:
+                sound.began()
         else:
             over(False)
 

@@ -31,7 +31,8 @@ _UNSPOKEN_S = 10.0
 
 
 class SoundPath:
-    """Fits ``voice_agents.ports.MediaEar``. ``post`` takes facts, ``tell`` speaks to the agent."""
+    """Fits ``voice_agents.ports.MediaEar``. ``post`` takes facts, ``tell`` speaks to the agent, ``give_back``
+    takes what waited for the gate and is not sound. Sound dropped past ``dropped_before_end`` is lost."""
 
     def __init__(
         self,
@@ -51,10 +52,8 @@ class SoundPath:
         self.guards = Guards()
         self.pace = Pace()
         self.leg: MediaLeg | None = None
-        self.hear: Callable[[bytes, int], None] | None = None
-        """Our own ears, where the agent wants words."""
+        self.hear: Callable[[bytes, int], None] | None = None  # where the agent wants words
         self.give_back: Callable[[Waiting], None] = lambda said: None
-        """Takes what waited for the gate and is not sound."""
         self.text_level = False
         self.pending = 0
         """Turns of words that are being made into sound."""
@@ -62,8 +61,7 @@ class SoundPath:
         self.frames = self.stale_ms = self.unsent = self.underruns = 0
         self.first_sound_at: float | None = None
         self._clock = AudioClock()
-        self._heard_ms = 0
-        self._sound_at = 0.0
+        self._heard_ms, self._sound_at = 0, 0.0
         self.stale = Stale()
         self.backlog = Backlog(codec)
         self._marks: dict[str, tuple[str, int]] = {}
@@ -76,7 +74,6 @@ class SoundPath:
         self.guard_turn = False
         """Whether the agent's first turn, its greeting, is not to be interrupted."""
         self.dropped_before_end = 0
-        """How much had been dropped when the end began."""
         self._dropped_before: int | None = None
         self._look: asyncio.TimerHandle | None = None
         self._closed = False
@@ -290,9 +287,13 @@ class SoundPath:
         """A turn of words began to be made into sound."""
         self.pending += 1
         if self.gates.plays and self.gates.takes:
-            self._sound_at = self._now()
-            self._post(facts.SoundBegan())
-            self._look_again(_LOOK_S)
+            self.began()
+
+    def began(self) -> None:
+        """Something that the caller may interrupt is on its way."""
+        self._sound_at = self._now()
+        self._post(facts.SoundBegan())
+        self._look_again(_LOOK_S)
 
     def spoken(self) -> None:
         """A turn of words has become sound."""

@@ -18,7 +18,7 @@ GUARD_MOST_MS = 30_000
 
 def began(session: Session, fact: facts.SpeechBegan) -> Step:
     """The caller began to speak."""
-    session = replace(session, barge=replace(session.barge, speaking=True))
+    session = replace(session, barge=replace(session.barge, speaking=True, began_ms=fact.at_ms))
     mode = session.terms.spec.barge_in.mode
     out: tuple[orders.Order, ...] = ()
     if mode is not BargeMode.OFF or not session.sounding:

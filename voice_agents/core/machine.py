@@ -111,7 +111,7 @@ def _line(session: Session, fact: facts.Fact, now: float, patience: Patience) ->
         case facts.FarEndHeard(guarded=guarded):
             return barge_in.far_end(session, guarded)
         case facts.AgentSaid(said=said) if session.line.open:
-            return _said(session, said, now, patience)
+            return _said(silence.agent_lives(session), said, now, patience)
     return session, ()
 
 
@@ -189,7 +189,7 @@ def _speech(session: Session, fact: facts.Fact, now: float) -> Step:
             return session, (*out, *more)
         case facts.SpeechOver():
             session, out = barge_in.over(session, fact)
-            session = silence.caller_over(session, now)
+            session = silence.caller_over(session, fact.at_ms, now)
             session, more = _greet(session, now)
             return session, (*out, *more)
         case facts.WordsCaught():

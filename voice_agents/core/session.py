@@ -121,6 +121,8 @@ class Barge:
     """The caller's speech over the agent's."""
 
     speaking: bool = False
+    began_ms: int = 0
+    """When the caller began to speak last, on the audio clock."""
     paused_at: float | None = None
 
 
@@ -135,6 +137,8 @@ class Quiet:
     owed_at: float | None = None
     """The caller stopped to speak then, and the agent has not answered yet."""
     slow: bool = False
+    lives: bool = False
+    """The agent gave some sign of life since."""
 
 
 class TransferStep(StrEnum):

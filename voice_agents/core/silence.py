@@ -16,10 +16,23 @@ def caller_began(session: Session) -> Session:
     return replace(session, quiet=replace(session.quiet, since=None, owed_at=None, slow=False))
 
 
-def caller_over(session: Session, now: float) -> Session:
+ANSWERABLE_MS = 400
+"""Speech that is shorter may be a cough: nobody owes it an answer."""
+
+
+def caller_over(session: Session, at_ms: int, now: float) -> Session:
     """The caller fell silent; unless the agent is speaking already, it owes an answer."""
-    owed_at = None if session.sounding else now
-    return replace(session, quiet=replace(session.quiet, since=now, owed_at=owed_at, slow=False))
+    short = at_ms - session.barge.began_ms < ANSWERABLE_MS
+    owed_at = None if session.sounding or short else now
+    quiet = replace(session.quiet, since=now, owed_at=owed_at, slow=False, lives=False)
+    return replace(session, quiet=quiet)
+
+
+def agent_lives(session: Session) -> Session:
+    """The agent says something that is no sound: slow it may be, gone it is not."""
+    if session.quiet.owed_at is None or session.quiet.lives:
+        return session
+    return replace(session, quiet=replace(session.quiet, lives=True))
 
 
 def meant(session: Session, now: float) -> Session:

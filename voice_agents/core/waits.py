@@ -98,7 +98,7 @@ def _talk_waits(session: Session, patience: Patience) -> Iterator[Wait]:
     if quiet.owed_at is not None and session.line.phase is Phase.READY:
         if not quiet.slow:
             yield Wait("slow", quiet.owed_at + patience.slow_s)
-        elif silence.can_fail_over(session):
+        elif not quiet.lives and silence.can_fail_over(session):
             yield Wait("failover", quiet.owed_at + patience.failover_s)
 
 

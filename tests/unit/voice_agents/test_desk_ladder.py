@@ -13,7 +13,7 @@ from tests.unit.voice_agents.sessions import SPEC
 from tests.unit.voice_agents.stage import CALL, Stage
 from voice_agents.core.agent import AgentSpec, Fallback
 from voice_agents.core.record import How, State
-from voice_agents.core.talk import Answered, Begin, Caption, Reason
+from voice_agents.core.talk import Answered, Begin, CallTool, Caption, Reason
 from voice_agents.fakes_lines import FakeLines
 from voice_agents.ports import AgentEar, AgentLine
 
@@ -186,6 +186,24 @@ async def test_an_agent_that_does_not_answer_a_caller_is_replaced(tmp_path: Path
     assert stage.fake_lines.lines[0].closed == 4408
     assert stage.voice is not None
     assert stage.voice.spoken == ["One moment."]
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
+async def test_an_agent_that_works_on_an_answer_is_not_replaced() -> None:
+    stage = Stage(replace(SPEC, fallback=Fallback("agt_2"), tools_allow=("look_up",)), STANDBY)
+    caller = await stage.talk()
+    stage.tools.takes_s = 9.0
+    caller.speaks = 0x55
+    await stage.pass_s(1.0)
+    caller.speaks = 0
+    await stage.pass_s(1.0)
+    stage.line.say(CallTool("1", "look_up"))
+    await stage.pass_s(15.0)
+    assert stage.session().answered_by == "agt_1"
+    assert stage.session().figures.slow_turns == 1
     stage.desk.caller_gone("call_1")
     await stage.until_over()
     await stage.close()

@@ -605,12 +605,14 @@ async def test_a_store_that_is_away_gets_the_record_once_it_is_back() -> None:
 async def test_say_speaks_for_us(tmp_path: Path) -> None:
     stage = Stage(SPEC, folder=tmp_path)
     caller = await stage.talk()
-    await stage.desk.say("call_1", "Please hold the line.", interruptible=False)
-    await stage.pass_s(0.3)
-    caller.speaks = 0x55
-    await stage.pass_s(3.0)
-    caller.speaks = 0
-    await stage.pass_s(1.0)
-    (turn,) = (turn for turn in stage.session().turns if turn.role == "gateway")
-    assert turn.heard == "Please hold the line."
+    for guarded in (True, False):
+        await stage.desk.say("call_1", "Please hold the line.", interruptible=not guarded)
+        await stage.pass_s(0.3)
+        caller.speaks = 0x55
+        await stage.pass_s(1.5)
+        caller.speaks = 0
+        await stage.pass_s(1.0)
+    first, second = (turn for turn in stage.session().turns if turn.role == "gateway")
+    assert (first.heard, first.interrupted) == ("Please hold the line.", False)
+    assert (second.heard, second.interrupted) == ("", True)
     await over(stage)
