@@ -259,3 +259,24 @@ async def test_a_model_knows_to_the_frame_what_was_heard_of_it():
 
 def socket_lines() -> SocketLines:
     return SocketLines(to_loopback, wall=lambda: 0.0, limits=LineLimits(connect_s=SOON_S, close_s=0.2))
+
+
+async def test_two_minutes_in_one_breath_are_no_fault():
+    """A bot for Media Streams may send all it has; the session takes what it can hold, and the rest waits."""
+
+    async def fluent(socket: Socket) -> None:
+        tongue = Tongue(socket)
+        await tongue.begin()
+        for _ in range(4):
+            tongue.sound(tongue.frame * (30_000 // 20))
+        await socket.gone.wait()
+
+    async with serving(fluent) as server, talking(spec_of({"dialect": "twilio", "url": server.url})) as held:
+        stage, caller = held
+        await stage.until(lambda: caller.leg.queued_ms >= 24_000, SOON_S)
+        await stage.pass_s(0.5)
+        assert caller.leg.queued_ms <= 27_000
+        assert stage.session(CALL_ID).state is State.TALKING
+        assert stage.session(CALL_ID).figures.dropped_ms == 0
+        assert await stage.desk.end(CALL_ID, force=True)
+        await stage.until_over(CALL_ID)
