@@ -190,12 +190,14 @@ class Former:
 class Move:
     """The latest order to take the caller to somebody else, and its ``outcome`` once that is known.
 
-    ``leg`` is the new callee's. Until the switch comes to ask where to (``made``), the caller may be where it
-    was: ``left`` and ``joined_at`` are the route and the time of that, to go back to. ``outcome`` is
-    ``completed``, ``busy``, ``no_answer``, ``declined``, ``invalid`` (it cannot be reached at all),
-    ``agent_unavailable``, ``timeout`` (the switch did not do it) or ``ended`` (the call was over before).
+    ``number`` counts the call's orders of this kind, from 1. ``leg`` is the new callee's. Until the switch
+    comes to ask where to (``made``), the caller may be where it was: ``left`` and ``joined_at`` are the route
+    and the time of that, to go back to. ``outcome`` is ``completed``, ``busy``, ``no_answer``, ``declined``,
+    ``invalid`` (it cannot be reached at all), ``agent_unavailable``, ``timeout`` (the switch did not do it)
+    or ``ended`` (the call was over before).
     """
 
+    number: int
     why: str
     at: float
     leg: LegId
@@ -236,7 +238,7 @@ class Call:
     ``detours`` counts those the caller was sent on; ``detour_at`` is when the present one began. ``lost_at``
     is when an answer was given up, so that the dialplan goes on by itself. ``end_at`` is when the call shall
     be ended, and ``end_why`` why, where that is arranged beforehand. ``former`` are the callees that the call
-    has left, in order; ``moves`` counts the orders to take the caller elsewhere, ``move`` is the latest.
+    has left, in order; ``move`` is the latest order to take the caller elsewhere.
     """
 
     id: CallId
@@ -266,7 +268,6 @@ class Call:
     end_at: float | None = None
     end_why: str | None = None
     former: tuple[Former, ...] = field(default=())
-    moves: int = 0
     move: Move | None = None
 
     @property
@@ -304,6 +305,11 @@ class Call:
         return self.detour_at is not None
 
     @property
+    def moves(self) -> int:
+        """How often its caller was ordered elsewhere."""
+        return 0 if self.move is None else self.move.number
+
+    @property
     def moving(self) -> bool:
         """Whether the switch was told to take the caller elsewhere, and has not come to ask where to."""
         return self.move is not None and not self.move.made and self.move.outcome is None
@@ -339,8 +345,7 @@ class Call:
         """What we have decided about its end; only this tells a cancel from a refusal afterwards."""
         ours = self.ended_by in (Ender.API, Ender.GATEWAY)
         why = self.ended_why if ours else None
-        moved = self.moves, self.move is not None and self.move.outcome, len(self.former)
-        return self.cancel_asked, self.ring_expired, why, self.end_at, self.lost_at, moved
+        return self.cancel_asked, self.ring_expired, why, self.end_at, self.lost_at, self.move, self.former
 
     @property
     def settled(self) -> bool:

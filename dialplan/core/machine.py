@@ -299,8 +299,9 @@ def _hang_up(call: Call, leg: Leg, cause: int, now: float) -> Step:
 def settle(call: Call, now: float) -> Step:
     """Run the joint rules until nothing changes, then say what changed to the world."""
     out: list[orders.Order] = []
+    joint = JOINT_RULES if call.former or call.move is not None else _OF_UNMOVED
     while True:
-        for rule in JOINT_RULES:
+        for rule in joint:
             changed, more = rule(call, now)
             if more or (changed is not call and changed != call):
                 call = changed
@@ -347,7 +348,9 @@ def _ending(call: Call, now: float) -> Step:
 
 def _close(call: Call, now: float) -> Step:
     """All legs have ended: one terminal event, one CDR."""
-    if call.closed or any(leg.live for leg in call.legs):
+    if call.closed or call.caller.live or call.callee.live:
+        return call, ()
+    if any(old.leg.live for old in call.former):
         return call, ()
     call, stopped = tapes.stop_at_end(call, now)
     call = outcome.judge(call, now)
@@ -366,3 +369,5 @@ JOINT_RULES = (
     _ending,
     _close,
 )
+_OF_UNMOVED = tuple(rule for rule in JOINT_RULES if rule not in (moving.left_without_channel, moving.moved))
+"""Most calls are never moved, and every rule costs."""

@@ -54,9 +54,9 @@ def begin_move(call: Call, fact: facts.Reroute, now: float) -> Step:
     assert isinstance(call.route, Connect), "why_not has looked"
     assert call.connected_at is not None, "why_not has looked"
     fresh = _fresh(call)
-    move = Move(fact.why, now, fresh.id, call.route, call.connected_at)
+    move = Move(call.moves + 1, fact.why, now, fresh.id, call.route, call.connected_at)
     left = Former(call.callee, call.route.endpoint, fact.why)
-    call = replace(call, former=(*call.former, left), moves=call.moves + 1, move=move)
+    call = replace(call, former=(*call.former, left), move=move)
     call = replace(call, route=fact.route, callee=fresh, connected_at=None, asked=False)
     return call, (orders.Redirect(channel),)
 

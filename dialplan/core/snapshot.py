@@ -77,7 +77,6 @@ def encode(call: Call) -> Snapshot:
         "end_at": call.end_at,
         "end_why": call.end_why,
         "former": [_encode_former(former) for former in call.former],
-        "moves": call.moves,
         "move": None if call.move is None else {**_fields(call.move), "left": _encode_route(call.move.left)},
     }
 
@@ -121,7 +120,6 @@ def decode(snapshot: Snapshot) -> Call:
         end_at=s.get("end_at"),
         end_why=s.get("end_why"),
         former=tuple(_decode_former(former) for former in s.get("former", ())),
-        moves=s.get("moves", 0),
         move=_decode_move(s.get("move")),
     )
 

@@ -57,7 +57,8 @@ def waits(call: Call, patience: Patience = PATIENCE) -> Iterator[Wait]:
     if call.outbound and call.caller.rank is Rank.NEW and not call.caller.ending:
         yield Wait("setup", call.created_at + patience.setup_s, Role.CALLER)
     yield from _linger_waits(call, patience)
-    yield from _former_waits(call, patience)
+    if call.former:
+        yield from _former_waits(call, patience)
     if call.ended_by is None:
         yield from _caller_waits(call, patience)
         yield from _callee_waits(call, patience)
@@ -99,9 +100,9 @@ def _caller_waits(call: Call, patience: Patience) -> Iterator[Wait]:
         yield Wait("arranged", call.end_at, Role.CALLER)
     if call.detour_at is not None and caller.live and not caller.ending:
         yield Wait("again", call.detour_at + detour_s(call, patience) + patience.ask_s, Role.CALLER)
-    if call.moving and call.move is not None and caller.live:
+    if call.move is not None and call.moving and caller.live:
         yield Wait("move", call.move.at + patience.move_s, Role.CALLER)
-    if call.returned and not call.callee.live and not caller.ending:
+    if not call.callee.live and call.returned and not caller.ending:
         yield Wait("back", _or(call.callee.ended_at, call.created_at) + patience.ask_s, Role.CALLER)
     if call.talking_at is not None:
         yield Wait("max_duration", call.talking_at + call.terms.max_duration_s, Role.CALLER)

@@ -57,6 +57,12 @@ def ringing_elsewhere() -> Call:
     return run(talking(), MOVE, B_GONE, ASKED, *rings, at=NOW + 5)[0]
 
 
+def moved_often() -> Call:
+    call, _ = run(ringing_elsewhere(), facts.Answered(CALLEE, B2), at=NOW + 10)
+    assert call.move is not None
+    return replace(call, move=replace(call.move, number=moving.MOST_MOVES))
+
+
 def outcome(call: Call) -> str | None:
     assert call.move is not None
     return call.move.outcome
@@ -254,7 +260,7 @@ def test_who_lives_on_after_it_was_left_is_hung_up() -> None:
         run(talking(), B_GONE)[0],
         run(talking(), MOVE)[0],
         ringing_elsewhere(),
-        replace(talking(), moves=moving.MOST_MOVES),
+        moved_often(),
     ],
     ids=["not-dialled", "not-up", "caller-gone", "callee-gone", "moving", "ringing-elsewhere", "too-often"],
 )
