@@ -68,6 +68,8 @@ async def test_a_kept_answer_outlives_the_process(tmp_path: Path):
         assert (await rig.client.having(key).get(f"{CALLS}/{first.data['id']}")).data == {
             **first.data,
             "recordings": [],
+            "agent": None,
+            "agent_summary": None,
         }
 
 
