@@ -326,6 +326,28 @@ class Connector(Protocol):
         ...
 
 
+class Stream(Protocol):
+    """An open WebSocket to a provider."""
+
+    async def send(self, message: str | bytes) -> None:
+        """Raises ``SpeechUnavailable`` once it is closed."""
+        ...
+
+    async def receive(self) -> str | None:
+        """The next text message; None once it is closed. Others are left out."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class StreamConnector(Protocol):
+    """How a provider is reached over WebSocket. It looks after where may be connected to."""
+
+    async def open(self, url: str, headers: Mapping[str, str], deadline_s: float, most_bytes: int) -> Stream:
+        """Connect. ``most_bytes``: the longest message that is taken. Raises ``SpeechUnavailable``."""
+        ...
+
+
 class SpeechEar(Protocol):
     """Who listens to a speech front. Must return at once."""
 

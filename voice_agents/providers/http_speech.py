@@ -28,6 +28,7 @@ from telephony.errors import InvalidInput, SpeechUnavailable
 from voice_agents.core.grammar import Grammar
 from voice_agents.core.sound import Resampler
 from voice_agents.core.text import SpeechLimits, admit, speech_key
+from voice_agents.core.understood import certainty, plain
 from voice_agents.core.wav import Mono, from_wav, to_wav
 from voice_agents.ports import Connector, Fetched, Heard, HearingLimits, Recogniser, Speech
 from voice_agents.providers.sound_files import look, prune, store
@@ -226,7 +227,4 @@ def _heard_of(fetched: Fetched) -> Heard:
     text = told.get("text") if isinstance(told, dict) else None
     if not isinstance(text, str) or len(text) > _MOST_TEXT:
         raise SpeechUnavailable("the speech service's answer has no text")
-    sure = told.get("confidence", 1.0)
-    sure = float(sure) if isinstance(sure, int | float) and not isinstance(sure, bool) else 1.0
-    plain = "".join(character if character.isprintable() else " " for character in text)
-    return Heard(" ".join(plain.split()), min(1.0, max(0.0, sure)) if sure == sure else 0.0)
+    return Heard(plain(text), certainty(told.get("confidence", 1.0)))
