@@ -155,8 +155,8 @@ Wire = str | bytes
 
 class Dialect(Protocol):
     """A protocol that agents speak: pure, one object a connection. ``text_level``: it is of words, speech is
-    ours. ``has_ready``: the agent says when it is ready, else its handshake does. ``bye_by_closing``: to close
-    in good order is to hang up. ``has_pause``: the agent can be asked to send no more sound."""
+    ours. ``has_ready``: the agent says when it is ready, else its handshake does. ``bye_by_closing``: to
+    close in good order is to hang up. ``has_pause``: the agent can be asked to send no more sound."""
 
     @property
     def text_level(self) -> bool: ...
