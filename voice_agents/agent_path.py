@@ -315,7 +315,11 @@ class AgentPath:
         if self._front is not None:
             front, self._front = self._front, None
             self._sound.hear = None
-            await front.close()
+            try:
+                async with asyncio.timeout(_CLOSE_S):
+                    await front.close()
+            except Exception:  # noqa: BLE001  # why: the session is over, and nothing is left that it could end
+                _log.exception("agent.front_not_closed")
 
 
 async def _closed(line: AgentLine, code: int) -> None:

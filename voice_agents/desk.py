@@ -83,14 +83,20 @@ class AgentDesk:
         session_id = self._around.new_id("ags")
         loop = SessionLoop(session_id, call, spec, codec, self._around, self._changed)
         self._enter(loop)
-        token = loop.expect(call.media_within_s)
-        loop.start()
+        try:
+            token = loop.expect(call.media_within_s)
+            dial = self._around.media.dial_string(token, codec)
+            loop.start()
+        except BaseException:
+            self._free(loop)
+            del self._loops[call.call_id]
+            loop.abandon()
+            raise
         if ready_within_s > 0:
             await loop.until(_settled, ready_within_s)
         if not loop.session.live:
             raise self._refused("unreachable", AgentUnavailable("the agent cannot be reached"))
         self.tally.prepared += 1
-        dial = self._around.media.dial_string(token, codec)
         return Prepared(session_id, token, dial, codec, record=spec.record)
 
     async def _spec(self, call: AgentCall) -> AgentSpec:

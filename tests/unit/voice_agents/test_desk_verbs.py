@@ -90,6 +90,21 @@ async def test_nobody_gets_an_agent_that_is_not_or_one_twice() -> None:
 
 
 @in_virtual_time
+async def test_a_switch_that_cannot_be_told_where_to_come_leaves_nothing_behind() -> None:
+    stage = Stage(SPEC)
+
+    def refuses(token: str, codec: object) -> str:
+        raise ValueError(token)
+
+    stage.port.dial_string = refuses  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="token"):
+        await stage.prepare()
+    assert stage.desk.session_of("call_1") is None
+    assert stage.desk.live_sessions == 0
+    await stage.close()
+
+
+@in_virtual_time
 async def test_a_call_keeps_the_version_it_began_with() -> None:
     stage = Stage(SPEC)
     await stage.talk()
