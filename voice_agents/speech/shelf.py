@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -50,7 +51,7 @@ class Shelf:
             return found
         rates = self._speech.limits().rates_hz
         rate = codec.rate_hz if codec.rate_hz in rates else max(rates)
-        spoken = await self._speech.speak(text, voice=voice, rate_hz=rate)
+        spoken = await self._speech.speak(_without_controls(text), voice=voice, rate_hz=rate)
         try:
             made = in_codec(from_wav(await self._read(spoken.path)), codec)
         except (OSError, ValueError) as error:
@@ -72,6 +73,11 @@ def in_codec(sound: Mono, codec: Codec) -> bytes:
     return from_linear(codec, Resampler(sound.rate_hz, codec.rate_hz).feed(sound.pcm))
 
 
+def _without_controls(text: str) -> str:
+    """A streaming agent's text may hold anything; one such character is no reason to be silent."""
+    return "".join(" " if unicodedata.category(one) in ("Cc", "Cs") else one for one in text)
+
+
 def nothing_to_say(error: InvalidInput) -> bool:
-    """Whether this text was refused as one without a word in it, rather than for its voice or its length."""
+    """Whether this text was refused as one without a word in it, rather than for its voice."""
     return error.field == "text"

@@ -261,11 +261,14 @@ async def test_nothing_to_say_is_a_turn_all_the_same() -> None:
     stage = Stage()
     stage.say("")
     stage.say("…")
-    stage.say("bell\x07")
+    stage.say("\x07")
     await asyncio.sleep(1)
     assert stage.session.codes == []
     assert [told for _, told in stage.session.told].count("spoken") == 3
     assert stage.session.sound_ms == 0
+    stage.say("A bell\x07rings\ud800.")
+    await asyncio.sleep(1)
+    assert stage.speaker.spoken[-1] == ("A bell rings .", "en-US")
 
 
 @in_virtual_time
