@@ -15,6 +15,7 @@ probes.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -159,8 +160,9 @@ class Playout:
         self._flight.append(_Sent(number, self._out, frame))
         self._spoke = number if frame is not None else -1
         orders.append(frame or self._silence)
-        marked = any(self._probed_place < place <= self._out for place, _ in self._marks)
-        if marked or number - self._probed >= PROBE_EVERY or number <= 3:
+        if self._marks and any(self._probed_place < place <= self._out for place, _ in self._marks):
+            self._probed = number - PROBE_EVERY
+        if number - self._probed >= PROBE_EVERY or number <= 3:
             orders.append(number)
             self._probed, self._probed_place = number, self._out
 
@@ -292,8 +294,10 @@ class Playout:
     # ------------------------------------------------------------ what is known
 
     @property
-    def told(self) -> list[tuple[str, bool]]:
+    def told(self) -> Sequence[tuple[str, bool]]:
         """The marks decided since this was asked last, and whether they were heard."""
+        if not self._told:
+            return ()
         told, self._told = self._told, []
         return told
 

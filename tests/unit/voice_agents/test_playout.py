@@ -343,7 +343,7 @@ def test_a_direct_switch_gets_one_frame_a_tick() -> None:
     assert got[3] == [b"\x22" * 5 + ULAW.silence[5:]]
     assert got[4:] == [[ULAW.silence]] * 2
     assert playout.take(0.0, fill=False) == []
-    assert playout.told == [("end", True)]
+    assert list(playout.told) == [("end", True)]
     assert playout.heard_ms(1.0) == 80
 
 
@@ -355,7 +355,7 @@ def test_a_switch_may_turn_out_to_have_no_queue() -> None:
     switch.playout.become_direct()
     orders = [switch.playout.take(switch.now, fill=True) for _ in range(6)]
     assert all(len(one) == 1 and isinstance(one[0], bytes) for one in orders)
-    assert switch.playout.told == [("end", True)]
+    assert list(switch.playout.told) == [("end", True)]
 
 
 # ---------------------------------------------------------------- anything in any order
