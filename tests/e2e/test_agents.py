@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.trial.audio import tone, tone_seconds
+from gateway.trial.audio import tone, tone_seconds, ulaw_decode
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
 from gateway.trial.watch import Watch
 from patchbay_agent import Call, CallEnding, serving
 from tests.e2e.conftest import CARRIER_HZ
-from tests.e2e.visitor import newest_call_to_us, recording_of, registered, route_own_number
+from tests.e2e.visitor import given_up, newest_call_to_us, recording_of, registered, route_own_number
+from tests.rig.media_streams_bot import media_streams_bot
 from tests.rig.product import OWN, Json, Product
 
 pytestmark = pytest.mark.e2e
@@ -194,6 +195,69 @@ async def test_an_agent_sends_the_caller_on(house: Product) -> None:
         assert bot.outcomes == ["completed"]
         await phone.hang_up()
         await rung.reaches(CallState.ENDED)
+
+
+async def test_an_agent_in_a_masking_session_never_learns_the_number(house: Product) -> None:
+    bot = Bot()
+    pool = "+12025550161"
+    number = await house.api.ok("POST", "/api/v1/numbers", {"e164": pool, "capabilities": ["voice"]})
+    in_pool = await house.api.ok("POST", "/api/v1/proxy/pool/numbers", {"e164": pool, "reserved": True})
+    async with agent(house, bot) as made:
+        session = await house.api.ok(
+            "POST",
+            "/v1/proxy/sessions",
+            {
+                "party_a": CALLER,
+                "party_b": f"agent:{made['id']}",
+                "channels": ["voice"],
+                "proxy_number_a": pool,
+                "quarantine": 0,
+            },
+        )
+        dial = Dial(session["proxy_number_a"], house.sip, CALLER, audio=tone(CALLER_HZ, 10.0))
+        phone = house.carrier.call(dial)
+        await phone.reaches(CallState.ANSWERED, within_s=10.0)
+        await phone.hears(hears(GREETING_HZ, 0.4), 5.0, "the greeting")
+        await phone.hang_up()
+        await bot.until(lambda: bool(bot.endings), "the agent is told")
+        digits = CALLER.removeprefix("+")
+        assert digits not in str(bot.calls[0].begun), "the agent was not told who calls"
+        await house.api.ok("DELETE", f"/v1/proxy/sessions/{session['id']}")
+    await given_up(house, f"/v1/proxy/pool/numbers/{in_pool['id']}")
+    await given_up(house, f"/api/v1/numbers/{number['id']}")
+
+
+async def test_a_bot_written_for_media_streams_works_as_it_is(house: Product) -> None:
+    """The bot knows Twilio's documentation and nothing else: the stream's messages, and one REST route."""
+    secret = "the-auth-token-of-this-bot"
+    async with media_streams_bot(house.api.root, secret) as bot:
+        wanted = {
+            "name": "streams",
+            "dialect": "twilio",
+            "url": f"ws://127.0.0.1:{bot.port}/stream",
+            "auth": {"kind": "hmac", "secret": secret},
+            "parameters": {"campaign": "retention"},
+        }
+        made = await house.api.ok("POST", "/api/v1/agents", wanted)
+        await route_own_number(house, route={"type": "agent", "agent_id": made["id"]})
+        try:
+            phone = house.carrier.call(Dial(OWN, house.sip, CALLER, audio=tone(CALLER_HZ, 10.0)))
+            await phone.reaches(CallState.ENDED, within_s=20.0)
+            assert tone_seconds(phone.stream.heard(), GREETING_HZ) > 0.8, "all that it said was heard"
+            ended = await house.api.ended((await newest_call_to_us(house))["id"])
+            assert ended["termination"]["reason"] == "hangup_by_agent"
+        finally:
+            await route_own_number(house, route={"type": "hold"})
+            await house.api.ok("DELETE", f"/api/v1/agents/{made['id']}")
+    names = [event["event"] for event in bot.events]
+    assert names[:2] == ["connected", "start"]
+    assert names[-1] == "stop"
+    start = bot.events[1]["start"]
+    assert start["mediaFormat"] == {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+    assert start["customParameters"]["campaign"] == "retention"
+    assert bot.marks == ["said"], "the mark came back once"
+    assert bot.rest == [200]
+    assert tone_seconds(ulaw_decode(bytes(bot.heard)), CALLER_HZ) > 0.3
 
 
 async def test_an_agent_that_is_not_there_leaves_nobody_in_silence(house: Product) -> None:

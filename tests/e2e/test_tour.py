@@ -23,7 +23,7 @@ from gateway.trial.sip_call import CallState
 from gateway.trial.sip_digest import Credentials
 from gateway.trial.sip_outgoing import Dial
 from gateway.trial.sip_phone import SipPhone
-from tests.e2e.visitor import log_lines, recording_of, registered
+from tests.e2e.visitor import given_up, log_lines, recording_of, registered
 from tests.rig.product import OWN, Json, Product
 
 pytestmark = pytest.mark.e2e
@@ -174,17 +174,6 @@ async def without_quarantine(house: Product) -> AsyncIterator[None]:
                 await given_up(house, f"/v1/proxy/pool/numbers/{number['id']}")
                 await given_up(house, f"/api/v1/numbers/{number['id']}")
         await house.api.ok("PUT", "/v1/proxy/settings", {})
-
-
-async def given_up(house: Product, path: str) -> None:
-    """Deleted, once the session's doors are."""
-    url = f"{house.api.root}{path}"
-    async with asyncio.timeout(15), aiohttp.ClientSession(headers={"X-API-Key": house.key}) as http:
-        while True:
-            async with http.delete(url) as response:
-                if response.status in (204, 404):
-                    return
-            await asyncio.sleep(0.1)
 
 
 async def alice_and_bob_talk(alice: SipPhone, bob: SipPhone, house: Product, session: Json) -> None:

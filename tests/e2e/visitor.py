@@ -61,3 +61,14 @@ async def newest_call_to_us(product: Product) -> Json:
 def log_lines(product: Product) -> list[Json]:
     """The gateway's log, line by line; every line must be JSON."""
     return [json.loads(line) for line in (product.var / "log" / "gateway.log").read_text().splitlines()]
+
+
+async def given_up(house: Product, path: str) -> None:
+    """Deleted, once the session's doors are."""
+    url = f"{house.api.root}{path}"
+    async with asyncio.timeout(15), aiohttp.ClientSession(headers={"X-API-Key": house.key}) as http:
+        while True:
+            async with http.delete(url) as response:
+                if response.status in (204, 404):
+                    return
+            await asyncio.sleep(0.1)
