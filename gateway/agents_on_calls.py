@@ -100,8 +100,8 @@ class AgentsOnCalls:
     async def hand_over(
         self, call_id: CallId, agent_id: str, version: int, parameters: tuple[tuple[str, str], ...]
     ) -> None:
-        """Raises Conflict: a call keeps the agent it began with."""
-        raise Conflict("a call keeps its agent; transfer it to a number of the other", code="AGENT_STATE")
+        """Another agent takes the call in this one's place. Raises Conflict, AgentUnavailable."""
+        await self.desk.hand_over(call_id, agent_id, version, parameters)
 
     async def drain(self, deadline_s: float) -> None:
         await self.desk.drain(deadline_s)

@@ -135,7 +135,7 @@ class Product:
             rates=self._make_rates(),
             limits=limits,
             probes=probes(storage.database, engine),
-            registry=registry(engine, deliverer, masking, texts, self._watch_pool(storage)),
+            registry=registry(engine, deliverer, masking, texts, self._watch_pool(storage), agents),
             numbers_changed=numbers_changed,
             agent_calls=agents.on_calls,
             documents=agents.documents,

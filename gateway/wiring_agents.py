@@ -118,7 +118,8 @@ class AgentEngine:
             fronts=Fronts(parts.voice, self._hearing, detectors),
             voice=parts.voice,
         )
-        self.desk = AgentDesk(around)
+        most = parts.settings.max_concurrent_calls
+        self.desk = AgentDesk(around, lambda tenant: most)
         self.on_calls = AgentsOnCalls(self.desk)
 
     def book(self, other: RouteBook) -> AgentRoutes:

@@ -5,17 +5,24 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from gateway import metrics
+from gateway.agent_metrics import AgentMetrics
 from gateway.http.ports import Health, Probe
 from gateway.masking_metrics import MaskingMetrics, PoolWatch, TextMetrics
 from gateway.storage.database import Database
 from gateway.webhooks.deliver import Deliverer
+from gateway.wiring_agents import AgentEngine
 from gateway.wiring_masking import MaskingEngine
 from gateway.wiring_texts import TextEngine
 from gateway.wiring_voice import VoiceEngine
 
 
 def registry(
-    engine: VoiceEngine, deliverer: Deliverer, masking: MaskingEngine, texts: TextEngine, watch: PoolWatch
+    engine: VoiceEngine,
+    deliverer: Deliverer,
+    masking: MaskingEngine,
+    texts: TextEngine,
+    watch: PoolWatch,
+    agents: AgentEngine,
 ) -> CollectorRegistry:
     """Everything that is counted, for the metrics page."""
     made = CollectorRegistry()
@@ -25,6 +32,7 @@ def registry(
         metrics.DeliveryMetrics(deliverer),
         MaskingMetrics(masking, watch),
         TextMetrics(texts),
+        AgentMetrics(agents),
     )
     return made
 
