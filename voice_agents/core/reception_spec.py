@@ -28,12 +28,7 @@ def reception_of(spec: AgentSpec) -> Reception:
     """Reads ``business_name``, ``hours``, ``address``, ``departments`` (name → where), ``operator`` and
     ``takes_messages`` of ``reception``, or of the agent's own fields. What is not of its kind counts as not
     given: a call is no place for a complaint."""
-    try:
-        kept = json.loads(spec.passed_on)
-    except ValueError:
-        kept = {}
-    if not isinstance(kept, dict):
-        kept = {}
+    kept = kept_fields(spec)
     reception = kept.get("reception")
     if isinstance(reception, dict):
         kept = reception
@@ -51,6 +46,15 @@ def reception_of(spec: AgentSpec) -> Reception:
         operator=_text(kept, "operator"),
         takes_messages=kept.get("takes_messages") is not False,
     )
+
+
+def kept_fields(spec: AgentSpec) -> dict[str, object]:
+    """The fields that are kept for the agent; none where they cannot be read."""
+    try:
+        kept = json.loads(spec.passed_on)
+    except ValueError:
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def _text(kept: dict[str, object], name: str) -> str:

@@ -191,7 +191,7 @@ def test_digital_silence_starts_nothing() -> None:
 
 @pytest_asyncio.fixture
 async def booth(ears: PocketsphinxSpeech, folder: Path) -> AsyncIterator[Booth]:
-    spec = receptionist_spec(json.dumps(SHOP))
+    spec = receptionist_spec(json.dumps({"reception": SHOP}))
     speech = engine(folder, Caller())
     joined = Booth(spec)
     joined.front = Fronts(speech, ears, WebrtcDetectors()).front(spec, Codec.ULAW, joined)

@@ -23,7 +23,10 @@ pytestmark = pytest.mark.unit
 SHOP = {"business_name": "Harbour Books", "hours": "We are open from nine to six.",
         "departments": {"sales": "phone:alice"}}  # fmt: skip
 AGENT = replace(
-    SPEC, dialect=DialectName.BUILTIN, transfer_allow=("phone:alice",), passed_on=json.dumps(SHOP)
+    SPEC,
+    dialect=DialectName.BUILTIN,
+    transfer_allow=("phone:alice",),
+    passed_on=json.dumps({"reception": SHOP}),
 )
 VOICE = 0x80
 

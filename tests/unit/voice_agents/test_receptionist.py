@@ -372,16 +372,17 @@ def test_what_it_knows_comes_from_the_fields_kept_for_it() -> None:
     told = {"business_name": " Harbour \n Books ", "hours": "Nine to six.", "address": "Quay Street",
             "departments": {"sales": "+15550100001"}, "operator": "phone:front", "takes_messages": False,
             "model": "x"}  # fmt: skip
-    assert reception_of(spec(json.dumps(told))) == Reception(
-        "Harbour Books", "Nine to six.", "Quay Street", {"sales": "+15550100001"}, "phone:front", False
-    )
+    for kept in (told, {"reception": told, "hours": "Never."}):
+        assert reception_of(spec(json.dumps(kept))) == Reception(
+            "Harbour Books", "Nine to six.", "Quay Street", {"sales": "+15550100001"}, "phone:front", False
+        )
 
 
 @pytest.mark.parametrize(
     "passed_on",
-    ["", "[]", "nonsense", "null",
-     '{"hours": 3, "departments": ["x"], "operator": null, "business_name": {}}',
-     '{"departments": {"sales": 5, "": "x", "' + "n" * 50 + '": "x", "support": ""}}'],
+    ["", "[]", "nonsense", "null", '{"reception": []}',
+     '{"reception": {"hours": 3, "departments": ["x"], "operator": null, "business_name": {}}}',
+     '{"reception": {"departments": {"sales": 5, "": "x", "' + "n" * 50 + '": "x", "support": ""}}}'],
 )  # fmt: skip
 def test_what_is_not_of_its_kind_counts_as_not_given(passed_on: str) -> None:
     assert reception_of(spec(passed_on)) == Reception()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.voice_agents.speech_engines import QUIET, Detectors, Hearing, Sp
 from voice_agents.core import talk
 from voice_agents.core.agent import AgentSpec, DialectName
 from voice_agents.core.audio import FRAME_MS, Codec
+from voice_agents.core.grammar import Grammar
 from voice_agents.core.sound import to_linear
 from voice_agents.core.wav import Mono
 from voice_agents.ports import Heard
@@ -428,13 +430,19 @@ async def test_the_language_and_the_grammar_of_the_next_turn() -> None:
 
 @in_virtual_time
 async def test_an_agents_own_hints_are_its_grammar() -> None:
-    stage = Stage(passed_on='{"hints": ["book a table", "[a] table (for two | for four)", "x;y", 3]}')
-    grammar = stage.front._grammars[""]
-    assert grammar.meaning("table for two") is not None
-    assert grammar.meaning("yes") is not None
+    hints = "Book a table, [a] table (for two | for four); x/y\n, yes sir"
+    grammar = hinted(hints)
+    for text in ("book a table", "table for two", "yes sir", "yes", "one two"):
+        assert grammar.meaning(text) is not None, text
     assert grammar.meaning("opening hours") is None
-    for passed_on in ("", "[]", '{"hints": 5}', '{"hints": ["x;y"]}', '{"hints": ["' + "[a] " * 20 + 'b"]}'):
+    for unfit in ("", "x/y", "[a] " * 20 + "b", ",;", 5, None):
+        assert hinted(unfit).meaning("opening hours") is not None
+    for passed_on in ("", "[]", '{"metadata": []}'):
         assert Stage(passed_on=passed_on).front._grammars[""].meaning("opening hours") is not None
+
+
+def hinted(hints: object) -> Grammar:
+    return Stage(passed_on=json.dumps({"metadata": {"hints": hints}})).front._grammars[""]
 
 
 @pytest.mark.parametrize("broken", [IndexError(), ValueError("no")])
