@@ -5,11 +5,11 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime demo up test test-unit test-contract test-switch test-e2e check bench verify-pool \
+.PHONY: help setup runtime demo up test test-unit test-contract test-switch test-e2e lint check bench verify-pool \
 	verify-privacy trace lock clean
 
 help: ## print this list
-	@grep -hE '^[a-z-]+%?:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+%?:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml tools/setup.sh
 	@tools/setup.sh $(VENV)
@@ -41,14 +41,16 @@ test-switch: runtime ## real Asterisk, SIPp as the world
 test-e2e: runtime ## the whole product from outside
 	@$(PY) -m pytest tests/e2e
 
-check: $(STAMP) ## format, lint, types, import contracts, budgets, unit tests
+lint: $(STAMP) ## format, lint, types, import contracts
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache
+
+check: lint ## the same, and budgets and unit tests
 	@$(PY) -m pytest -q tests/unit tests/architecture
 
-bench: bench-ami bench-api bench-webhooks bench-calls bench-pool bench-masked bench-sms ## all benchmarks
+bench: bench-ami bench-api bench-webhooks bench-calls bench-pool bench-masked bench-sms bench-agents ## all benchmarks
 
 bench-%: runtime ## one benchmark; writes bench/results/NAME.json
 	@$(PY) -m bench.$*

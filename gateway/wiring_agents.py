@@ -5,8 +5,9 @@ With ``gateway.wiring`` the only place that names adapters of the voice room.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,7 @@ from gateway.masking_hooks import HOOK_LIMITS, secrets_from
 from gateway.policy.attempt import Target
 from gateway.policy.destination import describe
 from gateway.policy.rules import check_target
+from gateway.speech_reach import GuardedSpeech
 from gateway.storage.database import Database
 from gateway.storage.numbers import NumberRepository
 from gateway.storage.outbox import SqlOutbox
@@ -40,12 +42,14 @@ from telephony.errors import PatchbayError
 from telephony.ids import CallId, TenantId
 from voice_agents.builtin.receptionist import ReceptionLines
 from voice_agents.core import control_token
+from voice_agents.core.agent import AgentSpec
+from voice_agents.core.audio import Codec
 from voice_agents.core.record import AgentCall
 from voice_agents.desk import AgentDesk
 from voice_agents.lines.socket_line import SocketLines
 from voice_agents.media.audiosocket_port import AudioSocketPort
 from voice_agents.media.websocket_port import WebSocketPort
-from voice_agents.ports import AgentBook, SessionStore, TextToSpeech
+from voice_agents.ports import AgentBook, SessionStore, SpeechEar, SpeechFront, TextToSpeech
 from voice_agents.providers.pocketsphinx_stt import PocketsphinxSpeech
 from voice_agents.providers.webrtc_vad import WebrtcDetectors
 from voice_agents.speech.front import Fronts
@@ -102,6 +106,7 @@ class AgentEngine:
         secrets = secrets_from(stores.database, stores.endpoint_book, now)
         detectors = WebrtcDetectors()
         self._hearing = PocketsphinxSpeech()
+        self._sounds = GuardedSpeech(parts.policy)
         around = Surroundings(
             lines=ReceptionLines(SocketLines(self._reach, wall=now)),
             media=self.media,
@@ -115,7 +120,9 @@ class AgentEngine:
             new_token=lambda: random_bytes(_TOKEN_BYTES).hex(),
             control_token=self._control_token,
             detectors=detectors,
-            fronts=Fronts(parts.voice, self._hearing, detectors),
+            fronts=_Warmed(
+                Fronts(parts.voice, self._hearing, detectors, fetch=self._sounds.sound), self._hearing.warm
+            ),
             voice=parts.voice,
         )
         most = parts.settings.max_concurrent_calls
@@ -136,6 +143,7 @@ class AgentEngine:
         self.announcer.start()
         self._exits.push_async_callback(self.announcer.stop)
         self._exits.push_async_callback(self._hearing.close)
+        self._exits.push_async_callback(self._sounds.close)
         self._exits.push_async_callback(self.desk.close)
 
     def attach(self, engine: VoiceEngine) -> None:
@@ -195,6 +203,27 @@ class AgentEngine:
             _log.warning("transfer.refused", call_id=call.id, code=error.code)
             return False
         return True
+
+
+class _Warmed:
+    """Fronts whose ears are loaded when the first is made: while the telephone rings, and where no agent
+    needs them, never. Fits ``voice_agents.ports.SpeechFronts``."""
+
+    def __init__(self, fronts: Fronts, warm: Callable[[], Awaitable[None]]) -> None:
+        self._fronts = fronts
+        self._warm = warm
+        self._warming: asyncio.Task[None] | None = None
+
+    def front(self, spec: AgentSpec, codec: Codec, ear: SpeechEar) -> SpeechFront:
+        if self._warming is None:
+            self._warming = asyncio.create_task(self._load(), name="speech-warm")
+        return self._fronts.front(spec, codec, ear)
+
+    async def _load(self) -> None:
+        try:
+            await self._warm()
+        except PatchbayError as error:
+            _log.warning("speech.not_warm", code=error.code)
 
 
 class _Later:

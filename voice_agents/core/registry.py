@@ -132,7 +132,7 @@ def spec_of(kept: Kept) -> AgentSpec:
         auth=Auth(kept.auth_kind, kept.secret),
         greeting=Greeting(**_part(said, "greeting")),
         barge_in=_barge_in(_part(said, "barge_in")),
-        silence=Silence(**_part(said, "silence")),
+        silence=_silence(said),
         shutdown=Shutdown(**_part(said, "shutdown")),
         fallback=Fallback(**{name: value or "" for name, value in _part(said, "fallback").items()}),
         max_duration_s=_number(said, "max_duration", 600),
@@ -148,6 +148,14 @@ def spec_of(kept: Kept) -> AgentSpec:
         filler=_text(said, "filler"),
         secure_digits=said.get("secure_digits") is True,
     )
+
+
+def _silence(said: Stored) -> Silence:
+    """As it was given. Our own agent asks a silent caller again, where nothing was said of it."""
+    part = _part(said, "silence")
+    if not part and dialect_of(said) is DialectName.BUILTIN:
+        return Silence(prompt_s=10)
+    return Silence(**part)
 
 
 def passed_on(said: Stored) -> str:

@@ -1,6 +1,7 @@
 """What is registered becomes what a session needs; fields that do not go together are named."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -58,7 +59,9 @@ def test_fields_that_do_not_go_together_are_named(wanted: dict[str, Json], field
 def test_an_agent_of_which_little_is_said_is_as_the_defaults_are():
     spec = spec_of(Kept("agt_1", 3, "ten_ours", {"name": "Desk"}))
     plain = AgentSpec("agt_1", 3, "ten_ours", "Desk", DialectName.BUILTIN, auth=Auth("none"))
-    assert spec == plain
+    assert spec == replace(plain, silence=Silence(prompt_s=10)), "our own agent asks a silent caller again"
+    native = spec_of(Kept("agt_1", 3, "ten_ours", {"name": "Desk", "url": URL}))
+    assert native.silence == Silence()
 
 
 def test_everything_that_is_said_arrives():
