@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
 
 ROOT = Path(__file__).parents[2]
 STORIES = [
@@ -23,6 +23,7 @@ STORIES = [
     "an inbound call",
     "what is never dialled",
     "two people behind proxy numbers",
+    "an agent who is told before the end",
 ]
 
 
@@ -38,7 +39,7 @@ async def demo(var: Path, **variables: str) -> tuple[int, str, Any]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    printed, _ = await asyncio.wait_for(process.communicate(), 120)
+    printed, _ = await asyncio.wait_for(process.communicate(), 170)
     report = await asyncio.to_thread((var / "report.json").read_text)
     assert process.returncode is not None
     return process.returncode, printed.decode(), json.loads(report)
