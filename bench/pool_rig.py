@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import time
@@ -219,7 +220,7 @@ _LOAD_BINDING: Final = Hot(
 async def load(made: Stage, sessions: Iterator[Session]) -> int:
     """Store many sessions past the service, in large transactions; how many."""
     index_of, total = made.pool.index_of(TENANT), 0
-    while batch := [session for session, _ in zip(sessions, range(_SLICE), strict=False)]:
+    while batch := list(itertools.islice(sessions, _SLICE)):
 
         def work(conn: Connection, batch: Sequence[Session] = batch) -> None:
             rows = []
