@@ -254,7 +254,7 @@ def report(
             figures[f"added_{name}_ms_at_{calls}"] = rounds["port", calls].p(share) - few
             baseline[f"bare_ws_{name}_ms_at_{calls}"] = few
     write_result(
-        "agents_media",
+        "agents",
         figures,
         baseline,
         {"p50_vs_bare_ws": ours.p(0.5) / bare.p(0.5), "p99_vs_bare_ws": ours.p(0.99) / bare.p(0.99)},
