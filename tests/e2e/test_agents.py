@@ -23,6 +23,7 @@ from tests.rig.product import OWN, Json, Product
 pytestmark = pytest.mark.e2e
 
 GREETING_HZ, FAREWELL_HZ, CALLER_HZ = 1000.0, 1500.0, 600.0
+FAREWELL_S = 0.8
 CALLER = "+14155550150"
 TONE = "+14155556000"
 NO_ANSWER = "+14155550003"
@@ -52,7 +53,7 @@ class Bot:
             pass
         self.endings.append(call.ending)
         self.watch.changed()
-        call.sound(tone(FAREWELL_HZ, 0.5))
+        call.sound(tone(FAREWELL_HZ, FAREWELL_S))
         call.caption("Goodbye.")
         self.farewell_heard.append(await call.mark())
         call.summary("A caller and a tone met.", outcome="greeted")
@@ -106,6 +107,12 @@ def hears(hz: float, seconds: float) -> Callable[[bytes], bool]:
     return lambda pcm: tone_seconds(pcm, hz) >= seconds
 
 
+def whole_farewell(pcm: bytes) -> bool:
+    """Whether all of it is there: tones are counted in windows, of which the first and the last may hold a
+    part of it alone."""
+    return tone_seconds(pcm, FAREWELL_HZ) > FAREWELL_S - 0.15
+
+
 async def test_the_app_hangs_up_and_the_agents_last_word_is_heard(house: Product, tmp_path: Path) -> None:
     bot = Bot()
     async with calling_us(house, bot) as (made, phone):
@@ -117,7 +124,7 @@ async def test_the_app_hangs_up_and_the_agents_last_word_is_heard(house: Product
         ended = await house.api.ok("POST", f"/v1/voice/calls/{call['id']}/hangup")
         assert ended["status"] == "completed"
         await phone.reaches(CallState.ENDED, within_s=10.0)
-        assert tone_seconds(phone.stream.heard(), FAREWELL_HZ) > 0.4, "the farewell was heard to its end"
+        assert whole_farewell(phone.stream.heard()), "the farewell was heard to its end"
     ending = bot.endings[0]
     assert ending is not None
     assert (ending.reason, ending.may_speak) == ("api_hangup", True)
@@ -131,7 +138,7 @@ async def test_the_app_hangs_up_and_the_agents_last_word_is_heard(house: Product
     assert on_call["agent_notified_at"] < shown["ended_at"], "the agent was told before the call ended"
     assert on_call["words_lost_ms"] == 0
     wave = await recording_of(house, call["id"], tmp_path)
-    assert tone_seconds(wave.channel(1), FAREWELL_HZ) > 0.4, "and is in the recording"
+    assert whole_farewell(wave.channel(1)), "and is in the recording"
     said = await house.api.ok("GET", f"/v1/voice/calls/{call['id']}/transcript")
     assert "this is the tone speaking" in str(said)
 
@@ -153,13 +160,13 @@ async def test_a_caller_who_hangs_up_is_told_to_the_agent(house: Product) -> Non
 
 async def test_the_agent_hangs_up_once_all_was_heard(house: Product) -> None:
     async def leave(call: Call) -> None:
-        call.sound(tone(FAREWELL_HZ, 0.8))
+        call.sound(tone(FAREWELL_HZ, FAREWELL_S))
         call.hang_up("done")
 
     bot = Bot(then=leave)
     async with calling_us(house, bot) as (_, phone):
         await phone.reaches(CallState.ENDED, within_s=15.0)
-        assert tone_seconds(phone.stream.heard(), FAREWELL_HZ) > 0.7
+        assert whole_farewell(phone.stream.heard())
         ended = await house.api.ended((await newest_call_to_us(house))["id"])
         assert ended["termination"]["reason"] == "hangup_by_agent"
 
