@@ -7,50 +7,45 @@ name leads to; what is connected to is one of exactly those.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
+from urllib.parse import urlsplit
 
-from gateway.webhooks.core.ssrf import Policy, check_url
-from gateway.webhooks.poster import Guard, Lookup, system_lookup
+from gateway.policy.agent_url import check_agent_url
+from gateway.webhooks.core.ssrf import Policy
+from gateway.webhooks.poster import AddressRefused, Guard, GuardedResolver, Lookup, system_lookup
 from telephony.errors import InvalidInput, Unavailable
 
-_SCHEMES: Final = {"ws": "http", "wss": "https"}
-_DNS_S: Final = 2.0
+DNS_S: Final = 2.0
 _DNS_THREADS: Final = 4
 
 
 class GuardedReach:
-    """``close`` ends its threads."""
+    """``close`` ends its threads. ``dns_s``: how long a name may take."""
 
-    def __init__(self, policy: Policy, lookup: Lookup = system_lookup) -> None:
+    def __init__(self, policy: Policy, lookup: Lookup = system_lookup, *, dns_s: float = DNS_S) -> None:
         self._policy = policy
-        self._lookup = lookup
+        self._dns_s = dns_s
         self._threads = ThreadPoolExecutor(_DNS_THREADS, thread_name_prefix="agent-dns")
-        self._guards = {scheme: Guard(policy, scheme == "ws") for scheme in _SCHEMES}
+        self._resolvers = {
+            plain: GuardedResolver(Guard(policy, plain), lookup, self._threads) for plain in (False, True)
+        }
 
     async def __call__(self, url: str) -> Sequence[str]:
         """The addresses that may be connected to. Raises InvalidInput, or Unavailable where there is none."""
-        scheme, _, rest = url.partition("://")
-        if scheme not in _SCHEMES:
-            raise InvalidInput("an agent's address begins with wss://", field="url", expected="wss://…")
-        target = check_url(f"{_SCHEMES[scheme]}://{rest}", self._policy)
+        parts = urlsplit(check_agent_url(url, self._policy))
+        resolver = self._resolvers[parts.scheme == "ws"]
         try:
-            async with asyncio.timeout(_DNS_S):
-                found = await self._resolved(target.host, target.port)
+            async with asyncio.timeout(self._dns_s):
+                found = await resolver.resolve(parts.hostname or "")
+        except AddressRefused as error:
+            raise InvalidInput(str(error), field="url") from None
         except (OSError, TimeoutError):
             raise Unavailable("the agent's host name was not found") from None
-        reason: Callable[[str], str | None] = self._guards[scheme].reason
-        allowed = [address for address in found if reason(address) is None]
-        if not allowed:
-            why = reason(found[0]) if found else "nowhere"
-            raise InvalidInput(f"the agent's host name leads to {why}", field="url")
-        return allowed
-
-    async def _resolved(self, host: str, port: int) -> list[str]:
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, self._lookup, host, port)
-        return list(dict.fromkeys(address for _, address in found))
+        if not found:
+            raise Unavailable("the agent's host name was not found")
+        return list(dict.fromkeys(one["host"] for one in found))
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from gateway.webhooks.core.ssrf import Policy, check_url
-from gateway.webhooks.poster import Guard, GuardedResolver, Lookup, system_lookup
+from gateway.webhooks.poster import Guard, GuardedResolver, Lookup, guarded_session, system_lookup
 from telephony.errors import InvalidInput, SpeechUnavailable
 from voice_agents.core.wav import Mono, from_wav
 from voice_agents.ports import Fetched
@@ -37,18 +37,7 @@ class GuardedSpeech:
         self._sessions = {plain: self._session(Guard(policy, plain), lookup) for plain in (False, True)}
 
     def _session(self, guard: Guard, lookup: Lookup) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=0,
-            resolver=GuardedResolver(guard, lookup, self._threads),
-            socket_factory=guard.socket,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            headers={"Accept-Encoding": "identity"},
-        )
+        return guarded_session(guard, GuardedResolver(guard, lookup, self._threads), limit=0)
 
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, deadline_s: float, most_bytes: int

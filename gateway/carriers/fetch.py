@@ -16,7 +16,14 @@ from yarl import URL
 
 from gateway.carriers.plan import CarrierPlan
 from gateway.webhooks.core.ssrf import Policy, check_url
-from gateway.webhooks.poster import Guard, GuardedResolver, Lookup, refused_address, system_lookup
+from gateway.webhooks.poster import (
+    Guard,
+    GuardedResolver,
+    Lookup,
+    guarded_session,
+    refused_address,
+    system_lookup,
+)
 from proxy_pool.texts.ports import MediaUnfit
 from telephony.errors import InvalidInput, Unavailable
 
@@ -59,18 +66,13 @@ class CarrierFetch:
         kind = (policy.allow_private, plaintext)
         if kind not in self._sessions:
             guard = Guard(policy, plaintext)
-            self._sessions[kind] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=16,
-                    resolver=GuardedResolver(guard, self._lookup, self._threads),
-                    socket_factory=guard.socket,
-                    force_close=True,
-                ),
+            self._sessions[kind] = guarded_session(
+                guard,
+                GuardedResolver(guard, self._lookup, self._threads),
+                agent="Patchbay/1.0",
                 timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-                headers={"User-Agent": "Patchbay/1.0", "Accept-Encoding": "identity"},
+                limit=16,
+                force_close=True,
             )
         return self._sessions[kind]
 

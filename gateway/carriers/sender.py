@@ -17,7 +17,7 @@ from yarl import URL
 
 from gateway.carriers.plan import Carrier, CarrierPlan
 from gateway.webhooks.core.ssrf import Policy
-from gateway.webhooks.poster import Guard, GuardedResolver, Lookup, system_lookup
+from gateway.webhooks.poster import Guard, GuardedResolver, Lookup, guarded_session, system_lookup
 from proxy_pool.core.text import OutboundText
 from proxy_pool.texts.ports import CarrierRefused, CarrierThrottled, CarrierUnreachable, SentAs
 from proxy_pool.wire.carrier import HttpRequest, Outcome, Refused, Sent, Throttled, Unclear
@@ -54,20 +54,14 @@ class HttpSender:
     def _session(self, carrier: Carrier, lookup: Lookup, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
         plaintext = carrier.account.api_base.startswith("http://")
         guard = Guard(Policy(allow_private=carrier.allow_private), plaintext)
-        connector = aiohttp.TCPConnector(
+        return guarded_session(
+            guard,
+            GuardedResolver(guard, lookup, self._threads),
+            agent=USER_AGENT,
+            timeout=self._timeout,
             limit=32,
-            resolver=GuardedResolver(guard, lookup, self._threads),
-            socket_factory=guard.socket,
             keepalive_timeout=_KEEP_ALIVE_S,
             ssl=tls or True,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=self._timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         )
 
     async def send(self, text: OutboundText, carrier: str) -> SentAs:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
@@ -81,21 +81,16 @@ class GuardedPoster:
         }
 
     def _session(self, guard: Guard, lookup: Lookup, tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        limits = self._limits
+        return guarded_session(
+            guard,
+            GuardedResolver(guard, lookup, self._threads),
+            agent=USER_AGENT,
+            timeout=aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s),
             limit=0,
-            resolver=GuardedResolver(guard, lookup, self._threads),
-            socket_factory=guard.socket,
             keepalive_timeout=_KEEP_ALIVE_S,
             ttl_dns_cache=_DNS_CACHE_S,
             ssl=tls or True,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=self._limits.total_s, sock_connect=self._limits.connect_s),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -210,6 +205,26 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """The threads belong to the poster."""
+
+
+def guarded_session(
+    guard: Guard,
+    resolver: GuardedResolver,
+    *,
+    agent: str = USER_AGENT,
+    timeout: aiohttp.ClientTimeout | None = None,
+    **connector: Any,
+) -> aiohttp.ClientSession:
+    """A client that connects where the guard lets it and nowhere else, and takes nothing from its
+    surroundings: no proxy, no cookies, no compressed answers. ``connector``: what ``TCPConnector`` takes."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=resolver, socket_factory=guard.socket, **connector),
+        timeout=timeout or aiohttp.ClientTimeout(),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        headers={"User-Agent": agent, "Accept-Encoding": "identity"},
+    )
 
 
 def system_lookup(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
