@@ -1,25 +1,21 @@
 """What an agent asks of the application: one signed POST to the agent's ``tools_url``.
 
 The body is a webhook of type ``agent.tool.call`` whose data names the session, the call, the tool and its
-arguments; it is signed as deliveries to per-call addresses are (Standard Webhooks 1.0.0, the tenant's
-secret). A 2xx with JSON is the tool's result; 204, or no body, is ``null``. Anything else, and an answer that
-is late, is an error with a code of its own. Fits ``voice_agents.ports.Tools``; never raises.
+arguments (``gateway.signed_hooks``). A 2xx with JSON is the tool's result; 204, or no body, is ``null``.
+Anything else, and an answer that is late, is an error with a code of its own. Fits
+``voice_agents.ports.Tools``; never raises.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
 from gateway.http.body import parse_json
+from gateway.signed_hooks import SignedHooks
 from gateway.webhooks.core.backoff import Answer, NoReply
-from gateway.webhooks.core.events import WebhookEvent, render
-from gateway.webhooks.core.signing import signatures
-from gateway.webhooks.ports import Poster
 from telephony.errors import InvalidInput, StorageUnavailable
 from telephony.ids import TenantId
 from voice_agents.core.agent import AgentSpec
@@ -31,20 +27,10 @@ TOOL_CALL: Final = "agent.tool.call"
 
 
 class ToolHooks:
-    """Asks the application. ``poster`` keeps whole replies; ``secrets`` gives a tenant's signing secrets in
-    force; ``now`` epoch seconds; ``new_id`` a fresh id with this prefix."""
+    """Asks the application. The poster of ``hooks`` keeps whole replies."""
 
-    def __init__(
-        self,
-        poster: Poster,
-        secrets: Callable[[TenantId], Awaitable[Sequence[str]]],
-        now: Callable[[], float],
-        new_id: Callable[[str], str],
-    ) -> None:
-        self._poster = poster
-        self._secrets = secrets
-        self._now = now
-        self._new_id = new_id
+    def __init__(self, hooks: SignedHooks) -> None:
+        self._hooks = hooks
 
     async def call(
         self, spec: AgentSpec, session: SessionRecord, tool: CallTool, deadline_s: float
@@ -66,17 +52,16 @@ class ToolHooks:
             return ToolResult(tool.id, ok=False, error="arguments_not_json")
         try:
             async with asyncio.timeout(deadline_s):
-                answer = await self._post(spec, session, tool, arguments)
+                answer = await self._ask(spec, session, tool, arguments)
         except TimeoutError:
             return ToolResult(tool.id, ok=False, error="timeout")
         except StorageUnavailable:
             return ToolResult(tool.id, ok=False, error="unavailable")
         return _result(tool.id, answer)
 
-    async def _post(
+    async def _ask(
         self, spec: AgentSpec, session: SessionRecord, tool: CallTool, arguments: object
     ) -> Answer:
-        tenant, now, event_id = TenantId(session.tenant), self._now(), self._new_id("evt")
         told = {
             "session_id": session.id,
             "call_id": session.call_id,
@@ -86,10 +71,8 @@ class ToolHooks:
             "name": tool.name,
             "arguments": arguments,
         }
-        event = WebhookEvent(event_id, TOOL_CALL, datetime.fromtimestamp(now, UTC), session.id, 1, told)
-        body = render(event)
-        headers = signatures(await self._secrets(tenant), event_id, int(now), body)
-        return await self._poster.post(spec.tools_url, {**headers, "Content-Type": "application/json"}, body)
+        tenant = TenantId(session.tenant)
+        return await self._hooks.ask(tenant, spec.tools_url, TOOL_CALL, told, subject=session.id)
 
 
 def _result(tool_id: str, answer: Answer) -> ToolResult:

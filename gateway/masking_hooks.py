@@ -11,9 +11,8 @@
     {"action": "reject"}                             a 403 rejects too
     {"action": "continue"}                           a 2xx without a body too
 
-Each is one POST in the form of a webhook (``gateway.webhooks.core.events``), signed as deliveries to per-call
-addresses are: Standard Webhooks 1.0.0, with the tenant's secret. Whatever else comes back, or comes too
-late, is no answer at all, and the service's settings say what follows.
+Each is one signed question (``gateway.signed_hooks``). Whatever else comes back, or comes too late, is no
+answer at all, and the service's settings say what follows.
 
 Who has to open a session must know for whom, so ``interaction.unknown_caller`` tells the whole number;
 ``interaction.intercept`` tells a masked one. Neither is logged.
@@ -22,10 +21,9 @@ Who has to open a session must know for whom, so ``interaction.unknown_caller`` 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import structlog
 from pydantic import Field, RootModel, model_validator
@@ -33,10 +31,8 @@ from pydantic_core import PydanticCustomError
 
 from gateway.http.body import parse_json
 from gateway.http.schema import OneLine, Strict, parse
-from gateway.webhooks.core.backoff import NoReply, Reply
-from gateway.webhooks.core.events import WebhookEvent, render
-from gateway.webhooks.core.signing import secrets_in_force, signatures
-from gateway.webhooks.ports import Poster, TenantSecrets, Transactions
+from gateway.signed_hooks import SignedHooks
+from gateway.webhooks.core.backoff import NoReply
 from gateway.webhooks.poster import Limits
 from proxy_pool.core.session import Channel, SessionId
 from telephony.errors import InvalidInput, StorageUnavailable
@@ -52,9 +48,6 @@ HOOK_LIMITS: Final = Limits(total_s=10.0, connect_s=5.0, reply_bytes=REPLY_BYTES
 """For the ``GuardedPoster`` that hooks go through. A tenant's ``hook_timeout_s`` is within ``total_s``."""
 _FORBIDDEN: Final = 403
 _SAID_MAX: Final = 1000
-
-K = TypeVar("K")
-S = TypeVar("S", bound=Strict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +151,11 @@ class _Answer(RootModel[Annotated[_Connect | _Announce | _Done, Field(discrimina
 class MaskingHooks:
     """Asks the application. Never raises; every wait ends by ``timeout_s``.
 
-    ``poster`` is a ``GuardedPoster`` with ``HOOK_LIMITS``; ``secrets`` gives a tenant's signing secrets in
-    force, the present one first; ``now`` epoch seconds; ``new_id`` a fresh id with this prefix.
+    The poster of ``hooks`` is a ``GuardedPoster`` with ``HOOK_LIMITS``.
     """
 
-    def __init__(
-        self,
-        poster: Poster,
-        secrets: Callable[[TenantId], Awaitable[Sequence[str]]],
-        now: Callable[[], float],
-        new_id: Callable[[str], str],
-    ) -> None:
-        self._poster = poster
-        self._secrets = secrets
-        self._now = now
-        self._new_id = new_id
+    def __init__(self, hooks: SignedHooks) -> None:
+        self._hooks = hooks
 
     async def intercept(
         self, tenant: TenantId, url: str, about: Circumstances, timeout_s: float
@@ -203,7 +186,7 @@ class MaskingHooks:
     ) -> Allow | Block | Away | dict[str, Any]:
         try:
             async with asyncio.timeout(timeout_s):
-                reply = await self._post(tenant, url, kind, about)
+                reply = await self._hooks.ask(tenant, url, kind, _shown(about))
         except TimeoutError:
             return _away(kind, "timeout")
         except StorageUnavailable:
@@ -221,22 +204,6 @@ class MaskingHooks:
         except InvalidInput:
             return _senseless(kind)
         return value if isinstance(value, dict) else _senseless(kind)
-
-    async def _post(self, tenant: TenantId, url: str, kind: str, about: Circumstances) -> Reply | NoReply:
-        event_id = self._new_id("evt")
-        now = self._now()
-        body = render(
-            WebhookEvent(
-                id=event_id,
-                type=kind,
-                occurred_at=datetime.fromtimestamp(now, UTC),
-                subject=event_id,
-                sequence=1,
-                data=_shown(about),
-            )
-        )
-        headers = signatures(await self._secrets(tenant), event_id, int(now), body)
-        return await self._poster.post(url, {**headers, "Content-Type": "application/json"}, body)
 
 
 def _shown(about: Circumstances) -> dict[str, object]:
@@ -269,15 +236,3 @@ def _senseless(kind: str) -> Away:
 def _away(kind: str, why: str) -> Away:
     _log.warning("hook.no_answer", hook=kind, why=why)
     return Away(why)
-
-
-def secrets_from(
-    db: Transactions[K], book: TenantSecrets[K], now: Callable[[], float]
-) -> Callable[[TenantId], Awaitable[Sequence[str]]]:
-    """A tenant's signing secrets in force, from where webhooks keep them; made where there is none yet."""
-
-    async def secrets(tenant: TenantId) -> Sequence[str]:
-        kept = await db.write(lambda conn: book.secret_of(conn, tenant, now()))
-        return secrets_in_force(kept.secret, kept.previous_secret, kept.previous_until, now())
-
-    return secrets

@@ -26,10 +26,11 @@ from gateway.clocks import SystemClock, new_id, random_bytes
 from gateway.config import Settings
 from gateway.http.face import TenantLimits
 from gateway.http.ports import PhoneBook
-from gateway.masking_hooks import HOOK_LIMITS, secrets_from
+from gateway.masking_hooks import HOOK_LIMITS
 from gateway.policy.attempt import Target
 from gateway.policy.destination import describe
 from gateway.policy.rules import check_target
+from gateway.signed_hooks import SignedHooks, secrets_from
 from gateway.speech_reach import GuardedSpeech
 from gateway.storage.database import Database
 from gateway.storage.numbers import NumberRepository
@@ -114,7 +115,7 @@ class AgentEngine:
             book=stores.agents,
             store=stores.sessions,
             announcer=self.announcer,
-            tools=ToolHooks(self._poster, secrets, now, new_id),
+            tools=ToolHooks(SignedHooks(self._poster, secrets, now, new_id)),
             now=now,
             new_id=new_id,
             new_token=lambda: random_bytes(_TOKEN_BYTES).hex(),

@@ -27,9 +27,10 @@ from gateway.masked_doors import Doors, SessionReader
 from gateway.masked_questions import Questions
 from gateway.masked_routes import MaskedParts, MaskedRoutes
 from gateway.masking_announcer import MaskingAnnouncer, exhausted_event
-from gateway.masking_hooks import HOOK_LIMITS, MaskingHooks, secrets_from
+from gateway.masking_hooks import HOOK_LIMITS, MaskingHooks
 from gateway.masking_interactions import CallInteractions
 from gateway.policy.destination import describe
+from gateway.signed_hooks import SignedHooks, secrets_from
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
 from gateway.storage.masking_interactions import SqlInteractions
@@ -193,7 +194,8 @@ class MaskingEngine:
         parts, now = self._parts, self._parts.clock.epoch
         poster = GuardedPoster(parts.policy, HOOK_LIMITS)
         self._exits.push_async_callback(poster.close)
-        hooks = MaskingHooks(poster, secrets_from(parts.database, parts.endpoint_book, now), now, new_id)
+        secrets = secrets_from(parts.database, parts.endpoint_book, now)
+        hooks = MaskingHooks(SignedHooks(poster, secrets, now, new_id))
         doors = Doors(self.service, read_session, now, new_id, ours=self.is_ours, emergency=_is_emergency)
         prompts = await _speak(parts.prompts)
         self.doors = doors

@@ -25,8 +25,8 @@ from gateway.masking_hooks import (
     JoinSession,
     MaskingHooks,
     OpenSession,
-    secrets_from,
 )
+from gateway.signed_hooks import SignedHooks, secrets_from
 from gateway.webhooks.core.signing import make_secret, verify_devotel, verify_standard
 from gateway.webhooks.core.ssrf import Policy
 from gateway.webhooks.fakes import MemoryEndpointBook, MemoryStore
@@ -92,7 +92,9 @@ async def hooks(policy: Policy = LOOPBACK, *secrets: str) -> AsyncIterator[Maski
         return secrets or (NEW,)
 
     try:
-        yield MaskingHooks(poster, of, lambda: NOW, lambda prefix: f"{prefix}_{next(count):026d}")
+        yield MaskingHooks(
+            SignedHooks(poster, of, lambda: NOW, lambda prefix: f"{prefix}_{next(count):026d}")
+        )
     finally:
         await poster.close()
 
@@ -231,7 +233,7 @@ async def test_without_its_secret_a_tenant_is_not_asked(app: Application):
         raise StorageUnavailable
 
     poster = GuardedPoster(LOOPBACK, HOOK_LIMITS)
-    asked = MaskingHooks(poster, away, lambda: NOW, lambda prefix: f"{prefix}_1")
+    asked = MaskingHooks(SignedHooks(poster, away, lambda: NOW, lambda prefix: f"{prefix}_1"))
     assert await asked.intercept(TENANT, app.url, ABOUT, 5.0) == Away("no_secret")
     assert app.came == []
     await poster.close()

@@ -21,6 +21,7 @@ from gateway.masked_questions import Questions
 from gateway.masked_routes import MaskedParts, MaskedRoutes
 from gateway.masking_hooks import MaskingHooks
 from gateway.policy.destination import describe
+from gateway.signed_hooks import SignedHooks
 from gateway.webhooks.core.backoff import Answer, Reply
 from gateway.webhooks.core.signing import make_secret
 from proxy_pool.core.number import Use
@@ -202,7 +203,7 @@ async def staged(use: Use = Use.PAIRS, *, numbers: int = 5) -> AsyncIterator[Sta
         other=other,
         number_of=made.pool.owner_of,
         doors=doors,
-        questions=Questions(MaskingHooks(app, secrets, hand.now, new_id), doors, Sounds()),
+        questions=Questions(MaskingHooks(SignedHooks(app, secrets, hand.now, new_id)), doors, Sounds()),
         limits=AttemptLimits(LocalRates(hand.now), b"k" * 32),
         answers=Answers(PROMPTS, lambda number: trunks["+"]),
         now=hand.now,
