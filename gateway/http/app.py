@@ -30,13 +30,15 @@ def create_app(face: Face) -> Starlette:
     """The application over its collaborators. It owns none of them: starting and stopping is the wiring's."""
     served = to_json(document(FACE_ROOMS))
     account = replace(ACCOUNT, operations=(*ACCOUNT.operations, serves_document(served, "openapiOfFace")))
+    rooms = (VOICE, PROXY, account, TWILIO)
+    shapes = {prefix: room.error_shape for room in rooms for prefix in room.prefixes if room.error_shape}
     app = Starlette(
         routes=[
-            *_mounts(face, (VOICE, PROXY, account, TWILIO)),
+            *_mounts(face, rooms),
             *_routes(face, AGENTS, "/v1"),  # the rest of /v1 is another face's
             *_routes(face, room(served).operations, ""),
         ],
-        middleware=[Middleware(Front, face=face, metrics=HttpMetrics(face.registry))],
+        middleware=[Middleware(Front, face=face, metrics=HttpMetrics(face.registry), shapes=shapes)],
     )
     app.router.default = _unknown
     app.router.redirect_slashes = False

@@ -26,6 +26,20 @@ API_ONLY: Final[Headers] = ((b"content-security-policy", b"default-src 'none'; f
 _KEY: Final = "patchbay.exchange"
 
 
+@dataclass(frozen=True, slots=True)
+class ToldError:
+    """An error in the shape of one face. ``code`` is for the log."""
+
+    status: int
+    code: str
+    headers: Headers
+    body: bytes
+
+
+ErrorShape = Callable[[BaseException, bool], ToldError]
+"""How a face tells an error; true: whoever asked may see whole telephone numbers."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """What is known of one request while it is answered. ``route`` is the template, never the real path."""
@@ -65,8 +79,12 @@ class Exchange:
         await send({"type": "http.response.start", "status": status, "headers": list(ours)})
 
     async def send_error(self, send: Send, reply: ErrorReply) -> None:
-        self.facts["code"] = reply.code
-        await self.send(send, reply.status, (*JSON, *API_ONLY, *reply.headers), self.error_body(reply))
+        headers = (*JSON, *API_ONLY, *reply.headers)
+        await self.send_told(send, ToldError(reply.status, reply.code, headers, self.error_body(reply)))
+
+    async def send_told(self, send: Send, told: ToldError) -> None:
+        self.facts["code"] = told.code
+        await self.send(send, told.status, told.headers, told.body)
 
     def error_body(self, reply: ErrorReply) -> bytes:
         """``{error, meta}``; ``docs_url`` leads to the code's explanation."""

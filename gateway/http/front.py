@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.body import ClientGone
 from gateway.http.errors import describe
-from gateway.http.exchange import Exchange, open_exchange
+from gateway.http.exchange import ErrorShape, Exchange, open_exchange
 from gateway.http.face import Face
 from gateway.http.metrics import HttpMetrics
 from telephony.errors import PatchbayError
@@ -21,10 +21,13 @@ _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Front:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application. ``shapes``: how errors are told below these prefixes."""
 
-    def __init__(self, app: ASGIApp, face: Face, metrics: HttpMetrics) -> None:
+    def __init__(
+        self, app: ASGIApp, face: Face, metrics: HttpMetrics, shapes: Mapping[str, ErrorShape]
+    ) -> None:
         self._app = app
+        self._shapes = shapes
         self._clock = face.clock
         self._new_id: Callable[[str], str] = face.new_id
         self._docs_url = f"{face.settings.public_url}/docs"
@@ -43,23 +46,31 @@ class Front:
             _write_line(exchange, took)
 
     async def _serve(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        shape = self._shape_at(scope["path"])  # why: before a mount changes the scope
         try:
             await self._app(scope, receive, send)
         except ClientGone:
             exchange.status = 499
         except PatchbayError as error:
-            await self._tell(exchange, send, error)
+            await self._tell(exchange, send, error, shape)
         except Exception as error:  # noqa: BLE001 # why: the edge of a request: a defect is a 500, logged whole
             _log.error("http.defect", action="http.defect", route=exchange.route, exc_info=error)
-            await self._tell(exchange, send, error)
+            await self._tell(exchange, send, error, shape)
 
-    async def _tell(self, exchange: Exchange, send: Send, error: Exception) -> None:
+    def _shape_at(self, path: str) -> ErrorShape | None:
+        below = (shape for prefix, shape in self._shapes.items() if f"{path}/".startswith(f"{prefix}/"))
+        return next(below, None)
+
+    async def _tell(self, exchange: Exchange, send: Send, error: Exception, shape: ErrorShape | None) -> None:
         reply = describe(error, whole=exchange.sees_numbers)
         if reply.status == 500 and isinstance(error, PatchbayError):
             _log.error("http.defect", action="http.defect", route=exchange.route, exc_info=error)
         if exchange.started:
             return  # the answer is half out: only closing the connection can still say that it is broken
-        await exchange.send_error(send, reply)
+        if shape is None:
+            await exchange.send_error(send, reply)
+        else:
+            await exchange.send_told(send, shape(error, exchange.sees_numbers))
 
 
 def _write_line(exchange: Exchange, took: float) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from gateway.auth import Caller, Scope
 from gateway.http.answers import Reply
-from gateway.http.exchange import Exchange
+from gateway.http.exchange import ErrorShape, Exchange
 from gateway.http.face import Face
 from gateway.http.schema import Strict
 from telephony.errors import NotAuthenticated, PatchbayError
@@ -88,7 +88,11 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Operations that are mounted together, at one or more prefixes; the first is the documented one."""
+    """Operations that are mounted together, at one or more prefixes; the first is the documented one.
+
+    ``error_shape``: how errors are told below these prefixes, whoever raises them; None: as Orbit does.
+    """
 
     prefixes: tuple[str, ...]
     operations: tuple[Operation, ...]
+    error_shape: ErrorShape | None = None

@@ -12,9 +12,10 @@ from typing import Final
 from dialplan.core.call import Direction
 from dialplan.core.record import CallRecord, masked_end
 from gateway.http.errors import describe, status_of
+from gateway.http.exchange import API_ONLY, JSON, ToldError, to_json
 from gateway.storage.records import Json
 from telephony.causes import CallStatus
-from telephony.errors import Conflict, InvalidInput, PatchbayError
+from telephony.errors import Conflict, InvalidInput
 from voice_agents.core.sids import account_sid, call_sid
 
 VERSION: Final = "2010-04-01"
@@ -79,8 +80,15 @@ def call_resource(call: CallRecord, *, whole: bool) -> dict[str, Json]:
     }
 
 
-def error(fault: PatchbayError, *, whole: bool) -> tuple[int, dict[str, Json]]:
-    """Status and body of an error."""
+def tell(fault: BaseException, whole: bool) -> ToldError:
+    """An error as Twilio's clients read it. Fits ``gateway.http.exchange.ErrorShape``."""
+    status, body = _error(fault, whole)
+    kept = tuple(pair for pair in describe(fault).headers if pair[0] != b"www-authenticate")
+    asks = ((b"www-authenticate", b'Basic realm="Twilio API"'),) if status == 401 else ()
+    return ToldError(status, str(body["code"]), (*JSON, *API_ONLY, *kept, *asks), to_json(body))
+
+
+def _error(fault: BaseException, whole: bool) -> tuple[int, dict[str, Json]]:
     told = describe(fault, whole=whole)
     status, code = told.status, _BY_STATUS.get(told.status, 20500)
     if told.code in _BY_CODE:

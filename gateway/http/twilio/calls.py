@@ -31,7 +31,7 @@ from gateway.http.orbit.agent_calls import check_destination, end_call, on_call
 from gateway.http.serve import caller_of
 from gateway.http.throttle import admit, admit_stranger
 from gateway.http.twilio import twiml
-from gateway.http.twilio.answers import call_resource, error
+from gateway.http.twilio.answers import call_resource
 from gateway.policy.agent_url import check_agent_url
 from gateway.storage.agents import Agent
 from gateway.storage.records import KeyRole
@@ -72,30 +72,23 @@ class _Asked:
 
 async def show(ask: Ask) -> Plain:
     """GET: the call as it stands."""
-    try:
-        asked = await _asked(ask, "calls:read")
-        return _shown(asked)
-    except PatchbayError as fault:
-        return _told(ask, fault)
+    return _shown(await _asked(ask, "calls:read"))
 
 
 async def change(ask: Ask) -> Plain:
     """POST: end the call (``Status``), or send it on (``Twiml``, ``Url``)."""
-    try:
-        asked = await _asked(ask, "calls:write")
-        form = _form(ask)
-        status = form.get("Status")
-        if status is not None:
-            await _set_status(asked, status, form)
-        elif "Twiml" in form:
-            await _follow(asked, twiml.read(form["Twiml"]))
-        elif "Url" in form:
-            await _follow(asked, await _fetched(asked, form["Url"], form.get("Method", "POST")))
-        else:
-            raise MalformedRequest("Status, Twiml or Url is required")
-        return _shown(await _again(asked))
-    except PatchbayError as fault:
-        return _told(ask, fault)
+    asked = await _asked(ask, "calls:write")
+    form = _form(ask)
+    status = form.get("Status")
+    if status is not None:
+        await _set_status(asked, status, form)
+    elif "Twiml" in form:
+        await _follow(asked, twiml.read(form["Twiml"]))
+    elif "Url" in form:
+        await _follow(asked, await _fetched(asked, form["Url"], form.get("Method", "POST")))
+    else:
+        raise MalformedRequest("Status, Twiml or Url is required")
+    return _shown(await _again(asked))
 
 
 # ---------------------------------------------------------------- who asks, for what
@@ -301,16 +294,5 @@ async def _fetched(asked: _Asked, url: str, method: str) -> twiml.Verb:
 
 
 def _shown(asked: _Asked) -> Plain:
-    whole = asked.ask.caller.sees_numbers
-    return _json(200, to_json(call_resource(asked.call, whole=whole)))
-
-
-def _told(ask: Ask, fault: PatchbayError) -> Plain:
-    status, body = error(fault, whole=ask.exchange.sees_numbers)
-    ask.exchange.facts["code"] = str(body["code"])
-    headers = ((b"www-authenticate", b'Basic realm="Twilio API"'),) if status == 401 else ()
-    return _json(status, to_json(body), headers)
-
-
-def _json(status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Plain:
-    return Plain(body, b"application/json", status, ((b"cache-control", b"no-store"), *headers))
+    shown = call_resource(asked.call, whole=asked.ask.caller.sees_numbers)
+    return Plain(to_json(shown), b"application/json", 200, ((b"cache-control", b"no-store"),))

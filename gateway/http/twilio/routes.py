@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.http.operation import OPEN, Operation, Room
 from gateway.http.twilio import calls
-from gateway.http.twilio.answers import VERSION
+from gateway.http.twilio.answers import VERSION, tell
 
 _CALL: Final = "/Accounts/{account}/Calls/{call}"
 _MOST_FORM: Final = 16 * 1024
@@ -37,5 +37,6 @@ TWILIO: Final = Room(
             raw_body=_MOST_FORM,
         ),
     ),
+    error_shape=tell,
 )
 """OPEN to the common door: Basic authentication is this face's own."""

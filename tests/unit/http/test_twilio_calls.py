@@ -5,6 +5,7 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -13,7 +14,7 @@ import pytest
 from gateway.webhooks.core.backoff import Answer as Fetched
 from gateway.webhooks.core.backoff import NoReply, Reply
 from telephony.ids import CallId
-from tests.unit.http.rig import FROM, OURS, THEIRS, TO, Answer, Rig
+from tests.unit.http.rig import FROM, OURS, THEIRS, TO, Answer, Rig, open_rig
 from tests.unit.http.test_agents_on_calls import session
 from voice_agents.core.control_token import Control, issue
 from voice_agents.core.sids import account_sid, call_sid
@@ -359,7 +360,56 @@ async def test_a_document_that_cannot_be_had_changes_nothing(
     assert rig.agents.asked == []
 
 
-async def test_other_methods_and_addresses_are_told(rig: Rig):
+# ---------------------------------------------------------------- told in Twilio's shape, whoever refuses
+
+
+async def test_other_methods_are_told(rig: Rig):
     call_id = await rig.answered()
-    assert (await _ask(rig, "DELETE", call_id)).status == 405
-    assert (await _ask(rig, "GET", call_id, path=f"/2010-04-01/Accounts/{ACCOUNT}.json")).status == 404
+    answer = await _ask(rig, "DELETE", call_id)
+    _refusal(answer, 405, 20004)
+    assert answer.headers["allow"] == "GET, POST"
+
+
+async def test_unknown_addresses_are_told(rig: Rig):
+    accounts = f"/Accounts/{ACCOUNT}"
+    calls = ["/Calls.json", "/Calls/a b", f"/Calls/CA{'0' * 32}/Recordings.json"]
+    for path in ("", "/", "/../v1/voice/calls", f"{accounts}.json", *(accounts + call for call in calls)):
+        for method in ("GET", "POST"):
+            _refusal(await _ask(rig, method, "call_" + "0" * 26, path="/2010-04-01" + path), 404, 20404)
+
+
+async def test_what_only_looks_like_twilios_address_is_told_as_elsewhere(rig: Rig):
+    for path in ("/2010-04-011", "/2010-04", "/v1/2010-04-01/Accounts"):
+        assert (await rig.client.get(path)).code == "NOT_FOUND"
+
+
+async def test_a_body_too_large_is_told(rig: Rig):
+    call_id = await _with_agent(rig)
+    answer = await _ask(rig, "POST", call_id, {"Twiml": "x" * 16 * 1024})
+    _refusal(answer, 413, 20001)
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_query_too_long_is_told(rig: Rig):
+    path = f"/2010-04-01/Accounts/{ACCOUNT}/Calls/CA{'0' * 32}.json?{'a' * 65_537}"
+    _refusal(await _ask(rig, "GET", "call_" + "0" * 26, path=path), 400, 20001)
+
+
+async def test_too_many_requests_of_a_key_are_told(tmp_path: Path):
+    async with open_rig(tmp_path, environment={"PATCHBAY_API_RATE_PER_MINUTE": "1"}) as rig:
+        absent = "call_" + "0" * 26
+        _refusal(await _ask(rig, "GET", absent), 404, 20404)
+        answer = await _ask(rig, "GET", absent)
+        _refusal(answer, 429, 20429)
+        assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_defect_is_told_bare(rig: Rig):
+    async def break_(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("inner secret")
+
+    call_id = await rig.answered()
+    rig.face.books.calls.get = break_
+    answer = await _ask(rig, "GET", call_id)
+    _refusal(answer, 500, 20500)
+    assert b"secret" not in answer.body
