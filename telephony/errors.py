@@ -137,6 +137,10 @@ class AgentUnavailable(Unavailable):
         self.why = why
 
 
+class RoomsUnavailable(Unavailable):
+    """No video rooms: the media server is not configured, does not answer, or does not take our key."""
+
+
 class SwitchRefused(PatchbayError):
     """The switch refused an order."""
 

@@ -1,0 +1,124 @@
+"""What the HTTP face needs of video rooms. A foreign tenant's room is one that is not there: NotFound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from telephony.ids import TenantId
+from video_rooms.core.live import MediaKind
+from video_rooms.core.room import Invite, Person, Recurrence, Room, Status
+from video_rooms.core.wishes import (
+    Adhoc,
+    AdhocPage,
+    AdhocWish,
+    Detail,
+    InviteWish,
+    JoinWish,
+    NewRoom,
+    Pass,
+    Scheduled,
+    Token,
+)
+
+
+class ScheduledRooms(Protocol):
+    """Rooms that are kept. All raise RoomsUnavailable where the media server is needed and not there, and
+    NotFound for a room that is not there or, where somebody wants in, has ended."""
+
+    async def schedule(self, tenant: TenantId, wanted: NewRoom) -> Scheduled: ...
+
+    async def page(self, tenant: TenantId, status: Status | None, limit: int) -> Sequence[Room]: ...
+
+    async def detail(self, tenant: TenantId, room_id: str) -> Detail: ...
+
+    async def join(self, tenant: TenantId, room_id: str, wish: JoinWish) -> Pass: ...
+
+    async def end(self, tenant: TenantId, room_id: str) -> Room:
+        """Put everybody out, stop what is recorded; an ended room stays as it is."""
+        ...
+
+    async def start_recording(self, tenant: TenantId, room_id: str) -> str:
+        """The recording's id; a running one's where there is one. Raises Conflict where nobody is there."""
+        ...
+
+    async def stop_recording(self, tenant: TenantId, room_id: str) -> None:
+        """Nothing happens where none runs."""
+        ...
+
+    async def kick(self, tenant: TenantId, room_id: str, identity: str) -> None:
+        """Put somebody out, for as long as they come with a pass issued until now. NotFound: not there."""
+        ...
+
+    async def mute(self, tenant: TenantId, room_id: str, identity: str, kind: MediaKind) -> None: ...
+
+    async def admit(self, tenant: TenantId, room_id: str, identity: str) -> Person:
+        """Let somebody in who waits in the lobby. NotFound: nobody of this name waits."""
+        ...
+
+    async def deny(self, tenant: TenantId, room_id: str, identity: str) -> None:
+        """Send somebody away who waits in the lobby."""
+        ...
+
+    async def reschedule(
+        self,
+        tenant: TenantId,
+        room_id: str,
+        *,
+        scheduled_at: datetime | None,
+        duration_minutes: int | None,
+        recurrence: Recurrence | None,
+    ) -> Room:
+        """Change the plan; ``sequence`` goes up (RFC 5546). None: as it is. Raises Conflict once it ended."""
+        ...
+
+    async def skip(self, tenant: TenantId, room_id: str, occurrence: datetime) -> Room:
+        """One occurrence, named by its original start, does not take place. NotFound: there is none."""
+        ...
+
+    async def move(self, tenant: TenantId, room_id: str, occurrence: datetime, to: datetime) -> Room:
+        """One occurrence takes place at another time."""
+        ...
+
+
+class RoomInvites(Protocol):
+    async def create(self, tenant: TenantId, room_id: str, wish: InviteWish) -> Invite: ...
+
+    async def page(
+        self, tenant: TenantId, room_id: str, *, expired_too: bool, limit: int
+    ) -> Sequence[Invite]: ...
+
+    async def revoke(self, tenant: TenantId, room_id: str, invite_id: str) -> None:
+        """NotFound where there is no such invite of this room."""
+        ...
+
+    async def redeem(self, token: str, display_name: str, identity: str | None) -> Pass:
+        """The token is the credential. NotFound where it is unknown, revoked, expired or used up, or its
+        room has ended: one answer for all."""
+        ...
+
+
+class AdhocRooms(Protocol):
+    """Rooms that only the media server knows. Names are taken with the tenant's prefix or without."""
+
+    async def create(self, tenant: TenantId, wish: AdhocWish) -> tuple[Adhoc, Token]: ...
+
+    async def page(self, tenant: TenantId, *, cursor: str | None, limit: int) -> AdhocPage:
+        """By name, from the cursor on. Raises InvalidInput (INVALID_CURSOR)."""
+        ...
+
+    async def one(self, tenant: TenantId, name: str) -> Adhoc: ...
+
+    async def delete(self, tenant: TenantId, name: str) -> None:
+        """Nothing happens where it is not there."""
+        ...
+
+    async def token(self, tenant: TenantId, name: str, participant_name: str, metadata: str) -> Token: ...
+
+
+class RoomHook(Protocol):
+    async def heard(self, body: bytes, authorization: str) -> None:
+        """A report of the media server's. Raises NotAuthenticated, InvalidInput, StorageUnavailable (the
+        server then sends it again)."""
+        ...

@@ -1,0 +1,1 @@
+"""What decides in video rooms: pure, and told the time."""

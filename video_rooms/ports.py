@@ -1,0 +1,177 @@
+"""What the rooms need from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from telephony.ids import TenantId
+from video_rooms.core.leg import LegFact, LegOrder
+from video_rooms.core.live import Grant, LiveEvent, LivePerson, LiveRoom, MediaKind
+from video_rooms.core.room import Ban, Invite, Json, Person, Room, Status
+
+
+class RoomServer(Protocol):
+    """The media server's control side. Every method raises ``RoomsUnavailable`` where it does not answer in
+    time, or refuses our key; what is not there is False or empty."""
+
+    @property
+    def url(self) -> str:
+        """What browsers connect to, ``ws://`` or ``wss://``."""
+        ...
+
+    def token(self, grant: Grant) -> str:
+        """A signed token. Asks nobody."""
+        ...
+
+    def heard(self, body: bytes, authorization: str) -> LiveEvent | None:
+        """A report that the server posted, verified; None for a kind that we pass over. Raises
+        NotAuthenticated for a signature that is not the server's, InvalidInput for what makes no sense."""
+        ...
+
+    async def create(
+        self,
+        name: str,
+        *,
+        max_people: int,
+        metadata: str = "",
+        empty_timeout_s: int = 300,
+        departure_timeout_s: int = 20,
+    ) -> LiveRoom:
+        """The room of this name, made where it is not there. An existing one is kept as it is."""
+        ...
+
+    async def rooms(self, names: Sequence[str] | None = None) -> tuple[LiveRoom, ...]:
+        """Those of these names that are there; all, without names."""
+        ...
+
+    async def delete(self, name: str) -> bool:
+        """End it and put everybody out. False where it is not there."""
+        ...
+
+    async def people(self, name: str) -> tuple[LivePerson, ...]:
+        """Who is in it; nobody where it is not there."""
+        ...
+
+    async def remove(self, name: str, identity: str) -> bool:
+        """Put somebody out. False where they are not there."""
+        ...
+
+    async def mute(self, name: str, identity: str, kind: MediaKind) -> bool:
+        """Mute every published track of this kind (a camera's and a screen's are both video). The right to
+        publish stays. False where the person is not there; one without such a track is muted already."""
+        ...
+
+    async def update(
+        self, name: str, identity: str, *, attributes: Mapping[str, str], let_in: bool | None = None
+    ) -> bool:
+        """Set attributes; ``let_in`` gives (or takes) the right to publish and hear. False: not there."""
+        ...
+
+    async def send(self, name: str, payload: bytes, *, topic: str, to: Sequence[str] = ()) -> None:
+        """A reliable packet for these identities, or for all."""
+        ...
+
+    async def start_recording(self, name: str, file: str) -> str | None:
+        """Have the server's own recorder record the room; its id. None where no such recorder answers."""
+        ...
+
+    async def stop_recording(self, egress_id: str) -> bool:
+        """False where it is not running."""
+        ...
+
+
+class RoomStore(Protocol):
+    """Scheduled rooms. A foreign tenant's room is None, as one that is not there."""
+
+    async def add(self, room: Room) -> None: ...
+
+    async def get(self, tenant: TenantId, room_id: str) -> Room | None: ...
+
+    async def of_live(self, live_name: str) -> Room | None:
+        """The room whose live session has this name at the media server."""
+        ...
+
+    async def of_pin(self, pin: str) -> Room | None:
+        """The room, not ended, that this PIN opens."""
+        ...
+
+    async def page(self, tenant: TenantId, status: Status | None, limit: int) -> tuple[Room, ...]:
+        """The newest first (by ``scheduled_at``, else ``created_at``)."""
+        ...
+
+    async def unfinished(self) -> tuple[Room, ...]:
+        """Every room of every tenant that is live, or ended with its media server's room maybe left."""
+        ...
+
+    async def change(self, tenant: TenantId, room_id: str, edit: Callable[[Room], Room]) -> Room | None:
+        """Read, change and write in one transaction; the changed room."""
+        ...
+
+
+class PeopleStore(Protocol):
+    """Rosters, bans, and the reports already taken."""
+
+    async def put(self, person: Person) -> None:
+        """Insert, or overwrite the line of this room and identity."""
+        ...
+
+    async def of(self, room_id: str) -> tuple[Person, ...]: ...
+
+    async def one(self, room_id: str, identity: str) -> Person | None: ...
+
+    async def ban(self, ban: Ban) -> None:
+        """The latest ban of an identity counts."""
+        ...
+
+    async def ban_of(self, live_name: str, identity: str) -> Ban | None: ...
+
+    async def first_time(self, event_id: str, at: datetime) -> bool:
+        """Whether this report is new; from now on it is not."""
+        ...
+
+    async def purge(self, before: datetime) -> None:
+        """Forget bans and reports older than this."""
+        ...
+
+
+class InviteStore(Protocol):
+    async def add(self, invite: Invite) -> None: ...
+
+    async def of_room(
+        self, tenant: TenantId, room_id: str, *, expired_too: bool, now: datetime, limit: int
+    ) -> tuple[Invite, ...]: ...
+
+    async def revoke(self, tenant: TenantId, room_id: str, invite_id: str, at: datetime) -> bool: ...
+
+    async def use(self, token: str, now: datetime) -> Invite | None:
+        """Count one use, atomically; None where it is unknown, revoked, expired or used up: nothing counted."""
+        ...
+
+
+class LegEar(Protocol):
+    """Who hears of a leg. Must return at once."""
+
+    def heard(self, leg_id: str, fact: LegFact) -> None: ...
+
+
+class LegCarrier(Protocol):
+    """Carries the sound of telephones in rooms. Nothing here waits but ``expect``."""
+
+    async def expect(self, leg_id: str, ear: LegEar, within_s: float) -> str:
+        """Be ready for the switch to bring this leg within so many seconds; what Dial() is given. ``Gone``
+        (``never_came``) follows where it does not come. Raises RoomsUnavailable where nobody can carry it."""
+        ...
+
+    def order(self, leg_id: str, order: LegOrder) -> None:
+        """Have this done. For a leg that is gone: nothing happens."""
+        ...
+
+
+class RoomAnnouncer(Protocol):
+    """Tells the world what happened in a room, through the tenant's webhooks."""
+
+    def tell(self, tenant: TenantId, kind: str, room_id: str, told: Mapping[str, Json]) -> None:
+        """Queue an event of this kind (``room.started``, ``participant.joined``, …). Never waits or raises."""
+        ...
