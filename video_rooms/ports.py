@@ -146,7 +146,7 @@ class InviteStore(Protocol):
     async def revoke(self, tenant: TenantId, room_id: str, invite_id: str, at: datetime) -> bool: ...
 
     async def use(self, token: str, now: datetime) -> Invite | None:
-        """Count one use, atomically; None where it is unknown, revoked, expired or used up: nothing counted."""
+        """Count one use, atomically. Unknown, revoked, expired or used up: None, nothing counted."""
         ...
 
 
@@ -173,5 +173,5 @@ class RoomAnnouncer(Protocol):
     """Tells the world what happened in a room, through the tenant's webhooks."""
 
     def tell(self, tenant: TenantId, kind: str, room_id: str, told: Mapping[str, Json]) -> None:
-        """Queue an event of this kind (``room.started``, ``participant.joined``, …). Never waits or raises."""
+        """Queue an event of this kind (``room.started``, ``participant.joined``). Never waits or raises."""
         ...

@@ -1,7 +1,8 @@
 """The words between whoever decides about a telephone in a room and whatever carries its sound.
 
-A carrier brings a leg's channel in the switch together with a participant of the room. Orders go to it, facts
-come back; neither waits. A leg begins outside every room: prompts, digits and hold music work before ``Join``.
+A carrier brings a leg's channel in the switch together with a participant of the room. Orders go to it,
+facts come back; neither waits. A leg begins outside every room: prompts, keys and hold music work before
+``Join``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Literal
 
 from video_rooms.core.room import Role
 
-PASS: str = "patchbay.pass"
+PASS: str = "patchbay.pass"  # noqa: S105  # a name, no secret
 """The attribute in which a token's own id travels: time-ordered (ULID), so that a ban knows older ones."""
 ROLE: str = "role"
 MediaKind = Literal["audio", "video"]

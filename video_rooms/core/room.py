@@ -101,7 +101,7 @@ class Invite:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One line of the roster. ``display_name`` never holds a real number. ``call_id`` is a telephone's call."""
+    """One line of the roster. ``display_name`` never holds a real number. ``call_id``: a telephone's call."""
 
     room_id: str
     identity: str
