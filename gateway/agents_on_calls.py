@@ -37,8 +37,9 @@ class AgentsOnCalls:
     # ------------------------------------------------------------ what the director tells
 
     def heard(self, before: Call, call: Call) -> None:
-        """A call has changed: an agent whose caller is gone learns of it at once."""
-        if not isinstance(call.route, Connect) or call.terms.agent_id is None:
+        """A call has changed: an agent whose caller is gone learns of it at once, wherever the call led: one
+        that was turned away for want of a line had an agent reached for it."""
+        if call.terms.agent_id is None:
             return
         left = call.caller.rank is Rank.ENDED and before.caller.rank is not Rank.ENDED
         if left or (call.closed and not before.closed):
@@ -102,6 +103,3 @@ class AgentsOnCalls:
     ) -> None:
         """Another agent takes the call in this one's place. Raises Conflict, AgentUnavailable."""
         await self.desk.hand_over(call_id, agent_id, version, parameters)
-
-    async def drain(self, deadline_s: float) -> None:
-        await self.desk.drain(deadline_s)

@@ -50,7 +50,7 @@ class AgentSessions(Protocol):
 class AgentCalls(Protocol):
     """Calls that an agent is on, in this process. Whose call it is, and who may do this, was checked before.
 
-    Every verb behind ``end`` but ``drain`` raises Conflict where no agent is on the call, or its session's
+    Every verb behind ``end`` raises Conflict where no agent is on the call, or its session's
     state forbids it.
     """
 
@@ -107,8 +107,4 @@ class AgentCalls(Protocol):
         self, call_id: CallId, agent_id: str, version: int, parameters: tuple[tuple[str, str], ...]
     ) -> None:
         """Another agent takes the call in this one's place, told these parameters besides its own."""
-        ...
-
-    async def drain(self, deadline_s: float) -> None:
-        """Take no new calls; tell agents near the deadline; return when none is left, or it has passed."""
         ...

@@ -83,9 +83,6 @@ class FakeAgentCalls:
     ) -> None:
         self._note("hand_over", call_id, agent_id, version, parameters)
 
-    async def drain(self, deadline_s: float) -> None:
-        self.asked.append(("drain", deadline_s))
-
     def _note(self, verb: str, call_id: CallId, *more: object) -> None:
         if call_id not in self.sessions:
             raise Conflict("no agent is on this call", code="NO_AGENT_ON_CALL")
