@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 from urllib.parse import urlsplit
 
+from gateway.config_agents import AgentSettings, agent_fields
 from telephony.errors import InvalidInput
 
 PREFIX = "PATCHBAY_"
@@ -60,7 +61,7 @@ class AmiLogins:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(AgentSettings):
     """Everything that can be configured from outside. Durations in seconds unless the name says else."""
 
     var_dir: Path
@@ -85,9 +86,6 @@ class Settings:
     ami_logins: AmiLogins | None
     agi_host: str
     agi_port: int
-    media_driver: str
-    media_host: str
-    media_port: int
     sip_host: str
     sip_port: int
     rtp_port_min: int
@@ -110,7 +108,6 @@ class Settings:
     call_rate_per_minute: int
     max_concurrent_calls: int
     daily_minutes_cap: int
-    transcript_days: int
     log_level: str
     unknown_variables: tuple[str, ...]
 
@@ -143,7 +140,8 @@ class Settings:
             database_url=_database_url(env, var_dir),
             db_synchronous="FULL" if env.choice("DB_SYNCHRONOUS", ("NORMAL", "FULL")) == "FULL" else "NORMAL",
             redis_url=env.url("REDIS_URL", ("redis", "rediss", "unix"), ""),
-            **_rooms(env, allow_public),
+            **_rooms(env),
+            **agent_fields(env, allow_public),
             ami_host=ami_host,
             ami_port=env.integer("AMI_PORT", 5_038, 1, 65_535),
             ami_logins=_ami_logins(env, required=bool(ami_host)),
@@ -347,7 +345,6 @@ class _LimitFields(TypedDict):
     call_rate_per_minute: int
     max_concurrent_calls: int
     daily_minutes_cap: int
-    transcript_days: int
 
 
 def _limits(env: _Reader) -> _LimitFields:
@@ -363,7 +360,6 @@ def _limits(env: _Reader) -> _LimitFields:
         call_rate_per_minute=env.integer("CALL_RATE_PER_MINUTE", 60, 1, 1_000_000),
         max_concurrent_calls=env.integer("MAX_CONCURRENT_CALLS", 100, 1, 10_000),
         daily_minutes_cap=env.integer("DAILY_MINUTES_CAP", 10_000, 1, 10_000_000),
-        transcript_days=env.integer("TRANSCRIPT_DAYS", 90, 0, 36_500),
     )
 
 
@@ -382,19 +378,12 @@ class _RoomFields(TypedDict):
     redis_member: str
     masking_switch_copy: bool
     carriers_file: Path | None
-    media_driver: str
-    media_host: str
-    media_port: int
 
 
-def _rooms(env: _Reader, allow_public: bool) -> _RoomFields:
-    """Number masking: our name among those who share a Redis, the copy in the switch, carriers for texts.
-    Agents: where the switch brings the sound of their calls, and in which protocol."""
+def _rooms(env: _Reader) -> _RoomFields:
+    """Number masking: our name among those who share a Redis, the copy in the switch, carriers for texts."""
     return _RoomFields(
         redis_member=env.text("REDIS_MEMBER", "gateway"),
         masking_switch_copy=env.flag("MASKING_SWITCH_COPY", True),
         carriers_file=env.optional_path("CARRIERS_FILE"),
-        media_driver=env.choice("MEDIA_DRIVER", ("websocket", "audiosocket")),
-        media_host=env.bind("MEDIA_HOST", allow_public),
-        media_port=env.integer("MEDIA_PORT", 4_574, 1, 65_535),
     )

@@ -177,6 +177,8 @@ _PASSED_ON = (
     "call_rate_per_minute",
     "max_concurrent_calls",
     "daily_minutes_cap",
+    "agent_calls_per_tenant",
+    "transcript_days",
     "log_level",
 )
 _PATHS = ("var_dir", "recordings_dir", "sounds_dir", "trunks_file", "carriers_file", "switch_records_file")

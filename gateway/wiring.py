@@ -176,6 +176,7 @@ class Product:
                 prompts.speech,
             )
         )
+        self._exits.push_async_callback(engine.close)
         await engine.start()
         return engine
 
@@ -186,7 +187,7 @@ class Product:
         agents.attach(engine)
         await engine.start()
         self._exits.push_async_callback(engine.stop)
-        self._exits.push_async_callback(agents.stop)
+        self._exits.push_async_callback(agents.drain)
         return engine
 
     async def _start_masking(

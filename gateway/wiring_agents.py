@@ -92,7 +92,8 @@ class AgentParts:
 
 
 class AgentEngine:
-    """``book`` before the voice engine is made, ``attach`` after; ``stop`` lets agents say goodbye."""
+    """``book`` before the voice engine is made, ``attach`` after. At the end ``drain`` while calls can still
+    be hung up, ``close`` once they are left to the switch, while what sessions left can still be stored."""
 
     def __init__(self, parts: AgentParts) -> None:
         self._parts = parts
@@ -126,7 +127,7 @@ class AgentEngine:
             ),
             voice=parts.voice,
         )
-        most = parts.settings.max_concurrent_calls
+        most = most_at_once(parts.settings)
         self.desk = AgentDesk(around, lambda tenant: most)
         self.on_calls = AgentsOnCalls(self.desk)
 
@@ -135,12 +136,12 @@ class AgentEngine:
         return AgentRoutes(other, self.desk, new_id)
 
     async def start(self) -> None:
-        """Listen for the switch."""
+        """Listen for the switch. What was begun is let go of by ``close``, also where this raises."""
         settings = self._parts.settings
-        await self.media.start(settings.media_host, settings.media_port)
-        self._exits.push_async_callback(self.media.close)
         self._exits.callback(self._reach.close)
         self._exits.push_async_callback(self._poster.close)
+        await self.media.start(settings.media_host, settings.media_port)
+        self._exits.push_async_callback(self.media.close)
         self.announcer.start()
         self._exits.push_async_callback(self.announcer.stop)
         self._exits.push_async_callback(self._hearing.close)
@@ -154,9 +155,12 @@ class AgentEngine:
         engine.director.on_change(self.on_calls.heard)
         engine.on_version = self._version_read
 
-    async def stop(self) -> None:
-        """Agents on calls are told, and may say goodbye; then everything is let go of."""
+    async def drain(self) -> None:
+        """Agents on calls are told, and may say goodbye; no new ones are taken."""
         await self.desk.drain(_DRAIN_S)
+
+    async def close(self) -> None:
+        """Let go of everything; what is still to be told is stored first."""
         await self._exits.aclose()
 
     @property
@@ -204,6 +208,12 @@ class AgentEngine:
             _log.warning("transfer.refused", call_id=call.id, code=error.code)
             return False
         return True
+
+
+def most_at_once(settings: Settings) -> int:
+    """How many calls with agents a tenant may have at once."""
+    own, all_calls = settings.agent_calls_per_tenant, settings.max_concurrent_calls
+    return min(own, all_calls) if own else all_calls
 
 
 class _Warmed:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Secret, Settings, ensure_signing_secret, is_loopback, stored_secret
+from gateway.stack import to_environment
 from telephony.errors import InvalidInput
 
 pytestmark = pytest.mark.unit
@@ -53,6 +54,9 @@ def test_an_empty_environment_is_enough() -> None:
         ("VAR_DIR", "a\nb"),
         ("RTP_PORT_MAX", "20001"),
         ("LOG_LEVEL", "loud"),
+        ("AGENT_CALLS_PER_TENANT", "10001"),
+        ("MEDIA_DRIVER", "rtp"),
+        ("MEDIA_HOST", "0.0.0.0"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
@@ -74,6 +78,48 @@ def test_an_external_switch_needs_all_three_secrets() -> None:
     assert found.ami_logins is not None
     assert found.ami_logins.recording.secret.reveal() == "c"
     assert not found.embedded_switch
+
+
+_OTHERWISE = {
+    "API_HOST": "127.0.0.2",
+    "PUBLIC_URL": "https://calls.example.com",
+    "DATABASE_URL": "sqlite:////srv/other.db",
+    "DB_SYNCHRONOUS": "FULL",
+    "REDIS_URL": "redis://127.0.0.3",
+    "REDIS_MEMBER": "other",
+    "MEDIA_DRIVER": "audiosocket",
+    "ALLOWED_COUNTRIES": "AT",
+    "LOG_LEVEL": "debug",
+    "SIGNING_SECRET": "s" * 40,
+}
+_NOT_THE_GATEWAYS = {
+    "api_key",
+    "max_channels",
+    "max_load",
+    "http_port",
+    "rtp_port_min",
+    "rtp_port_max",
+    "sip_port",
+}
+"""What the embedded switch and the command line are told, and the gateway is not."""
+
+
+def test_the_gateway_below_is_told_every_setting_that_concerns_it() -> None:
+    """Each given another value than its own, as far as a test can think of one."""
+    plain = settings()
+    given = dict(_OTHERWISE)
+    for one in fields(Settings):
+        value = getattr(plain, one.name)
+        if isinstance(value, bool):
+            given[one.name.upper()] = "0" if value else "1"
+        elif isinstance(value, int):
+            given[one.name.upper()] = str(value + 3)
+    found = settings(**given)
+    again = Settings.from_env(HOME | to_environment(found))
+    told = {one.name for one in fields(Settings)} - _NOT_THE_GATEWAYS
+    assert {name for name in told if getattr(again, name) != getattr(found, name)} == set()
+    numbers = {name for name in told if type(getattr(found, name)) is int}
+    assert {name for name in numbers if getattr(found, name) == getattr(plain, name)} == set()
 
 
 def test_secrets_show_neither_in_repr_nor_in_errors() -> None:
