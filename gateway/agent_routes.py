@@ -51,7 +51,7 @@ class AgentRoutes:
     async def facts_for(self, offered: Offered) -> RouteFacts:
         """The other book's answer, with an agent on the line where it names one."""
         known = await self._other.facts_for(offered)
-        return await self._with_agent(known, offered, CallId(self._new_id("call")))
+        return await self._with_agent(known, offered, None)
 
     async def go_on(self, offered: Offered, call: Call, digits: str) -> RouteFacts:
         """Back to the agent, where a transfer came to nothing; after a detour the other book says."""
@@ -68,13 +68,15 @@ class AgentRoutes:
             return RouteFacts(tenant=tenant, route=Reject(_cause_of(call), UNAVAILABLE))
         return RouteFacts(tenant=tenant, route=Connect(AgentSocket(back.dial, agent_id)))
 
-    async def _with_agent(self, known: RouteFacts, offered: Offered, call_id: CallId) -> RouteFacts:
+    async def _with_agent(self, known: RouteFacts, offered: Offered, call_id: CallId | None) -> RouteFacts:
+        """``call_id`` None: the call has none yet, and is to have the one that its agent is told."""
         route = known.route
         if known.tenant is None or not isinstance(route, Connect):
             return known
         endpoint = route.endpoint
         if not isinstance(endpoint, AgentSocket) or endpoint.dial:
             return known
+        call_id = CallId(self._new_id("call")) if call_id is None else call_id
         wanted = AgentCall(
             call_id=call_id,
             tenant=known.tenant,
@@ -82,6 +84,7 @@ class AgentRoutes:
             direction="inbound",
             caller=_shown(known, route, offered),
             called=known.did.reveal() if known.did is not None else offered.dialled,
+            longest_s=known.max_duration_s,
             media_within_s=known.ring_timeout_s + _SLACK_S,
         )
         try:

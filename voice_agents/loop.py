@@ -71,7 +71,7 @@ class SessionLoop:
         self._rings_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiters: list[_Waiter] = []
-        most_s = call.max_duration_s or spec.max_duration_s
+        most_s = call.lasts_s(spec.max_duration_s)
         outbound, speaks = call.direction == "outbound", around.voice is not None
         terms = Terms(spec, outbound, most_s, call.media_within_s, speaks, summarises(spec))
         self.session, self._first = begin(terms, around.now())

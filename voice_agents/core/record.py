@@ -121,8 +121,9 @@ class SessionRecord:
 @dataclass(frozen=True, slots=True)
 class AgentCall:
     """A call that an agent shall take. ``caller`` and ``called`` are as the agent may know them.
-    ``max_duration_s`` 0: as the agent has it; ``media_within_s``: how long until the switch must have
-    brought the sound, ringing included."""
+    ``max_duration_s`` 0: as the agent has it; ``longest_s``: what the call itself may last, which no agent
+    may go beyond, 0 where nothing says; ``media_within_s``: how long until the switch must have brought the
+    sound, ringing included."""
 
     call_id: str
     tenant: str
@@ -134,7 +135,13 @@ class AgentCall:
     metadata: tuple[tuple[str, str], ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
     max_duration_s: int = 0
+    longest_s: int = 0
     media_within_s: float = 90.0
+
+    def lasts_s(self, agent_s: int) -> int:
+        """How long a session may last whose agent allows for so many seconds, where nothing else is said."""
+        wanted_s = self.max_duration_s or agent_s
+        return min(wanted_s, self.longest_s) if self.longest_s else wanted_s
 
     def __repr__(self) -> str:
         return f"AgentCall({self.call_id}, {self.agent_id}, {self.direction})"

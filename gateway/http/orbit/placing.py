@@ -105,8 +105,7 @@ async def _order(
     enforce(with_live(ask, attempt))
     cli = attempt.cli
     assert cli is not None
-    settings = ask.face.settings
-    seconds = wanted.max_duration or settings.max_call_s
+    seconds = _longest_s(ask, wanted)
     order = PlaceCall(
         tenant=ask.caller.tenant,
         api_key_id=ask.caller.key_id,
@@ -137,8 +136,13 @@ def _agent_call(ask: Ask, wanted: CreateCall, agent: Agent, cli: E164) -> AgentC
         agent_version=agent.version,
         metadata=tuple(wanted.metadata.items()),
         max_duration_s=wanted.max_duration or 0,
+        longest_s=_longest_s(ask, wanted),
         media_within_s=float(ring_s + MEDIA_S),
     )
+
+
+def _longest_s(ask: Ask, wanted: CreateCall) -> int:
+    return wanted.max_duration or ask.face.settings.max_call_s
 
 
 def _ring_timeout_s(ask: Ask, wanted: CreateCall) -> int:
