@@ -33,7 +33,9 @@ _Told = tuple[str, WebhookEvent, str | None]
 
 
 class AgentAnnouncer:
-    """``url_of`` gives a call's own webhook URL while the call is open; ``wake`` starts first attempts."""
+    """``url_of`` gives a call's own webhook URL while the call is open; ``wake`` starts first attempts.
+    ``tally`` counts events that were ``told`` (stored, or wanted by nobody), ``dropped`` for want of room or
+    of time at the end, and ``failed``."""
 
     def __init__(
         self,
@@ -48,7 +50,8 @@ class AgentAnnouncer:
         self._wake = wake
         self._now = now
         self._url_of = url_of
-        self._counts: OrderedDict[str, int] = OrderedDict()
+        self._heard_of: OrderedDict[str, tuple[int, str | None]] = OrderedDict()
+        """Session → how many events it had, and its call's own URL, which is asked for after the call too."""
         self._waiting: asyncio.Queue[_Told] = asyncio.Queue(_MOST_WAITING)
         self._task: asyncio.Task[None] | None = None
         self.tally: Counter[str] = Counter()
@@ -64,16 +67,20 @@ class AgentAnnouncer:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if left := self._waiting.qsize():
+            self.tally["dropped"] += left
+            _log.error("events.lost", count=left)
 
     def publish(self, event: str, session: SessionRecord, detail: Mapping[str, str | int | bool]) -> None:
         """Have the world told. Never waits, never raises."""
-        count = self._counts.pop(session.id, 0) + 1
-        self._counts[session.id] = count
-        while len(self._counts) > _SESSIONS_KEPT:
-            self._counts.popitem(last=False)
+        count, url = self._heard_of.pop(session.id, (0, None))
+        count, url = count + 1, self._url_of(session.call_id) or url
+        self._heard_of[session.id] = (count, url)
+        while len(self._heard_of) > _SESSIONS_KEPT:
+            self._heard_of.popitem(last=False)
         told = webhook_of(event, session, detail, count, self._now())
         try:
-            self._waiting.put_nowait((session.tenant, told, self._url_of(session.call_id)))
+            self._waiting.put_nowait((session.tenant, told, url))
         except asyncio.QueueFull:
             self.tally["dropped"] += 1
 
@@ -82,6 +89,9 @@ class AgentAnnouncer:
             told = await self._waiting.get()
             try:
                 await self._store(told)
+            except asyncio.CancelledError:
+                self.tally["dropped"] += 1  # or stored at the last moment: nobody is there to hear of it
+                raise
             except Exception:  # noqa: BLE001  # why: edge of the task; one event must not end all others
                 _log.exception("event.not_stored", type=told[1].type)
                 self.tally["failed"] += 1

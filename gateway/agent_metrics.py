@@ -52,6 +52,10 @@ class AgentMetrics:
         }
         yield _counted("patchbay_agent_media_doors", "Channels at the media socket.", "what", Counter(doors))
         yield _lateness(media.lateness)
+        events = {what: self._engine.announcer.tally[what] for what in ("told", "dropped", "failed")}
+        yield _counted(
+            "patchbay_agent_events", "Events of sessions, on their way to webhooks.", "what", events
+        )
 
 
 def _counted(name: str, help_: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:
