@@ -336,7 +336,7 @@ class Director:
         async def work() -> None:
             try:
                 await self._ports.store.append(call, *story(call, out))
-            except BaseException:
+            except BaseException:  # why: cancelled too, what is not stored is no call
                 self._leave(life)
                 raise
             life.start(first)

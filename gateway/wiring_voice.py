@@ -192,7 +192,7 @@ class VoiceEngine:
             async with asyncio.timeout(self._parts.agi_limits.budget_s * _BUDGET_SHARE):
                 reply = await self.director.answer(offered, digits)
             return encode_reply(reply) if isinstance(reply, Reply) else refusal(reply)
-        except Exception as error:  # whatever broke, the call must learn of it
+        except Exception as error:  # why: whatever broke, the call must learn of it
             self.director.answer_lost(question.channel)
             if isinstance(error, StorageUnavailable):
                 _log.warning("question.unanswered", reason="storage_unavailable")

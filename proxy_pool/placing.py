@@ -127,7 +127,7 @@ class Placer:
                     blank = repin(blank, taken.binding.door.key)
                 sticky = ()
                 continue
-            except BaseException:
+            except BaseException:  # why: cancelled too, what was reserved must be free again
                 await self._index.drop(reserved)
                 raise
             self._reached(Point.STORED)

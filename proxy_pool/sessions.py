@@ -168,7 +168,7 @@ class Sessions:
         repin = partial(repinned, given=given, makers=p.makers)
         try:
             session, bindings = await p.placer.place(drafted.blank, drafted.draft, store, repin)
-        except BaseException:
+        except BaseException:  # why: cancelled too, its doors are suspended and may have to open again
             self._in_background(self._restore(tenant, session_id))
             raise
         p.copy.forget(before)
@@ -192,7 +192,7 @@ class Sessions:
         free_at = now + before.terms.quarantine_s
         try:
             closed = await p.ledger.close(tenant, session_id, reason, now, free_at, told)
-        except BaseException:
+        except BaseException:  # why: cancelled too, its doors are suspended and may have to open again
             self._in_background(self._restore(tenant, session_id))
             raise
         if closed is None:

@@ -121,7 +121,7 @@ class Filler:
             await self._write(self._index.still_open(generation))
         except Struck:
             self._roll.ended(generation)
-        except BaseException:
+        except BaseException:  # why: cancelled too, what was not written there is not there
             self._roll.lost()
             raise
 

@@ -87,7 +87,7 @@ class AgentDesk:
             token = loop.expect(call.media_within_s)
             dial = self._around.media.dial_string(token, codec)
             loop.start()
-        except BaseException:
+        except BaseException:  # why: whatever it was, the place is free again
             self._free(loop)
             del self._loops[call.call_id]
             loop.abandon()

@@ -90,7 +90,7 @@ class Child:
         self._pid_file.end_orphan(self.spec.name)
         try:
             await self._launch()
-        except BaseException:
+        except BaseException:  # why: cancelled too, the process would live on
             await self._end_process()
             await self._set(phase="stopped", pid=None)
             raise

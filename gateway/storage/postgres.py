@@ -51,7 +51,7 @@ class PostgresBackend:
         backend = cls(engine)
         try:
             await backend.read(lambda conn: conn.execute(text("SELECT 1")).scalar_one(), CONNECT_S)
-        except BaseException:
+        except BaseException:  # why: cancelled too, its connections would stay open
             await engine.dispose()
             raise
         return backend

@@ -99,7 +99,7 @@ class Softphone:
         try:
             phone._tell(_first_line(account, said, str(heard)))
             await phone._registered(within_s)
-        except BaseException:
+        except BaseException:  # why: cancelled too, the process would live on
             await phone.kill()
             raise
         return phone

@@ -214,7 +214,7 @@ class Deliverer:
         now = self._now()
         try:
             claimed = await self._outbox.claim(rooms, now, now + self._settings.claim_s)
-        except BaseException:
+        except BaseException:  # why: cancelled too, what was wanted is wanted still
             self._wanted.update(dict.fromkeys(rooms))
             raise
         for delivery in claimed:

@@ -78,7 +78,7 @@ class MemoryStore:
         before = (dict(self.endpoints), dict(self.secrets), dict(self.events), dict(self.rows))
         try:
             return work(self)
-        except BaseException:
+        except BaseException:  # why: as a database rolls back, whatever broke the work
             self.endpoints, self.secrets, self.events, self.rows = before
             raise
 

@@ -71,7 +71,7 @@ class SocketLines:
         try:
             async with asyncio.timeout(self._limits.connect_s):
                 await self._connect(url, headers, line)
-        except BaseException as error:
+        except BaseException as error:  # why: cancelled too, no connection may stay behind
             line.abandon()
             if isinstance(error, TimeoutError):
                 raise AgentUnavailable("the agent took too long to be reached", why="timeout") from None
@@ -126,7 +126,7 @@ class SocketLines:
             plug.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_bytes)
             plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._limits.kernel_bytes)
             await asyncio.get_running_loop().sock_connect(plug, target)
-        except BaseException:
+        except BaseException:  # why: cancelled too, the socket is nobody else's to close
             plug.close()
             raise
         return plug

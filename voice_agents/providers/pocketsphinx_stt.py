@@ -134,7 +134,7 @@ class PocketsphinxSpeech:
                 return found
         except TimeoutError:
             raise SpeechUnavailable("speech was not understood in time") from None
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:  # why: a worker's every fault
             raise SpeechUnavailable("the speech engine failed") from error
         finally:
             if worker is not None:
@@ -146,7 +146,7 @@ class PocketsphinxSpeech:
         self._all.add(worker)
         try:
             await worker.ready()
-        except BaseException:
+        except BaseException:  # why: cancelled too, the process would live on
             self._all.discard(worker)
             await worker.end()
             raise
