@@ -278,7 +278,10 @@ class FallbackShown(Shown):
 
 
 class AgentShown(Shown):
-    """An agent in one of its versions. `signing_secret` is there in the answer that made it, never again."""
+    """An agent in one of its versions. `signing_secret` is there in the answer that made it, never again.
+
+    `account_sid` is what a bot made for Twilio gives as its AccountSid; null in other dialects.
+    """
 
     id: str
     version: int
@@ -300,6 +303,7 @@ class AgentShown(Shown):
     url: str | None
     codec: str | None
     auth: AuthShown
+    account_sid: str | None
     greeting: GreetingShown
     barge_in: BargeInShown
     silence: SilenceShown

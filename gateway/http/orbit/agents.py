@@ -33,9 +33,12 @@ from gateway.webhooks.core.ssrf import Policy
 from telephony.errors import Conflict, InvalidInput, NotFound, UnknownReference
 from telephony.ids import TenantId, is_id
 from telephony.numbers import mask
+from voice_agents.core.agent import DialectName
 from voice_agents.core.registry import Kept, auth_kind, check, spec_of
+from voice_agents.core.sids import account_sid
 
 _MISSING: Final = "there is no such agent"
+_TWILIOS: Final = (DialectName.TWILIO, DialectName.CONVERSATION_RELAY)
 Spec = dict[str, Json]
 
 
@@ -288,6 +291,7 @@ def _view(ask: Ask, agent: Agent, secret: str | None = None) -> dict[str, Json]:
         "url": spec.url or None,
         "codec": spec.codec or None,
         "auth": {"kind": agent.auth_kind},
+        "account_sid": account_sid(agent.tenant) if spec.dialect in _TWILIOS else None,
         "greeting": asdict(spec.greeting),
         "barge_in": asdict(spec.barge_in) | {"mode": spec.barge_in.mode.value},
         "silence": asdict(spec.silence),

@@ -2,7 +2,8 @@
 
 HTTP Basic: the user is the ``AccountSid`` of the tenant, the password an API key of it, the control token of
 the call, or the secret of the agent that has the call (bots have one ``AuthToken`` for signatures and for
-this). With the latter two, that call alone is there.
+this). With the latter two, that call alone is there. Clients that give the SID of an API key as the user
+give its id here.
 
 Ending a call here is the agent's own hang-up: what it has said is heard to the end, and no farewell is asked
 for.
@@ -119,13 +120,12 @@ async def _asked(ask: Ask, scope: Literal["calls:read", "calls:write"]) -> _Aske
 
 async def _caller(ask: Ask, scope: str) -> Caller:
     user, password = _credentials(ask)
-    if user != ask.path["account"]:
-        raise _not_the_account()
+    account = ask.path["account"]
     if well_formed(password) or password.startswith(control_token.PREFIX):
         caller = await caller_of(ask.face, ask.exchange, password, scope)
     else:
         caller = await _agent(ask, user, password, scope)
-    if user != account_sid(caller.tenant):
+    if account != account_sid(caller.tenant) or user not in (account, caller.key_id):
         raise _not_the_account()
     return caller
 

@@ -123,6 +123,7 @@ async def test_the_secret_of_the_agent_is_a_password_for_its_calls_alone(rig: Ri
     rig.agents.begin(session(call_id, **ours))
     rig.agents.begin(session(other))
     secret = made["signing_secret"]
+    assert made["account_sid"] == ACCOUNT
     assert (await _ask(rig, "GET", call_id, password=secret)).status == 200
     for foreign in (other, quiet):
         _refusal(await _ask(rig, "POST", foreign, {"Status": "completed"}, password=secret), 401, 20003)
@@ -142,6 +143,7 @@ async def test_the_secret_of_the_agent_is_a_password_for_its_calls_alone(rig: Ri
 
 async def test_an_agent_without_a_secret_has_no_password(rig: Rig):
     made = (await rig.client.post("/api/v1/agents", {"name": "Bare"})).data
+    assert made["account_sid"] is None
     call_id = await rig.answered()
     rig.agents.begin(session(call_id, agent_id=made["id"], answered_by=made["id"], agent_version=1))
     _refusal(await _ask(rig, "GET", call_id, password=" "), 401, 20003)
@@ -166,6 +168,15 @@ async def test_whoever_is_not_the_account_is_turned_away(rig: Rig):
         _refusal(answer, 401, 20003)
         assert answer.headers["www-authenticate"].startswith("Basic")
     assert rig.director.live(CallId(call_id)) is not None
+
+
+async def test_an_api_key_goes_by_its_id_too(rig: Rig):
+    call_id = await rig.answered()
+    keys = (await rig.client.get("/api/v1/settings/api-keys")).data
+    ids = {key["name"]: key["id"] for key in keys}
+    assert (await _ask(rig, "GET", call_id, user=ids["owner"])).status == 200
+    for wrong in ({"user": ids["viewer"]}, {"user": ids["owner"], "account": account_sid(THEIRS)}):
+        _refusal(await _ask(rig, "GET", call_id, **wrong), 401, 20003)
 
 
 async def test_strangers_are_counted(rig: Rig):
