@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from telephony.ids import TenantId
 from video_rooms.core.leg import LegFact, LegOrder
 from video_rooms.core.live import Grant, LiveEvent, LivePerson, LiveRoom, MediaKind
 from video_rooms.core.room import Ban, Invite, Json, Person, Room, Status
+from video_rooms.core.wishes import JoinWish, Pass
 
 
 class RoomServer(Protocol):
@@ -174,4 +176,69 @@ class RoomAnnouncer(Protocol):
 
     def tell(self, tenant: TenantId, kind: str, room_id: str, told: Mapping[str, Json]) -> None:
         """Queue an event of this kind (``room.started``, ``participant.joined``). Never waits or raises."""
+        ...
+
+
+# ---------------------------------------------------------------- telephones
+
+
+class PhonesInRooms(Protocol):
+    """Telephones that are not in the media server's room: called, or waiting in the lobby. A telephone that
+    waits hears music and is no participant, so whoever admits, denies or kicks tells this first. Every verb
+    returns at once; False: no such telephone is here in that state. Kicking and muting one that is in the
+    room goes through the media server, as anybody's."""
+
+    def admit(self, room_id: str, identity: str) -> bool: ...
+
+    def deny(self, room_id: str, identity: str) -> bool: ...
+
+    def put_out(self, room_id: str, identity: str) -> bool:
+        """Kick one that is pending, ringing or waiting: its call ends."""
+        ...
+
+    def host_came(self, room_id: str) -> None:
+        """Whoever waits for a host alone comes in."""
+        ...
+
+    def room_over(self, room_id: str) -> None:
+        """The room has ended: who waits hears so, who rings is cancelled."""
+        ...
+
+
+class Entrance(Protocol):
+    """Lets people into rooms. ``ScheduledRooms`` fits."""
+
+    async def join(self, tenant: TenantId, room_id: str, wish: JoinWish) -> Pass:
+        """A pass into the live session, which is begun where there is none. For ``Role.PHONE`` the lobby has
+        been passed already. Raises NotFound (not there, or ended), Conflict or TooMany where the room is
+        full, RoomsUnavailable."""
+        ...
+
+
+class RoomVoice(Protocol):
+    """Speaks what telephones hear."""
+
+    async def speak(self, text: str, language: str) -> Path:
+        """A WAV file of it; the same text has the same file. Raises SpeechUnavailable, InvalidInput."""
+        ...
+
+
+class PinTries(Protocol):
+    """How often PINs may be tried in vain. Names are hashed by whoever counts, never shown."""
+
+    async def allowed(self, caller: str, line: str) -> bool:
+        """Whether this caller may try a PIN on this dial-in number now. Counts nothing."""
+        ...
+
+    async def failed(self, caller: str, line: str) -> None:
+        """A PIN was wrong."""
+        ...
+
+
+class CallEnds(Protocol):
+    """Ends calls."""
+
+    def end(self, call_id: str, why: str) -> None:
+        """Order the end of this call; ``why`` is what its termination says. Never waits; a call that is over
+        is left alone."""
         ...

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from telephony.ids import TenantId
+from dialplan.core.call import Endpoint
+from telephony.ids import CallId, TenantId
 from video_rooms.core.live import MediaKind
 from video_rooms.core.room import Invite, Person, Recurrence, Room, Status
 from video_rooms.core.wishes import (
     Adhoc,
     AdhocPage,
     AdhocWish,
+    CallOut,
     Detail,
     InviteWish,
     JoinWish,
@@ -121,4 +123,25 @@ class RoomHook(Protocol):
     async def heard(self, body: bytes, authorization: str) -> None:
         """A report of the media server's. Raises NotAuthenticated, InvalidInput, StorageUnavailable (the
         server then sends it again)."""
+        ...
+
+
+class RoomPhones(Protocol):
+    """Telephones that are called into rooms. The call itself is placed as every other one, by
+    ``gateway.http.orbit.room_dialling.call_into_room``, which asks these."""
+
+    async def prepare(
+        self, tenant: TenantId, room_id: str, wanted: CallOut, call_id: CallId
+    ) -> tuple[Endpoint, Person]:
+        """Make a place for a telephone that is about to be called: what the call shall be joined with, and
+        its line on the roster, ``PENDING``. Raises NotFound (not there, or ended), Conflict (ROOM_FULL),
+        RoomsUnavailable."""
+        ...
+
+    async def forget(self, call_id: CallId) -> None:
+        """The call that was prepared for was not placed: its line on the roster goes with it."""
+        ...
+
+    async def one(self, call_id: CallId) -> Person | None:
+        """The telephone of this call, as it stands on its room's roster."""
         ...
