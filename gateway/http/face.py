@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from dialplan.ports import CallDesk
 from gateway.auth import Authenticator
 from gateway.config import Settings
-from gateway.http import ports, ports_agents, ports_masking
+from gateway.http import ports, ports_agents, ports_masking, ports_rooms
 from gateway.http.holding import Holding
 from gateway.http.limits import Rates
 from gateway.http.memory import Remembered
@@ -84,8 +84,8 @@ class Face:
     """The collaborators of the HTTP faces.
 
     ``signing_secret`` signs recording addresses. ``numbers_changed`` is awaited after a number or its
-    route changed, so that inbound calls meet the new plan. What number masking and agents' calls need is
-    None where it is not set up: their operations answer 503. ``documents`` fetches TwiML.
+    route changed, so that inbound calls meet the new plan. What number masking, agents' calls and
+    video rooms need is None where it is not set up: their operations answer 503. ``documents`` fetches TwiML.
     """
 
     settings: Settings
@@ -113,6 +113,7 @@ class Face:
     media_files: ports_masking.MediaFiles | None = None
     agent_calls: ports_agents.AgentCalls | None = None
     documents: Poster | None = None
+    rooms: ports_rooms.VideoRooms | None = None
     recent: Recent = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

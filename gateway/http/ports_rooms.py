@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -83,6 +84,10 @@ class ScheduledRooms(Protocol):
         """One occurrence takes place at another time."""
         ...
 
+    async def calendar(self, tenant: TenantId, room_id: str) -> str:
+        """The room as a calendar file, lines ended by CRLF. Raises InvalidInput for a room without a time."""
+        ...
+
 
 class RoomInvites(Protocol):
     async def create(self, tenant: TenantId, room_id: str, wish: InviteWish) -> Invite: ...
@@ -145,3 +150,14 @@ class RoomPhones(Protocol):
     async def one(self, call_id: CallId) -> Person | None:
         """The telephone of this call, as it stands on its room's roster."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRooms:
+    """All that the face asks of rooms. Without ``phones`` no telephone can be called into one."""
+
+    scheduled: ScheduledRooms
+    invites: RoomInvites
+    adhoc: AdhocRooms
+    hook: RoomHook
+    phones: RoomPhones | None = None
