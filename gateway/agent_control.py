@@ -24,6 +24,7 @@ _WHY: Final = {
     Reason.AGENT.value: "hangup_by_agent",
     Reason.MAX_DURATION.value: "max_duration",
     Reason.SILENCE.value: "silence",
+    Reason.DRAIN.value: "gateway_stopping",
     Reason.TRANSFERRED.value: "transferred",
     Reason.AGENT_LOST.value: _LOST,
     Reason.MEDIA_LOST.value: _LOST,

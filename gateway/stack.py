@@ -24,6 +24,8 @@ from gateway.runtime.switch import EmbeddedSwitch, spec_from_settings
 Say = Callable[[str], None]
 _READY_DEADLINE_S = 40.0
 _PROBE_EVERY_S = 0.1
+_STOP_DEADLINE_S = 25.0
+"""Agents on calls are let say goodbye, and give their account, before the gateway goes."""
 
 DEMO_TRUNKS = """\
 # The plan `make up` starts with: one carrier connection and two softphones. Change it, then start again.
@@ -123,6 +125,7 @@ class Stack:
             ready=lambda: answers(f"{base_url(settings)}/readyz"),
             ready_when="answers /readyz with every dependency up",
             ready_deadline_s=_READY_DEADLINE_S,
+            stop_deadline_s=_STOP_DEADLINE_S,
             env={**MINIMAL_ENV, **self.environment()},
         )
 

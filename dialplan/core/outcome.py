@@ -19,6 +19,7 @@ _GATEWAY_RESULTS = {
     "hangup_by_agent": Result.SUCCESS,
     "transferred": Result.SUCCESS,
     "silence": Result.SUCCESS,
+    "gateway_stopping": Result.SERVER_ERROR,
     "agent_unavailable": Result.UPSTREAM_ERROR,
     "agent_lost": Result.UPSTREAM_ERROR,
 }

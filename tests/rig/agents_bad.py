@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.trial.audio import ulaw_encode
 from tests.rig.agent_servers import Behaviour, Socket
 
 FRAME_S = 0.02
@@ -71,12 +72,13 @@ class Tongue:
             yield _heard(message)
 
 
-def tone(codec: str, rate_hz: int, ms: int) -> bytes:
-    """A tone of 1 kHz."""
-    if codec in ("ulaw", "alaw"):
+def tone(codec: str, rate_hz: int, ms: int, hz: float = 1000.0) -> bytes:
+    """A tone, of 1 kHz if nothing else is said; in A-law always."""
+    if codec == "alaw" or (codec == "ulaw" and hz == 1000.0):
         return (_MULAW_TONE * (ms + 1))[: 8 * ms]
-    samples = (round(6000 * math.sin(2 * math.pi * 1000 * n / rate_hz)) for n in range(rate_hz * ms // 1000))
-    return array("h", samples).tobytes()
+    samples = (round(6000 * math.sin(2 * math.pi * hz * n / rate_hz)) for n in range(rate_hz * ms // 1000))
+    sound = array("h", samples).tobytes()
+    return ulaw_encode(sound) if codec == "ulaw" else sound
 
 
 def _text(message: str | bytes | None) -> str:

@@ -41,17 +41,18 @@ _RESPONSE = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model says and calls next. ``fails``: with this error code instead."""
+    """What the model says and calls next, as a tone of ``hz``. ``fails``: with this error code instead."""
 
     text: str = ""
     calls: tuple[tuple[str, str], ...] = ()
     fails: str = ""
+    hz: float = 1000.0
 
 
 @dataclass
 class Double:
     """``replies`` are given in their order, then ``usual``; ``transcripts`` likewise are what callers were
-    understood to say. ``conversation`` holds the items by id."""
+    understood to say. ``on_taken`` is called for every event but sound."""
 
     replies: list[Reply] = field(default_factory=list)
     usual: Reply = field(default_factory=lambda: Reply("Yes."))
@@ -60,6 +61,7 @@ class Double:
     speed: float = 8.0
     key: str = ""
     port: int = 0
+    on_taken: Callable[[], None] = lambda: None
     sessions: list[Session] = field(default_factory=list)
 
     @property
@@ -84,7 +86,8 @@ class _Response:
 
 
 class Session:
-    """One connection. ``made_ms`` is the sound of each assistant item, ``truncated`` where each was cut."""
+    """One connection. ``made_ms`` is the sound of each assistant item, ``truncated`` where each was cut;
+    ``taken`` are the events but sound, with when they came as ``at``."""
 
     def __init__(self, double: Double, socket: Socket) -> None:
         self.double, self.socket = double, socket
@@ -123,7 +126,8 @@ class Session:
 
     def take(self, event: Event) -> None:
         if event["type"] != "input_audio_buffer.append":
-            self.taken.append(event)
+            self.taken.append({**event, "at": asyncio.get_running_loop().time()})
+            self.double.on_taken()
         takers: dict[str, Callable[[Event], None]] = {
             "session.update": self._update,
             "input_audio_buffer.append": self._append,
@@ -275,7 +279,7 @@ class Session:
             if response.asked.get("output_modalities") == ["text"]:
                 self._write(response, reply.text)
             else:
-                await self._speak(response, reply.text)
+                await self._speak(response, reply)
         for name, arguments in reply.calls:
             self._call(response, name, arguments)
         return self._done(response, "completed", None)
@@ -288,8 +292,9 @@ class Session:
         self.send("response.output_text.done", **place, text=text)
         response.output.append(item)
 
-    async def _speak(self, response: _Response, text: str) -> None:
+    async def _speak(self, response: _Response, reply: Reply) -> None:
         """A tone as long as the text, in pieces, with the text's own pieces between them."""
+        text = reply.text
         self._spoke = True
         item: Event = {
             "id": self.new("item"),
@@ -308,7 +313,8 @@ class Session:
         for start in range(0, len(text), letters):
             piece_ms = min(CHUNK_MS, left)
             left -= piece_ms
-            delta = base64.b64encode(tone(self._codec.asterisk, self._codec.rate_hz, piece_ms)).decode()
+            sound = tone(self._codec.asterisk, self._codec.rate_hz, piece_ms, reply.hz)
+            delta = base64.b64encode(sound).decode()
             self.made_ms[item["id"]] = self.made_ms.get(item["id"], 0) + piece_ms
             item["said"] += text[start : start + letters]
             self.send("response.output_audio_transcript.delta", **place, delta=text[start : start + letters])

@@ -123,6 +123,7 @@ async def test_an_agent_that_hangs_up_ends_the_call(calls: AgentCalls) -> None:
     [
         ("hangup_by_agent", "completed success/hangup_by_agent by callee"),
         ("silence", "completed success/silence by gateway"),
+        ("gateway_stopping", "completed server_error/gateway_stopping by gateway"),
         ("agent_lost", "completed upstream_error/agent_lost by gateway"),
     ],
 )
