@@ -105,7 +105,7 @@ async def staged(*wants: str) -> AsyncIterator[Stage]:
 async def test_an_event_says_where_the_session_stands() -> None:
     async with staged("agent.transfer") as stage:
         one = session(state=State.TRANSFERRING, answered_by="agt_2")
-        detail = {"to": "+14155552671", "ring_timeout_s": 20, "keep": False}
+        detail: dict[str, str | int | bool] = {"to": "+14155552671", "ring_timeout_s": 20, "keep": False}
         stage.announcer.publish("agent.transfer", one, detail)
         await stage.stored(1)
     ((event, url),) = stage.sink.made
