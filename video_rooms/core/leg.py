@@ -1,8 +1,9 @@
 """The words between whoever decides about a telephone in a room and whatever carries its sound.
 
 A carrier brings a leg's channel in the switch together with a participant of the room. Orders go to it,
-facts come back; neither waits. A leg begins outside every room: prompts, keys and hold music work before
-``Join``.
+facts come back; neither waits, and no fact is told from within an order. A leg begins outside every room:
+prompts, keys and hold music work before ``Join``. ``Others`` follows ``Joined`` at once; nothing follows
+``Gone``.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class HoldMusic:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Join:
-    """Enter the room as one participant with this token; ``Joined`` or ``JoinFailed`` follows."""
+    """Enter the room as one participant with this token; ``Joined`` or ``JoinFailed`` follows. A room that
+    the leg is in, or on its way into, is left first: ``Left("asked")``."""
 
     url: str
     token: str
@@ -54,21 +56,23 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Whether the room hears the telephone."""
+    """Whether the room is kept from hearing the telephone; holds for later rooms, too. ``Mute(False)`` takes
+    back a host's mute as well."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Describe:
-    """Show these attributes of the participant in the room; others stay as they are."""
+    """Show these attributes of the participant in the room, and in later ones; others stay as they are. The
+    token must allow its holder to change them."""
 
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Leave the room; the channel stays. ``Left`` follows."""
+    """Leave the room, or give up a ``Join``; the channel stays. ``Left`` follows, if there was something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Digit:
 
 @dataclass(frozen=True, slots=True)
 class SoundsDone:
-    """Everything of ``PlaySounds(id)`` has been heard, or was cut off."""
+    """Everything of ``PlaySounds(id)`` has been heard, or was cut off. A channel's end tells none."""
 
     id: str
     cut: bool = False
