@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from telephony.errors import Conflict
 from telephony.ids import TenantId
 from video_rooms.core.leg import LegFact, LegOrder
-from video_rooms.core.live import Grant, LiveEvent, LivePerson, LiveRoom, MediaKind
+from video_rooms.core.live import EgressNews, Grant, LiveEvent, LivePerson, LiveRoom, MediaKind
 from video_rooms.core.room import Ban, Invite, Json, Person, Room, Status
 from video_rooms.core.wishes import JoinWish, Pass
 
@@ -84,10 +85,16 @@ class RoomServer(Protocol):
         ...
 
 
+class PinTaken(Conflict):
+    """Another room that has not ended has this PIN."""
+
+
 class RoomStore(Protocol):
     """Scheduled rooms. A foreign tenant's room is None, as one that is not there."""
 
-    async def add(self, room: Room) -> None: ...
+    async def add(self, room: Room) -> None:
+        """Raises PinTaken."""
+        ...
 
     async def get(self, tenant: TenantId, room_id: str) -> Room | None: ...
 
@@ -104,11 +111,13 @@ class RoomStore(Protocol):
         ...
 
     async def unfinished(self) -> tuple[Room, ...]:
-        """Every room of every tenant that is live, or ended with its media server's room maybe left."""
+        """Every room of every tenant that is live, or ended with its media server's room maybe left
+        (``gone_at`` is None)."""
         ...
 
     async def change(self, tenant: TenantId, room_id: str, edit: Callable[[Room], Room]) -> Room | None:
-        """Read, change and write in one transaction; the changed room."""
+        """Read, change and write in one transaction; the changed room. ``edit`` may be asked more than once;
+        what it was asked last is what was written. ``id``, ``tenant`` and ``created_at`` never change."""
         ...
 
 
@@ -119,7 +128,24 @@ class PeopleStore(Protocol):
         """Insert, or overwrite the line of this room and identity."""
         ...
 
-    async def of(self, room_id: str) -> tuple[Person, ...]: ...
+    async def change(
+        self, room_id: str, identity: str, edit: Callable[[Person | None], Person | None]
+    ) -> Person | None:
+        """Read, change and write this line in one transaction; the line as it stands then. ``edit`` may be
+        asked more than once; what it was asked last is what was written. None stays as it is."""
+        ...
+
+    async def drop(self, room_id: str, identity: str) -> None:
+        """Take this line off the roster."""
+        ...
+
+    async def clear(self, room_id: str, session: str) -> None:
+        """Take everybody off the roster who has left another session than this one."""
+        ...
+
+    async def of(self, room_id: str) -> tuple[Person, ...]:
+        """In the order of their first coming, those who never came last."""
+        ...
 
     async def one(self, room_id: str, identity: str) -> Person | None: ...
 
@@ -133,13 +159,28 @@ class PeopleStore(Protocol):
         """Whether this report is new; from now on it is not."""
         ...
 
+    async def not_taken(self, event_id: str) -> None:
+        """The report could not be made use of: it is new again."""
+        ...
+
+    async def claim(
+        self, live_name: str, identity: str, now: datetime, until: datetime, *, force: bool = False
+    ) -> bool:
+        """Keep this identity of a live session for one pass, until that is over. False: it is kept for
+        another one; with ``force`` it is taken from that."""
+        ...
+
     async def purge(self, before: datetime) -> None:
-        """Forget bans and reports older than this."""
+        """Forget bans, reports and claims older than this."""
         ...
 
 
 class InviteStore(Protocol):
     async def add(self, invite: Invite) -> None: ...
+
+    async def find(self, token: str, now: datetime) -> Invite | None:
+        """The invite that can be used now. Nothing is counted."""
+        ...
 
     async def of_room(
         self, tenant: TenantId, room_id: str, *, expired_too: bool, now: datetime, limit: int
@@ -176,6 +217,47 @@ class RoomAnnouncer(Protocol):
 
     def tell(self, tenant: TenantId, kind: str, room_id: str, told: Mapping[str, Json]) -> None:
         """Queue an event of this kind (``room.started``, ``participant.joined``). Never waits or raises."""
+        ...
+
+
+class Recorder(Protocol):
+    """Records rooms. What becomes of a recording is told to ``Recordings.recorded``."""
+
+    async def start(self, room: Room) -> str:
+        """Begin; the recording's id, a running one's where the room is recorded already. Raises
+        RoomsUnavailable."""
+        ...
+
+    async def stop(self, room_id: str) -> bool:
+        """Finish it; the file is made afterwards. False where the room is not recorded."""
+        ...
+
+    def running(self, room_id: str) -> str | None:
+        """The id of the recording that runs in this room."""
+        ...
+
+    def heard(self, news: EgressNews) -> None:
+        """What the media server's own recorder reports; of recordings of others' too. Never waits."""
+        ...
+
+
+class Chances(Protocol):
+    """Whatever nobody must guess."""
+
+    def uuid(self) -> str: ...
+
+    def pass_id(self, at: datetime) -> str:
+        """A ULID of this moment."""
+        ...
+
+    def token(self) -> str:
+        """32 URL-safe characters."""
+        ...
+
+    def digits(self, count: int) -> str: ...
+
+    def hexes(self, count: int) -> str:
+        """So many of ``0-9a-f``."""
         ...
 
 

@@ -58,7 +58,8 @@ class Recurrence:
 class Room:
     """A scheduled room. ``id`` is a UUID. ``live_name`` is its name at the media server: unguessable, new for
     each live session, so that what was let into an old one opens nothing. ``pin``: digits for telephones.
-    ``recording_url`` is written once a recording is finished."""
+    ``recording_url`` is written once a recording is finished. ``gone_at``: since when the media server has
+    its room ``room_sid`` no more; None: it may be there."""
 
     id: str
     tenant: TenantId
@@ -81,6 +82,7 @@ class Room:
     recurrence: Recurrence | None = None
     sequence: int = 0
     pin: str = field(default="", repr=False)
+    gone_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,9 @@ class Invite:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One line of the roster. ``display_name`` never holds a real number. ``call_id``: a telephone's call."""
+    """One line of the roster. ``display_name`` never holds a real number. ``call_id``: a telephone's call.
+    ``sid``: what the media server calls this coming; empty: it has not been seen there. ``session``: the live
+    name of the session in which it was. ``admitted``: the pass that was let in from the lobby."""
 
     room_id: str
     identity: str
@@ -114,6 +118,9 @@ class Person:
     hand_raised: bool = False
     call_id: str | None = None
     why_left: str | None = None
+    sid: str = ""
+    session: str = ""
+    admitted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
