@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal, Protocol
 
 from dialplan.core.call import AgentSocket, Call, Connect, Endpoint, Rank
-from telephony.errors import Conflict
+from telephony.errors import Conflict, PatchbayError
 from telephony.ids import CallId
 from voice_agents.core.record import AgentCall, SessionRecord
 from voice_agents.core.talk import Reason
@@ -84,19 +84,24 @@ class AgentsOnCalls:
         return await self.desk.take_over(call_id, to, ring_timeout_s)
 
     async def hand_back(self, call_id: CallId) -> None:
-        """The switch takes the caller from the human to the agent again. Raises Conflict."""
+        """The switch takes the caller from the human to the agent again. Raises Conflict, and what the
+        director raises where nothing could be ordered: the caller stays with the human then."""
         session = self.desk.session_of(call_id)
         back = self.desk.hand_back(call_id)
         assert session is not None, "a session that was handed back is there"
-        await self._bring(call_id, back, session.agent_id)
+        try:
+            outcome = await self._bring(call_id, back, session.agent_id)
+        except PatchbayError:
+            self.desk.stays(call_id)
+            raise
+        if outcome != "completed":
+            raise Conflict("the caller could not be brought back", code="CALL_CANNOT_BE_MOVED")
 
-    async def _bring(self, call_id: CallId, back: Prepared, agent_id: str) -> None:
+    async def _bring(self, call_id: CallId, back: Prepared, agent_id: str) -> str:
         if self.calls is None:
             raise Conflict("the switch is not reached yet", code="CALL_CANNOT_BE_MOVED")
         route = Connect(AgentSocket(back.dial, agent_id))
-        outcome = await self.calls.reroute(call_id, route, _BACK_S, why="handed_back")
-        if outcome != "completed":
-            raise Conflict("the caller could not be brought back", code="CALL_CANNOT_BE_MOVED")
+        return await self.calls.reroute(call_id, route, _BACK_S, why="handed_back")
 
     async def hand_over(
         self, call_id: CallId, agent_id: str, version: int, parameters: tuple[tuple[str, str], ...]

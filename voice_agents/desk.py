@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 import structlog
 
 from telephony.errors import AgentUnavailable, Conflict, InvalidInput, TooMany
+from voice_agents import standing
 from voice_agents.core import facts, transfer
 from voice_agents.core.agent import AgentSpec
 from voice_agents.core.audio import Codec
 from voice_agents.core.record import AgentCall, SessionRecord, State
-from voice_agents.core.session import EndStep, Session
+from voice_agents.core.session import Session
 from voice_agents.core.talk import Reason
 from voice_agents.errands import API_PROMPT
 from voice_agents.loop import SessionLoop, summarises
@@ -93,7 +94,7 @@ class AgentDesk:
             loop.abandon()
             raise
         if ready_within_s > 0:
-            await loop.until(_settled, ready_within_s)
+            await loop.until(standing.settled, ready_within_s)
         if not loop.session.live:
             raise self._refused("unreachable", AgentUnavailable("the agent cannot be reached"))
         self.tally.prepared += 1
@@ -147,7 +148,7 @@ class AgentDesk:
         session = loop.session
         if before.bridged_at is None and session.bridged_at is not None:
             self.tally.bridged += 1
-        if session.state.final or _call_is_over(session):
+        if session.state.final or standing.call_is_over(session):
             self._free(loop)
         if session.state.final and not before.state.final:
             self._count(loop)
@@ -227,7 +228,7 @@ class AgentDesk:
         farewell_s = (spec.deadline_ms if deadline_ms is None else deadline_ms) / 1000
         patience = loop.around.patience
         most_s = farewell_s + patience.drain_s + patience.prompt_s + spec.tail_ms / 1000 + patience.gone_s
-        if not await loop.until(_hang_up_ordered, most_s):
+        if not await loop.until(standing.hang_up_ordered, most_s):
             _log.error("agent.end_overdue", session=loop.id, call_id=call_id)
             loop.post(facts.EndAsked(reason, by, force=True))
         if loop.errands.hanging_up is not None:
@@ -259,7 +260,9 @@ class AgentDesk:
             await asyncio.wait(set(self._leaving), timeout=max(1.0, until - clock()))
 
     async def _emptied(self, within_s: float) -> bool:
-        waiting = [asyncio.ensure_future(loop.until(_over, within_s)) for loop in list(self._loops.values())]
+        waiting = [
+            asyncio.ensure_future(loop.until(standing.over, within_s)) for loop in list(self._loops.values())
+        ]
         return all(await asyncio.gather(*waiting))
 
     async def close(self) -> None:
@@ -373,27 +376,15 @@ class AgentDesk:
             raise Conflict("nobody has taken this call over", code="AGENT_STATE")
         return prepared
 
+    def stays(self, call_id: str) -> None:
+        """The caller could not be taken from the human: it is there still. Unknown here: nothing happens."""
+        loop = self._loops.get(call_id)
+        if loop is not None and loop.session.live and loop.session.media.arrived_at is None:
+            loop.expect_nobody()
+            loop.post(facts.HandBackFailed())
+
 
 def _full(message: str, limit: int) -> TooMany:
     return TooMany(
         message, retry_after_s=_RETRY_S, limit=limit, window="concurrent", code="CONCURRENCY_LIMIT"
-    )
-
-
-def _settled(session: Session) -> bool:
-    return not session.live or session.ready_at is not None or session.line.rung.value in ("prompt", "number")
-
-
-def _over(session: Session) -> bool:
-    return session.over is not None
-
-
-def _call_is_over(session: Session) -> bool:
-    return session.ending is not None and session.ending.step is EndStep.CLOSING
-
-
-def _hang_up_ordered(session: Session) -> bool:
-    ending = session.ending
-    return session.over is not None or (
-        ending is not None and (ending.hung_up_at is not None or ending.step is EndStep.CLOSING)
     )

@@ -247,9 +247,7 @@ class SessionLoop:
             self.sound.guard_turn = True
 
     def _release_media(self) -> None:
-        if self.token:
-            self.around.media.forget(self.token)
-            self.token = ""
+        self.expect_nobody()
         if self.sound.leg is not None:
             self.sound.leg.hang_up()
 
@@ -260,6 +258,12 @@ class SessionLoop:
         self.token = self.around.new_token()
         self.around.media.expect(self.token, self.codec, self.sound, within_s)
         return self.token
+
+    def expect_nobody(self) -> None:
+        """The switch will not come after all."""
+        if self.token:
+            self.around.media.forget(self.token)
+            self.token = ""
 
     # ------------------------------------------------------------ the line
 

@@ -193,6 +193,11 @@ class HandBackAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class HandBackFailed:
+    """It is not: nothing could be ordered, and it is where it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class SwapAsked:
     """Another agent shall have the call from now on. ``summarises``: as ``Terms.summarises``."""
 
@@ -265,6 +270,7 @@ Fact = (
     | MuteAsked
     | TransferAsked
     | HandBackAsked
+    | HandBackFailed
     | SwapAsked
     | TransferDone
     | ToolDone

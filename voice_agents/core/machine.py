@@ -44,6 +44,7 @@ _ASKED_FACTS = (
     facts.MuteAsked,
     facts.TransferAsked,
     facts.HandBackAsked,
+    facts.HandBackFailed,
     facts.SwapAsked,
 )
 
@@ -296,6 +297,8 @@ def _asked(session: Session, fact: facts.Fact, now: float, patience: Patience) -
             return ladder.swap(session, fact, now)
         case facts.HandBackAsked() if session.live:
             return transfer.hand_back(session, now)
+        case facts.HandBackFailed() if session.live:
+            return transfer.stays(session), ()
         case facts.HoldAsked() if session.live and session.gate_open:
             return _hold(session, fact, now)
         case facts.MuteAsked(on=on) if session.live and on is not session.muted:

@@ -126,6 +126,13 @@ def hand_back(session: Session, now: float) -> Step:
     return replace(session, moving=moving), ()
 
 
+def stays(session: Session) -> Session:
+    """Nobody could take the caller from the human: it stays there, and may be asked for again."""
+    moving = session.moving
+    handed = moving is not None and moving.step is TransferStep.RETURNING and session.held_by == "human"
+    return replace(session, moving=None) if handed and session.media.arrived_at is None else session
+
+
 def back(session: Session, now: float) -> Step:
     """The caller is with the agent again."""
     moving = session.moving

@@ -70,7 +70,7 @@ class Stage:
         self.routes = AgentRoutes(self.other, self.sessions, lambda prefix: f"{prefix}_{next(self.numbers)}")
 
     async def call(self, **how: str) -> RouteFacts:
-        return await self.routes.facts_for(replace(OFFERED, **how))
+        return await self.routes.facts_for(replace(OFFERED, **how))  # type: ignore[arg-type]
 
     @property
     def made(self) -> int:
@@ -220,7 +220,7 @@ async def test_after_a_detour_the_agent_is_reached_for_the_call_as_it_is_known()
 
 
 def returned() -> Call:
-    """A call whose agent the switch did not reach, or whose transfer came to nothing: its caller asks anew."""
+    """A call whose far end did not answer: its caller asks anew."""
     call = inbound(Connect(AgentSocket("WebSocket/used", "agt_1")))
     terms = replace(call.terms, agent_id="agt_1", tenant=OURS)
     call = replace(call, connected_at=1.0, terms=terms, callee=replace(call.callee, cause=17))

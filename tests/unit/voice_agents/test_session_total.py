@@ -73,6 +73,7 @@ INPUTS: tuple[facts.Fact, ...] = (
     facts.MuteAsked(False),
     facts.TransferAsked("phone:bob", 20, "api", keep=True),
     facts.HandBackAsked(),
+    facts.HandBackFailed(),
     facts.SwapAsked(SPEC),
     facts.TransferDone("completed"),
     facts.TransferDone("busy"),
