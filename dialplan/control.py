@@ -89,6 +89,12 @@ class CallControl:
         reconcile.check_turned(before, life.call, verb)
         return life.call
 
+    def entered_room(self, call_id: CallId, room_id: str) -> None:
+        """The caller is in this video room. Never waits; a call that is over is left alone."""
+        life = self._lives.get(call_id)
+        if life is not None:
+            life.post(facts.RoomEntered(room_id))
+
     async def reroute(self, call_id: CallId, route: Connect, ring_timeout_s: int, why: str) -> str:
         """Take the caller from its callee to another; what came of it, in the words of ``Move.outcome``.
 

@@ -55,7 +55,7 @@ class Director:
         self._makers = beginnings.Makers(ports.new_id, ports.now, ports.trunk_for)
         self.lines = Lines(ports.trunk_limits)
         self._lives: dict[CallId, Life] = {}
-        self._control = CallControl(self._lives, self.lines, ports.switch, ports.trunk_for)
+        self.control = CallControl(self._lives, self.lines, ports.switch, ports.trunk_for)
         self._listeners: list[Callable[[Call, Call], None]] = []
         self._places: dict[ChannelId, _Place] = {}
         self._channels: dict[CallId, list[ChannelId]] = {}
@@ -106,17 +106,17 @@ class Director:
 
     async def turn_tape(self, call_id: CallId, verb: str, *, patience_s: float = 5.0) -> Call:
         """Start, stop, pause or resume a recording; returns when the switch has confirmed."""
-        return await self._control.turn_tape(call_id, verb, patience_s)
+        return await self.control.turn_tape(call_id, verb, patience_s)
 
     async def reroute(
         self, call_id: CallId, route: Connect, ring_timeout_s: int, *, why: str = "transferred"
     ) -> str:
         """Take the caller from its callee to another; what came of it, in the words of ``Move.outcome``."""
-        return await self._control.reroute(call_id, route, ring_timeout_s, why)
+        return await self.control.reroute(call_id, route, ring_timeout_s, why)
 
     async def send_digits(self, call_id: CallId, digits: str) -> None:
         """Play digits to the party on the caller's leg; back when they have been played."""
-        await self._control.send_digits(call_id, digits)
+        await self.control.send_digits(call_id, digits)
 
     def on_change(self, listener: Callable[[Call, Call], None]) -> None:
         """From now on ``listener(before, call)`` is told of every change of a call, at once: before it is

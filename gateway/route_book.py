@@ -22,6 +22,7 @@ from dialplan.core.call import (
     Reject,
     Route,
     Trunk,
+    VideoRoom,
 )
 from dialplan.core.routing import Offered, RouteFacts
 from gateway.storage.records import Json, OwnedNumber
@@ -33,6 +34,7 @@ _log = structlog.get_logger("gateway.routes")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,79}")
 _AGENT = re.compile(r"agt_[0-9A-Za-z]{1,60}")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Z]{2})?")
 
 REJECT_CAUSES = {
     "busy": Cause.USER_BUSY,
@@ -121,6 +123,8 @@ def read_route(raw: Mapping[str, Json], did: E164, trunk_for: Callable[[E164], s
             return Connect(HoldMusic())
         case "agent":
             return Connect(AgentSocket("", _agent(raw["agent_id"])))
+        case "rooms":
+            return Connect(VideoRoom("", language=_language(raw.get("language", "en"))))
         case "reject":
             cause = raw["cause"]
             code = REJECT_CAUSES[cause] if isinstance(cause, str) else int(str(cause))
@@ -142,6 +146,13 @@ def _agent(value: Json) -> str:
     """An agent's id; how it is dialled, ``gateway.agent_routes`` says."""
     if not isinstance(value, str) or _AGENT.fullmatch(value) is None:
         raise ValueError("not the id of an agent")
+    return value
+
+
+def _language(value: Json) -> str:
+    """A language's tag; which room is dialled and how, ``gateway.room_routes`` says."""
+    if not isinstance(value, str) or _LANGUAGE.fullmatch(value) is None:
+        raise ValueError("not a language")
     return value
 
 

@@ -3,9 +3,9 @@
 ``entry,action,call,destination,CLI,ring,max,tape``, and where there is something to hear
 ``,caller's prompt,callee's prompt,limit:warning`` (milliseconds). The entry is where the dialplan goes first:
 ``say`` to play the caller's prompt, ``tape`` to record, else the action itself. Of a detour the destination
-is the number of digits wanted, and ring the seconds to wait for each, or in all. Of an agent it is the parts
-of its socket, of which the dialplan makes what is dialled. Commas never occur inside a
-part, so the dialplan takes it apart with ARRAY(). Every part comes from values with an alphabet of their own.
+is the number of digits wanted, and ring the seconds to wait for each, or in all. Of an agent, or a video
+room, it is the parts of its socket, of which the dialplan makes what is dialled. Commas never occur inside
+a part, so the dialplan takes it apart with ARRAY(). Every part comes from values with an alphabet of its own.
 An empty CLI is a withheld number.
 """
 
@@ -24,6 +24,7 @@ from dialplan.core.call import (
     Phone,
     Reject,
     Trunk,
+    VideoRoom,
     is_virtual,
 )
 from dialplan.core.orders import Reply
@@ -107,7 +108,7 @@ def _target(route: Connect | Reject, caller: str) -> tuple[str, str, str]:
             return "connect", f"PJSIP/{_safe(name, _NAME)}", cli
         case Announcement(sound=sound):
             return "announce", _safe(sound, _SOUND), ""
-        case AgentSocket(dial=dial):
+        case AgentSocket(dial=dial) | VideoRoom(dial=dial):
             return *dial_parts(dial), cli
         case HoldMusic():
             return "hold", "", ""

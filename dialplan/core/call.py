@@ -14,6 +14,7 @@ from dialplan.core.ends import Endpoint as Endpoint
 from dialplan.core.ends import HoldMusic as HoldMusic
 from dialplan.core.ends import Phone as Phone
 from dialplan.core.ends import Trunk as Trunk
+from dialplan.core.ends import VideoRoom as VideoRoom
 from dialplan.core.ends import is_virtual as is_virtual
 from dialplan.core.evolve import replace
 from telephony.causes import CallStatus, Termination
@@ -298,6 +299,13 @@ class Call:
         if self.outbound or not isinstance(self.route, Connect) or self.virtual_callee:
             return self.caller
         return self.callee
+
+    @property
+    def room_id(self) -> str | None:
+        """The video room that the call leads, or led, to; None where that is none, or not known yet."""
+        route = self.route
+        end = route.endpoint if isinstance(route, Connect) else None
+        return end.room_id or None if isinstance(end, VideoRoom) else None
 
     @property
     def on_detour(self) -> bool:

@@ -50,7 +50,24 @@ class AgentSocket:
         return f"AgentSocket({self.agent_id})"
 
 
-Endpoint = Trunk | Phone | Announcement | HoldMusic | AgentSocket
+@dataclass(frozen=True, slots=True, repr=False)
+class VideoRoom:
+    """A video room, reached over a socket that the switch opens to whoever carries sound between the two.
+
+    ``dial`` is made by us, as an agent's is; its token can be used once, and is told to nobody. ``room_id``
+    is empty until the caller of a dial-in line is in one (``entered``). ``language`` is what they hear.
+    """
+
+    dial: str
+    room_id: str = ""
+    language: str = "en"
+    entered: bool = False
+
+    def __repr__(self) -> str:
+        return f"VideoRoom({self.room_id})"
+
+
+Endpoint = Trunk | Phone | Announcement | HoldMusic | AgentSocket | VideoRoom
 
 _VIRTUAL = (Announcement, HoldMusic)
 

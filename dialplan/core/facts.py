@@ -108,6 +108,13 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomEntered:
+    """The caller is in this video room."""
+
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerLost:
     """The routing question was given up before its answer reached the switch: the dialplan's fallback
     joins the caller by what it knows itself, or tells the caller why and ends the call."""
@@ -178,6 +185,7 @@ Fact = (
     | SeenLive
     | Asked
     | Routed
+    | RoomEntered
     | AnswerLost
     | Reroute
     | Unmoved

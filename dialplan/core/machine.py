@@ -7,7 +7,7 @@ waits has a deadline (``waits``), so a call ends even if the switch never speaks
 
 from __future__ import annotations
 
-from dialplan.core import answering, facts, moving, orders, outcome, rules, tapes
+from dialplan.core import answering, facts, in_rooms, moving, orders, outcome, rules, tapes
 from dialplan.core.call import (
     Announcement,
     Call,
@@ -84,6 +84,8 @@ def step(call: Call, fact: facts.Fact, now: float, patience: Patience = PATIENCE
             call = answering.go_on(call, route, terms, now)
         case facts.Reroute():
             call, extra = moving.begin_move(call, fact, now)
+        case facts.RoomEntered():
+            call, extra = in_rooms.entered(call, fact, now)
         case facts.Unmoved():
             call, extra = moving.undone(call, now)
         case _:

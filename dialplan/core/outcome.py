@@ -7,7 +7,18 @@ which two legs are reported gone (any, on a busy machine) takes part.
 
 from __future__ import annotations
 
-from dialplan.core.call import AgentSocket, Call, Connect, Ender, Leg, Phone, Reject, Role, Trunk
+from dialplan.core.call import (
+    AgentSocket,
+    Call,
+    Connect,
+    Ender,
+    Leg,
+    Phone,
+    Reject,
+    Role,
+    Trunk,
+    VideoRoom,
+)
 from dialplan.core.evolve import replace
 from telephony.causes import CAUSE_FOR_STATUS, CallStatus, Cause, Result, Termination, Verdict, verdict
 
@@ -22,6 +33,18 @@ _GATEWAY_RESULTS = {
     "gateway_stopping": Result.SERVER_ERROR,
     "agent_unavailable": Result.UPSTREAM_ERROR,
     "agent_lost": Result.UPSTREAM_ERROR,
+    "room_ended": Result.SUCCESS,
+    "removed_from_room": Result.SUCCESS,
+    "room_pin_wrong": Result.CLIENT_ERROR,
+    "room_pin_tries": Result.CLIENT_ERROR,
+    "room_not_open": Result.CLIENT_ERROR,
+    "room_full": Result.CLIENT_ERROR,
+    "room_denied": Result.FAR_END,
+    "room_not_admitted": Result.FAR_END,
+    "room_not_joined": Result.FAR_END,
+    "room_unavailable": Result.UPSTREAM_ERROR,
+    "room_lost": Result.UPSTREAM_ERROR,
+    "room_leg_lost": Result.UPSTREAM_ERROR,
 }
 """Whose doing it is when we end a call, by the reason; else it is ours."""
 
@@ -34,11 +57,14 @@ _CANCELLED = 487
 """The final of an INVITE that its sender took back (RFC 3261 §9.2)."""
 _AGENTS = {"hangup_by_agent", "silence"}
 """Ends that are no failure, not even before the call was answered: an agent wanted it so."""
-_UPSTREAM = {"agent_unavailable", "agent_lost"}
+_CANCELLING = {"session_ended", "room_ended", "removed_from_room"}
+"""Ends by which an unanswered call was no longer wanted."""
+_UPSTREAM = {"agent_unavailable", "agent_lost", "room_unavailable", "room_lost", "room_leg_lost"}
 _FOR_WANT_OF_OURS = {"trunk_full", "too_many_questions", "too_many_far_ends", "agent_busy"}
 """The refusals that are not the caller's doing."""
 _NOT_REGISTERED = Termination(Result.FAR_END, "phone_not_registered")
 _NO_WAY = Termination(Result.UPSTREAM_ERROR, "trunk_unreachable")
+_NO_ROOM = Termination(Result.UPSTREAM_ERROR, "room_unavailable")
 
 
 def judge(call: Call, now: float) -> Call:
@@ -113,6 +139,8 @@ def _answered(call: Call) -> Termination:
     if undialled is not None:
         return undialled
     if call.callee.answered_at is None and isinstance(call.route, Connect) and call.connected_at is not None:
+        if _to_room(call) and call.ended_by is None:
+            return _NO_ROOM
         failed = _far_end(call.callee)
         if call.callee.channel is not None and call.ended_by is not Ender.CALLER:
             return Termination(failed.termination.result, f"connect_{failed.status}")
@@ -120,6 +148,10 @@ def _answered(call: Call) -> Termination:
         return Termination(Result.SUCCESS, "hangup_by_caller")
     agent = isinstance(call.route, Connect) and isinstance(call.route.endpoint, AgentSocket)
     return Termination(Result.SUCCESS, "hangup_by_agent" if agent else "hangup_by_callee")
+
+
+def _to_room(call: Call) -> bool:
+    return isinstance(call.route, Connect) and isinstance(call.route.endpoint, VideoRoom)
 
 
 def _between(call: Call) -> bool:
@@ -157,7 +189,7 @@ def _unanswered(call: Call) -> Verdict:
         return Verdict(CallStatus.FAILED, Termination(_refusal(call.route.reason), call.route.reason))
     if call.ended_by in (Ender.GATEWAY, Ender.SWITCH):
         why = call.ended_why or "unclassified"
-        if why == "session_ended":
+        if why in _CANCELLING:
             return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, why))
         result = Result.UPSTREAM_ERROR if why in _UPSTREAM else Result.SERVER_ERROR
         return Verdict(CallStatus.FAILED, Termination(Result.FAR_END if why in _AGENTS else result, why))
@@ -173,6 +205,8 @@ def _unanswered(call: Call) -> Verdict:
                 return Verdict(CallStatus.FAILED, undialled)
         if call.ended_by is Ender.CALLER or _taken_back(call, subject):
             return Verdict(CallStatus.CANCELLED, Termination(Result.CANCELLED, "cancelled_by_caller"))
+        if _to_room(call):
+            return Verdict(CallStatus.FAILED, _NO_ROOM)
     if subject.refused_why is not None and subject.dialed_at is None and call.to_phone:
         return Verdict(CallStatus.FAILED, _NOT_REGISTERED)
     if subject.lost is not None:

@@ -20,6 +20,7 @@ from dialplan.core.call import (
     Phone,
     Role,
     Trunk,
+    VideoRoom,
 )
 from dialplan.core.moving import outcome_of
 from telephony.causes import CallStatus, Cause, Termination
@@ -33,7 +34,8 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 class CallRecord:
     """A call as stored and shown. Times are epoch seconds; ``duration_s`` counts from answer to end.
 
-    ``session_id``, ``seat``, ``to_seat`` and ``private`` are those of the call's terms.
+    ``session_id``, ``seat``, ``to_seat`` and ``private`` are those of the call's terms; ``room_id`` is the
+    video room that it led to.
     """
 
     id: CallId
@@ -60,6 +62,7 @@ class CallRecord:
     seat: int = -1
     to_seat: int = -1
     private: bool = False
+    room_id: str | None = None
 
     def __repr__(self) -> str:
         return f"CallRecord({self.id}, {self.status})"
@@ -96,6 +99,7 @@ def record(call: Call) -> CallRecord:
         seat=terms.seat,
         to_seat=terms.to_seat,
         private=terms.private,
+        room_id=call.room_id,
     )
 
 
@@ -150,6 +154,7 @@ def shown(known: CallRecord, *, whole: bool = False) -> dict[str, Json]:
         "from": masked_end(known.from_number) if hidden is Direction.INBOUND else known.from_number,
         "agent_id": known.agent_id,
         "session_id": known.session_id,
+        "room_id": known.room_id,
         "status": str(known.status),
         "record": known.record,
         "metadata": dict(known.metadata),
@@ -190,9 +195,9 @@ class CallEvent:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A callee of a call: ``who`` (a number, ``phone:NAME``, ``agent:ID``, ``announcement``, ``hold``), from
-    when to when, and ``why`` its leg ended. Times are epoch seconds; ``answered_at`` is None where it was not
-    answered."""
+    """A callee of a call: ``who`` (a number, ``phone:NAME``, ``agent:ID``, ``room:ID``, ``room``,
+    ``announcement``, ``hold``), from when to when, and ``why`` its leg ended. Times are epoch seconds;
+    ``answered_at`` is None where it was not answered."""
 
     who: str
     answered_at: float | None
@@ -257,6 +262,8 @@ def _name(endpoint: Endpoint, private: bool) -> str:
             return f"phone:{name}"
         case AgentSocket(agent_id=agent_id):
             return f"agent:{agent_id}"
+        case VideoRoom(room_id=room_id):
+            return f"room:{room_id}" if room_id else "room"
         case Announcement():
             return "announcement"
         case HoldMusic():

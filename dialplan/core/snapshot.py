@@ -27,6 +27,7 @@ from dialplan.core.call import (
     TapeState,
     Terms,
     Trunk,
+    VideoRoom,
 )
 from telephony.causes import CallStatus, Result, Termination
 from telephony.ids import CallId, ChannelId, LegId, TenantId
@@ -204,6 +205,8 @@ def _encode_endpoint(endpoint: Endpoint) -> Snapshot:
             return {"kind": "hold_music"}
         case AgentSocket(dial=dial, agent_id=agent_id):
             return {"kind": "agent", "dial": dial, "agent_id": agent_id}
+        case VideoRoom():
+            return {"kind": "room", **{name: getattr(endpoint, name) for name in endpoint.__slots__}}
 
 
 def _decode_route(raw: Snapshot | None) -> Route | None:
@@ -241,5 +244,7 @@ def _decode_endpoint(raw: Snapshot) -> Endpoint:
             return HoldMusic()
         case "agent":
             return AgentSocket(raw["dial"], raw["agent_id"])
+        case "room":
+            return VideoRoom(raw["dial"], raw["room_id"], raw["language"], raw["entered"])
         case kind:
             raise ValueError(f"call snapshot names an endpoint of kind {kind!r}, unknown to this release")

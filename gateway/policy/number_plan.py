@@ -52,13 +52,20 @@ class ToAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class ToRooms:
+    """Ask for a meeting number, and lead into the video room that it opens."""
+
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
 class ToNobody:
     """Refuse with this Q.850 cause."""
 
     cause: int
 
 
-InboundRoute = ToPhone | ToNumber | ToAnnouncement | ToHold | ToAgent | ToNobody
+InboundRoute = ToPhone | ToNumber | ToAnnouncement | ToHold | ToAgent | ToRooms | ToNobody
 
 REJECT_CAUSES: Final[Mapping[str, int]] = {
     "busy": Cause.USER_BUSY,
@@ -126,6 +133,8 @@ def _route_to(route: InboundRoute) -> dict[str, Json]:
             return {"type": "hold"}
         case ToAgent(agent_id):
             return {"type": "agent", "agent_id": agent_id}
+        case ToRooms(language):
+            return {"type": "rooms", "language": language}
         case ToNobody(cause):
             return {"type": "reject", "cause": int(cause)}
 
@@ -143,6 +152,9 @@ def _route_from(stored: Mapping[str, Json]) -> InboundRoute | None:
             return ToHold()
         case {"type": "agent", "agent_id": str(agent_id)}:
             return ToAgent(agent_id)
+        case {"type": "rooms"}:
+            language = stored.get("language")
+            return ToRooms(language if isinstance(language, str) else "en")
         case {"type": "reject", "cause": int(cause)}:
             return ToNobody(cause)
         case _:

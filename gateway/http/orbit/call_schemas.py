@@ -131,6 +131,7 @@ class CallShown(Shown):
     from_: str = Field(alias="from")
     agent_id: str | None
     session_id: str | None
+    room_id: str | None = Field(description="The video room that the call leads, or led, to.")
     status: Status
     record: bool
     metadata: dict[str, str]

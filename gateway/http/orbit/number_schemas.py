@@ -75,6 +75,13 @@ class AgentRoute(Strict):
     agent_id: AgentId
 
 
+class RoomsRoute(Strict):
+    """A dial-in line of your video rooms: callers are asked for a meeting number."""
+
+    type: Literal["rooms"]
+    language: Literal["en"] = Field(default="en", description="What callers are spoken to in.")
+
+
 class RejectRoute(Strict):
     """Refuse, with a word for the cause or its Q.850 value."""
 
@@ -83,7 +90,7 @@ class RejectRoute(Strict):
 
 
 Route = Annotated[
-    PhoneRoute | NumberRoute | AnnouncementRoute | HoldRoute | AgentRoute | RejectRoute,
+    PhoneRoute | NumberRoute | AnnouncementRoute | HoldRoute | AgentRoute | RoomsRoute | RejectRoute,
     Field(discriminator="type"),
 ]
 
@@ -133,12 +140,13 @@ class ChangeNumber(Strict):
 class RouteShown(Shown):
     """Where inbound calls go; the fields of its type."""
 
-    type: Literal["phone", "number", "announcement", "hold", "agent", "reject"]
+    type: Literal["phone", "number", "announcement", "hold", "agent", "rooms", "reject"]
     phone: str | None = None
     number: str | None = None
     text: str | None = None
     voice: str | None = None
     agent_id: str | None = None
+    language: str | None = None
     cause: str | int | None = None
 
 

@@ -20,6 +20,7 @@ from gateway.http.orbit.number_schemas import (
     HoldRoute,
     NumberRoute,
     PhoneRoute,
+    RoomsRoute,
     Route,
 )
 from gateway.http.orbit.placing import announcement
@@ -36,6 +37,7 @@ from gateway.policy.number_plan import (
     ToNobody,
     ToNumber,
     ToPhone,
+    ToRooms,
     plan_from,
     plan_to,
     shown_route,
@@ -225,6 +227,8 @@ async def _route(ask: Ask, wanted: Route, own: E164) -> InboundRoute:
             return ToHold()
         case AgentRoute(agent_id=agent_id):
             return ToAgent((await usable_agent(ask, agent_id, "route.agent_id")).id)
+        case RoomsRoute(language=language):
+            return ToRooms(language)
         case _:
             cause = wanted.cause
             return ToNobody(int(REJECT_CAUSES[cause] if isinstance(cause, str) else cause))

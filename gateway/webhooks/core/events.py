@@ -30,6 +30,7 @@ CATALOGUE: Final[Mapping[str, str]] = {
     "call.connected": "Both ends of the call hear one another.",
     "call.transfer_completed": "The caller was taken to somebody else, who answered.",
     "call.transfer_failed": "The caller was to be taken to somebody else, who did not answer.",
+    "call.room_entered": "The caller is in a video room.",
     "call.completed": "An answered call ended. Terminal.",
     "call.failed": "The call could not be connected. Terminal.",
     "call.busy": "The far end was busy. Terminal.",

@@ -201,7 +201,7 @@ async def test_a_trunk_without_a_line_is_told_before_anything_is_moved() -> None
         call_id = await desk.inbound_talking()
         desk.director.lines = full = Lines({"other": 1})
         full.used["other"] = 1
-        desk.director._control._lines = full
+        desk.director.control._lines = full
         with pytest.raises(TooMany):
             await desk.director.reroute(call_id, Connect(Trunk(E164("+14155550109"), "other")), 20)
         assert desk.switch.ordered(Redirect) == []

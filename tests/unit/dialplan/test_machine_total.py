@@ -26,6 +26,7 @@ from dialplan.core.call import (
     Route,
     Terms,
     Trunk,
+    VideoRoom,
 )
 from dialplan.core.machine import begin_inbound, begin_outbound, step
 from dialplan.core.waits import next_deadline
@@ -41,6 +42,7 @@ CLI = E164("+12025550100")
 ROUTES: dict[str, Route] = {
     "trunk": Connect(Trunk(E164("+14155552671"), "carrier"), CLI),
     "phone": Connect(Phone("alice"), CLI),
+    "room": Connect(VideoRoom("WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)")),
     "announcement": Connect(Announcement("var/hello")),
     "hold": Connect(HoldMusic()),
     "reject": Reject(17, "line_busy"),
@@ -107,7 +109,7 @@ def beginnings() -> Iterator[tuple[str, Call, tuple[orders.Order, ...]]]:
     """One beginning for each shape a call can have: whether it is recorded or which endpoint has the
     channel changes nothing in the rules (see test_endpoints_with_channels_are_alike)."""
     for name, route in ROUTES.items():
-        if name == "phone":
+        if name in ("phone", "room"):
             continue
         record = name == "trunk"
         if not isinstance(route, Reject | Gather | Later):
@@ -249,10 +251,10 @@ def test_every_state_answers_every_fact_and_ends(
 
 def test_endpoints_with_channels_are_alike() -> None:
     for direction in Direction:
-        trunk, phone = (new_call(direction, ROUTES[name]) for name in ("trunk", "phone"))
-        assert (trunk.virtual_callee, trunk.subject.role) == (phone.virtual_callee, phone.subject.role)
+        calls = [new_call(direction, ROUTES[name]) for name in ("trunk", "phone", "room")]
+        assert len({(call.virtual_callee, call.subject.role) for call in calls}) == 1
         for fact in INPUTS:
-            ends = {shape(step(call, fact, NOW + 1)[0]) for call in (trunk, phone)}
+            ends = {shape(step(call, fact, NOW + 1)[0]) for call in calls}
             assert len(ends) == 1, fact
 
 

@@ -23,6 +23,7 @@ from dialplan.core.call import (
     Reject,
     Route,
     Trunk,
+    VideoRoom,
 )
 from dialplan.core.orders import Reply
 from telephony.errors import UnsafeValue
@@ -135,6 +136,37 @@ def test_nothing_else_is_dialled_for_an_agent(dial: str) -> None:
     with pytest.raises(UnsafeValue) as refused:
         encode_reply(reply(Connect(AgentSocket(dial, "agt_1"))))
     assert "0123" not in str(refused.value)
+
+
+def test_a_rooms_socket_goes_in_parts() -> None:
+    for worker, ways in (("0", "n"), ("7", "nu")):
+        dial = f"WebSocket/room{worker}/c(slin16){ways}f(json)v(t={TOKEN})"
+        value = encode_reply(reply(Connect(VideoRoom(dial, "a-room"), CLI)))
+        assert value == f"room,room,{CALL},{worker}/{ways}/{TOKEN},+12025550100,65,3605,"
+        encode_set_variable("PB_ROUTE", value)
+
+
+@pytest.mark.parametrize(
+    "dial",
+    [
+        "",
+        f"WebSocket/room8/c(slin16)nf(json)v(t={TOKEN})",
+        f"WebSocket/room/c(slin16)nf(json)v(t={TOKEN})",
+        f"WebSocket/room01/c(slin16)nf(json)v(t={TOKEN})",
+        f"WebSocket/room0/c(ulaw)nf(json)v(t={TOKEN})",
+        f"WebSocket/room0/c(slin16)f(json)v(t={TOKEN})",
+        f"WebSocket/room0/c(slin16)nf(json)v(t={TOKEN})&PJSIP/1",
+        "WebSocket/room0/c(slin16)nf(json)v(t=0123)",
+    ],
+)
+def test_nothing_else_is_dialled_for_a_room(dial: str) -> None:
+    with pytest.raises(UnsafeValue) as refused:
+        encode_reply(reply(Connect(VideoRoom(dial, "a-room"))))
+    assert "0123" not in str(refused.value)
+
+
+def test_a_rooms_socket_has_no_repr() -> None:
+    assert TOKEN not in repr(VideoRoom(f"WebSocket/room0/c(slin16)nf(json)v(t={TOKEN})", "a-room"))
 
 
 def test_an_agents_socket_has_no_repr() -> None:

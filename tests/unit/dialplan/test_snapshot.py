@@ -23,6 +23,7 @@ from dialplan.core.call import (
     Reject,
     Route,
     Trunk,
+    VideoRoom,
 )
 from dialplan.core.machine import step
 from dialplan.core.snapshot import VERSION, decode, encode
@@ -41,6 +42,8 @@ ROUTES: list[Route] = [
     Connect(HoldMusic()),
     Connect(Phone("alice"), CLI, "prompts/said", "prompts/told", 30, 20),
     Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1"), CLI),
+    Connect(VideoRoom("WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)", language="de")),
+    Connect(VideoRoom("WebSocket/room7/c(slin16)nf(json)v(t=0123456789abcdef)", "a-room", "en", True)),
     Reject(17, "line_busy"),
     Gather("prompts/pin", 6, 5),
     Later(2),
@@ -71,6 +74,7 @@ FACTS: st.SearchStrategy[facts.Fact] = st.one_of(
         ),
     ),
     st.just(facts.AnswerLost()),
+    st.just(facts.RoomEntered("a-room")),
     st.builds(
         facts.Reroute, st.sampled_from([r for r in ROUTES if isinstance(r, Connect)]), st.just("transferred")
     ),

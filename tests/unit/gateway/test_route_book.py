@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Route, Trunk
+from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Route, Trunk, VideoRoom
 from dialplan.core.routing import Offered, RouteFacts
 from gateway.route_book import NumberRoutes, RouteDefaults, read_route
 from gateway.storage.records import Json, OwnedNumber
@@ -45,6 +45,8 @@ READ: list[tuple[dict[str, Json] | None, Route]] = [
     ({"type": "announcement", "sound": "tts/a1", "text": "Hi"}, Connect(Announcement("tts/a1", "Hi"))),
     ({"type": "announcement", "sound": "tts/a1"}, Connect(Announcement("tts/a1"))),
     ({"type": "hold"}, Connect(HoldMusic())),
+    ({"type": "rooms"}, Connect(VideoRoom(""))),
+    ({"type": "rooms", "language": "de"}, Connect(VideoRoom("", language="de"))),
     ({"type": "reject", "cause": "busy"}, Reject(17, "rejected_by_route")),
     ({"type": "reject", "cause": "rejected"}, Reject(21, "rejected_by_route")),
     ({"type": "reject", "cause": "unallocated"}, Reject(1, "rejected_by_route")),
@@ -70,6 +72,8 @@ async def test_a_stored_route(stored: dict[str, Json] | None, route: Route) -> N
         {"type": "number", "number": None},
         {"type": "announcement"},
         {"type": "reject"},
+        {"type": "rooms", "language": 7},
+        {"type": "rooms", "language": "en us"},
         {"type": "reject", "cause": "because"},
         {"type": "reject", "cause": None},
         {"type": "reject", "cause": 0},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Trunk
+from dialplan.core.call import Announcement, Connect, HoldMusic, Phone, Reject, Trunk, VideoRoom
 from dialplan.core.routing import Offered
 from gateway.route_book import NumberRoutes, RouteDefaults
 from telephony.ids import ChannelId
@@ -48,6 +48,7 @@ ROUTES = [
     ({"type": "number", "number": "+14155552671"}, None),
     ({"type": "announcement", "text": "Hello."}, Connect(Announcement("tts/1", "Hello."))),
     ({"type": "hold"}, Connect(HoldMusic())),
+    ({"type": "rooms", "language": "en"}, Connect(VideoRoom(""))),
     ({"type": "reject", "cause": "busy"}, Reject(17, "rejected_by_route")),
     ({"type": "reject", "cause": 28}, Reject(28, "rejected_by_route")),
 ]
@@ -95,6 +96,7 @@ async def test_the_text_of_a_route_is_spoken_when_it_is_set(rig: Rig):
         ({"route": {"type": "phone"}}, 422, "MISSING_REQUIRED_FIELD", "route.phone"),
         ({"route": {"type": "phone", "phone": "carol"}}, 422, "VALIDATION_ERROR", "route.phone"),
         ({"route": {"type": "hold", "music": "x"}}, 422, "VALIDATION_ERROR", "route.music"),
+        ({"route": {"type": "rooms", "language": "xx"}}, 422, "VALIDATION_ERROR", "route.language"),
         ({"route": {"type": "number", "number": "911"}}, 422, "EMERGENCY_NUMBER", "route.number"),
         ({"route": {"type": "number", "number": "+19005551234"}}, 422, "PREMIUM_NUMBER", "route.number"),
         ({"route": {"type": "number", "number": "+18765551234"}}, 422, "COUNTRY_NOT_ALLOWED", "route.number"),
