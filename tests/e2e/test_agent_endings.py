@@ -17,11 +17,10 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from gateway.clocks import SystemClock
-from gateway.trial.audio import active_seconds, read_wav
+from gateway.trial.audio import active_seconds
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
-from gateway.wiring_speech import make_speech
+from tests.e2e.visitor import spoken
 from tests.rig.last_words import GOODBYE, HELLO, HUMAN, LEAVES, SENDS_ON, Bot, Notice, last_words
 from tests.rig.product import Json, Product, running_product
 from voice_agents.core.talk import Reason
@@ -183,14 +182,7 @@ def _sounds(phone: OutgoingCall) -> bool:
 
 async def _spoken_s(house: Product, folder: Path) -> float:
     """How long a bot of ConversationRelay is heard, if all of it is."""
-    assert house.stack.tools is not None
-    speech = make_speech(
-        tuple(house.stack.tools.command("espeak-ng")), folder / "speech", SystemClock().epoch
-    )
-    try:
-        said = [read_wav(Path((await speech.speak(text)).path)) for text in (HELLO, GOODBYE)]
-    finally:
-        await speech.close()
+    said = [await spoken(house, text, folder) for text in (HELLO, GOODBYE)]
     return sum(active_seconds(wave.pcm, rate=wave.rate) for wave in said)
 
 

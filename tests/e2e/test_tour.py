@@ -23,7 +23,15 @@ from gateway.trial.sip_call import CallState
 from gateway.trial.sip_digest import Credentials
 from gateway.trial.sip_outgoing import Dial
 from gateway.trial.sip_phone import SipPhone
-from tests.e2e.visitor import given_up, log_lines, recording_of, registered
+from tests.e2e.visitor import (
+    given_up,
+    log_lines,
+    newest_call_to_us,
+    recording_of,
+    registered,
+    route_own_number,
+    spoken,
+)
 from tests.rig.product import OWN, Json, Product
 
 pytestmark = pytest.mark.e2e
@@ -31,6 +39,7 @@ pytestmark = pytest.mark.e2e
 README = Path(__file__).parents[2] / "README.md"
 LINK = re.compile(r"\]\(([^)#\s][^)\s]*)\)")
 STATUS = re.compile(r"\n(\d{3})\Z")
+QUESTION, HOURS = "when are you open", "We are open from nine to five."
 PROXIES = ("+12025550101", "+12025550102")
 Reply = tuple[int, str]
 Curl = Callable[[str, Mapping[str, str], Path], Awaitable[Reply]]
@@ -104,6 +113,7 @@ class Visitor:
         self.house, self.alice, self.folder, self._curl = house, alice, folder, curl
         self.answers: list[tuple[str, Any]] = []
         self.environment: dict[str, str] = {}
+        self.number_id = ""
 
     async def does(self, command: str) -> Any:
         """The answer's data, None where there is none."""
@@ -128,10 +138,10 @@ class Visitor:
                 return self.house.key
             case "API":
                 return f"{self.house.api.root}/api/v1"
-            case "CALL" | "SESSION":
+            case "CALL" | "SESSION" | "AGENT":
                 return str(self.answers[-1][1]["id"])
-            case "SESSION":
-                return str(self.answers[-1][1]["id"])
+            case "NUMBER":
+                return self.number_id
             case "RECORDING_URL":
                 return str(self.answers[-1][1]["recording_url"])
         raise AssertionError(f"the tour exports {name}, which no reader could know")
@@ -232,6 +242,55 @@ async def test_the_masking_tour_works_as_it_is_written(house: Product, curl: Cur
     seen = [(one["from"], one["to"], one["status"]) for one in of["interactions"]]
     assert seen == [("party_b", "party_a", "completed"), ("party_a", "party_b", "completed")]
     assert (of["DELETE"]["id"], of["DELETE"]["status"]) == (session["id"], "closed")
+
+
+def fell_silent(pcm: bytes) -> bool:
+    """Nothing was heard for half a second, after something was."""
+    return active_seconds(pcm[-8000:]) == 0.0
+
+
+async def asks_when_they_are_open(house: Product, alice: SipPhone, folder: Path) -> str:
+    """Alice dials the number and asks; what was said then, as the transcript has it."""
+    question = (await spoken(house, QUESTION, folder)).pcm
+    call = alice.call(dialling(house, OWN, "alice"))
+    await call.reaches(CallState.ANSWERED, within_s=15.0)
+    call_id = (await newest_call_to_us(house))["id"]
+    await call.hears(lambda pcm: active_seconds(pcm) > 1.0, 10.0, "the greeting")
+    await call.hears(fell_silent, 10.0, "the greeting ends")
+    call.stream.play(question)
+    text = ""
+    async with asyncio.timeout(20):
+        while HOURS not in text:
+            await asyncio.sleep(0.2)
+            text = str(await house.api.ok("GET", f"/v1/voice/calls/{call_id}/transcript"))
+    await call.hang_up()
+    return text
+
+
+@pytest.mark.parametrize("curl", [real_curl, like_curl])
+async def test_the_agents_tour_works_as_it_is_written(house: Product, curl: Curl, tmp_path: Path) -> None:
+    if curl is real_curl and shutil.which("curl") is None:
+        pytest.skip("curl is not on this machine")
+    text = ""
+    async with registered(house, "alice") as alice:
+        visitor = Visitor(house, alice, curl, tmp_path)
+        visitor.environment |= {"KEY": house.key, "API": f"{house.api.root}/api/v1"}
+        numbers = await house.api.ok("GET", "/api/v1/numbers")
+        visitor.number_id = next(str(number["id"]) for number in numbers if number["e164"] == OWN)
+        for command in tour("An agent on the line"):
+            placed = await visitor.does(command)
+            if "PATCH" in command and curl is real_curl:
+                text = await asks_when_they_are_open(house, alice, tmp_path)
+        rung = await alice.receives(within_s=10.0)
+        await rung.hears(lambda pcm: active_seconds(pcm) > 1.0, 15.0, "the receptionist, who calls")
+        ended = await house.api.ok("POST", f"/v1/voice/calls/{placed['id']}/hangup")
+        assert ended["status"] == "completed"
+        await alice.quiet()
+    await route_own_number(house, route={"type": "hold"})
+    await house.api.ok("DELETE", f"/api/v1/agents/{visitor.environment['AGENT']}")
+    if curl is real_curl:
+        assert QUESTION in text
+        assert HOURS in text
 
 
 def test_every_page_that_the_documents_point_to_is_there() -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import aiohttp
 
+from gateway.clocks import SystemClock
 from gateway.trial.audio import Wave, read_wav
 from gateway.trial.sip_behaviour import Decide
 from gateway.trial.sip_digest import Credentials
 from gateway.trial.sip_phone import SipPhone
+from gateway.wiring_speech import make_speech
 from tests.rig.product import OWN, Json, Product
 
 
@@ -44,6 +46,18 @@ async def recording_of(product: Product, call_id: str, folder: Path) -> Wave:
     status, _ = await download(call["recording_url"], path)
     assert status == 200
     return read_wav(path)
+
+
+async def spoken(product: Product, text: str, folder: Path) -> Wave:
+    """A text in the product's own voice."""
+    assert product.stack.tools is not None
+    command = tuple(product.stack.tools.command("espeak-ng"))
+    speech = make_speech(command, folder / "speech", SystemClock().epoch)
+    try:
+        said = await speech.speak(text)
+        return await asyncio.to_thread(read_wav, Path(said.path))
+    finally:
+        await speech.close()
 
 
 async def route_own_number(product: Product, **change: object) -> None:
