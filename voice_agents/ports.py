@@ -34,11 +34,13 @@ from voice_agents.ports_desk import Tools as Tools
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """Spoken text as a file: WAV, one channel, 16-bit. It is shared with others: do not change it."""
+    """Spoken text as a file: WAV, one channel, 16-bit. It is shared with others: do not change it.
+    ``instead``: another engine stood in; who keeps sounds does not keep this one."""
 
     path: Path
     duration_ms: int
     rate_hz: int
+    instead: bool = False
 
 
 class TextToSpeech(Protocol):
@@ -262,8 +264,7 @@ class HearingLimits:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was understood of one turn, and how surely (0 to 1). Empty ``text``: somebody spoke, but it was
-    not understood."""
+    """What was understood of one turn, and how surely (0 to 1). Empty ``text``: it was not understood."""
 
     text: str
     confidence: float = 1.0
@@ -295,9 +296,8 @@ class SpeechToText(Protocol):
     def listen(
         self, language: str, rate_hz: int, grammar: Grammar | None, partial: Callable[[Heard], None]
     ) -> Recogniser:
-        """Begin a turn. ``partial`` is called with what was understood so far, where the engine can say.
-        Raises ``InvalidInput`` for what ``limits()`` does not have, ``SpeechUnavailable`` if the engine
-        takes no more."""
+        """Begin a turn; ``partial`` hears what is understood meanwhile. Raises ``InvalidInput`` for what
+        ``limits()`` does not have, ``SpeechUnavailable`` if the engine takes no more."""
         ...
 
     async def close(self) -> None:

@@ -56,7 +56,8 @@ class Shelf:
             made = in_codec(from_wav(await self._read(spoken.path)), codec)
         except (OSError, ValueError) as error:
             raise SpeechUnavailable("what was spoken cannot be read") from error
-        self._keep(key, made)
+        if not spoken.instead:
+            self._keep(key, made)
         return made
 
     def _keep(self, key: tuple[str, str, Codec], sound: bytes) -> None:
