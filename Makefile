@@ -17,7 +17,7 @@ $(STAMP): requirements.lock pyproject.toml tools/setup.sh
 
 setup: $(STAMP) ## Python environment from the lock (no root)
 
-runtime: $(STAMP) ## fetch Asterisk, Redis, SIPp, espeak-ng into the private prefix (no root)
+runtime: $(STAMP) ## fetch Asterisk, Redis, SIPp, espeak-ng; build LiveKit's server where Go is (no root)
 	@$(PY) -m gateway.cli runtime fetch
 
 demo: runtime ## the main stories on real servers; report in var/demo/report.json

@@ -188,6 +188,7 @@ def free_settings(folder: Path) -> Settings:
             "PATCHBAY_AMI_PORT": str(ami),
             "PATCHBAY_AGI_PORT": str(agi),
             "PATCHBAY_MEDIA_PORT": str(media),
+            "PATCHBAY_LIVEKIT": "off",
             "PATCHBAY_API_PORT": str(api),
             "PATCHBAY_SIP_PORT": str(free_sip_port()),
             "PATCHBAY_RTP_PORT_MIN": str(first),

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Literal, TypedDict
 from urllib.parse import urlsplit
 
-from gateway.config_agents import AgentSettings, agent_fields
+from gateway.config_agents import agent_fields
+from gateway.config_rooms import RoomSettings, room_fields
+from gateway.secret import Secret as Secret
 from telephony.errors import InvalidInput
 
 PREFIX = "PATCHBAY_"
@@ -26,21 +28,6 @@ MAX_CALL_CAP_S = 14_400
 """No call lives longer than this, whatever a request asks for (seconds)."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A text that does not show itself; ``reveal()`` only where it must leave the process."""
-
-    _text: str
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(•••)"
-
-    __str__ = __repr__
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +48,7 @@ class AmiLogins:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(AgentSettings):
+class Settings(RoomSettings):
     """Everything that can be configured from outside. Durations in seconds unless the name says else."""
 
     var_dir: Path
@@ -128,10 +115,7 @@ class Settings(AgentSettings):
         return cls(
             var_dir=var_dir,
             runtime_dir=env.path("RUNTIME", _cache_dir(environ) / "patchbay" / "runtime"),
-            asterisk_bin=env.optional_path("ASTERISK_BIN"),
-            redis_server_bin=env.optional_path("REDIS_SERVER_BIN"),
-            sipp_bin=env.optional_path("SIPP_BIN"),
-            espeak_ng_bin=env.optional_path("ESPEAK_NG_BIN"),
+            **_programs(env),
             api_host=api_host,
             api_port=api_port,
             public_url=env.url("PUBLIC_URL", ("http", "https"), f"http://{_in_url(api_host)}:{api_port}"),
@@ -140,8 +124,9 @@ class Settings(AgentSettings):
             database_url=_database_url(env, var_dir),
             db_synchronous="FULL" if env.choice("DB_SYNCHRONOUS", ("NORMAL", "FULL")) == "FULL" else "NORMAL",
             redis_url=env.url("REDIS_URL", ("redis", "rediss", "unix"), ""),
-            **_rooms(env),
+            **_masking(env),
             **agent_fields(env, allow_public),
+            **room_fields(env, environ),
             ami_host=ami_host,
             ami_port=env.integer("AMI_PORT", 5_038, 1, 65_535),
             ami_logins=_ami_logins(env, required=bool(ami_host)),
@@ -173,6 +158,11 @@ class Settings(AgentSettings):
     def embedded_redis(self) -> bool:
         """Whether we start Redis ourselves (no PATCHBAY_REDIS_URL given)."""
         return not self.redis_url
+
+    @property
+    def embedded_livekit(self) -> bool:
+        """Whether we start a LiveKit server ourselves, where the program can be had."""
+        return self.room_server is None and self.livekit != "off"
 
 
 def current_settings() -> Settings:
@@ -374,15 +364,32 @@ def _countries(env: _Reader) -> frozenset[str] | None:
     return codes
 
 
-class _RoomFields(TypedDict):
+class _ProgramFields(TypedDict):
+    asterisk_bin: Path | None
+    redis_server_bin: Path | None
+    sipp_bin: Path | None
+    espeak_ng_bin: Path | None
+
+
+def _programs(env: _Reader) -> _ProgramFields:
+    """Programs to use instead of those found."""
+    return _ProgramFields(
+        asterisk_bin=env.optional_path("ASTERISK_BIN"),
+        redis_server_bin=env.optional_path("REDIS_SERVER_BIN"),
+        sipp_bin=env.optional_path("SIPP_BIN"),
+        espeak_ng_bin=env.optional_path("ESPEAK_NG_BIN"),
+    )
+
+
+class _MaskingFields(TypedDict):
     redis_member: str
     masking_switch_copy: bool
     carriers_file: Path | None
 
 
-def _rooms(env: _Reader) -> _RoomFields:
+def _masking(env: _Reader) -> _MaskingFields:
     """Number masking: our name among those who share a Redis, the copy in the switch, carriers for texts."""
-    return _RoomFields(
+    return _MaskingFields(
         redis_member=env.text("REDIS_MEMBER", "gateway"),
         masking_switch_copy=env.flag("MASKING_SWITCH_COPY", True),
         carriers_file=env.optional_path("CARRIERS_FILE"),

@@ -15,8 +15,13 @@ from pathlib import Path
 import aiohttp
 
 from gateway.config import AmiLogin, Settings, stored_secret
+from gateway.config_rooms import address_variables, room_variables
 from gateway.config_speech import speech_variables
 from gateway.runtime.children import MINIMAL_ENV, Child, ChildSpec, ChildState
+from gateway.runtime.errors import ChildFailed
+from gateway.runtime.livekit import EmbeddedLiveKit, LiveKitPlan, installation_secret
+from gateway.runtime.livekit_program import NAME as LIVEKIT_NAME
+from gateway.runtime.livekit_program import NO_ROOMS, find_livekit
 from gateway.runtime.plan import SwitchPlan, parse_plan
 from gateway.runtime.programs import Tools, provision
 from gateway.runtime.redis import EmbeddedRedis
@@ -88,6 +93,7 @@ class Stack:
         self.tools: Tools | None = None
         self.switch: EmbeddedSwitch | None = None
         self.redis: EmbeddedRedis | None = None
+        self.livekit: EmbeddedLiveKit | None = None
         self.gateway: Child | None = None
 
     async def start(self) -> None:
@@ -103,14 +109,36 @@ class Stack:
                 self.tools, spec_from_settings(settings, self.plan), on_change=self._tell
             )
             await self.switch.start()
+        if settings.embedded_livekit:
+            self.livekit = await self._start_livekit()
         self.gateway = Child(self._gateway_spec(), on_change=self._tell)
         await self.gateway.start()
 
     async def stop(self) -> None:
         """Stop in the opposite order; each child by its own id."""
-        for child in (self.gateway, self.switch, self.redis):
+        for child in (self.gateway, self.livekit, self.switch, self.redis):
             if child is not None:
                 await child.stop()
+
+    async def _start_livekit(self) -> EmbeddedLiveKit | None:
+        """Video rooms where they can be had; their lack stops nothing, and is said once."""
+        settings = self.settings
+        program = await asyncio.to_thread(find_livekit, settings, self._say)
+        if program is None:
+            self._say(
+                f"{LIVEKIT_NAME} is not here: {NO_ROOMS} (patchbay runtime fetch builds it where Go is)"
+            )
+            return None
+        hook = f"{base_url(settings)}/api/v1/video/webhook"
+        plan = LiveKitPlan(settings.livekit_port, settings.livekit_udp_port, (hook,))
+        secret = installation_secret(settings.var_dir)
+        server = EmbeddedLiveKit(program, settings.var_dir / "livekit", plan, secret, on_change=self._tell)
+        try:
+            await server.start()
+        except ChildFailed as failure:
+            self._say(f"{failure.message}\n{LIVEKIT_NAME} did not start: {NO_ROOMS}")
+            return None
+        return server
 
     def _tell(self, state: ChildState) -> None:
         if state.phase == "backing_off" or (state.restarts and state.phase == "running"):
@@ -135,6 +163,8 @@ class Stack:
         environment = to_environment(self.settings)
         if self.redis is not None:
             environment["PATCHBAY_REDIS_URL"] = self.redis.url
+        if self.livekit is not None:
+            environment |= address_variables(self.livekit.address)
         if self.switch is not None:
             address = self.switch.address
             environment["PATCHBAY_AMI_HOST"] = address.ami_host
@@ -198,7 +228,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
     found["runtime"] = settings.runtime_dir.absolute()
     found["allow_public"] = "1" if settings.allow_public else None
     found["webhook_allow_private"] = "1" if settings.webhook_allow_private else None
-    found |= speech_variables(settings)
+    found |= speech_variables(settings) | room_variables(settings)
     found["masking_switch_copy"] = "1" if settings.masking_switch_copy else "0"
     countries = settings.allowed_countries
     found["allowed_countries"] = "*" if countries is None else ",".join(sorted(countries))
@@ -214,9 +244,10 @@ def to_environment(settings: Settings) -> dict[str, str]:
             "ami_events_user": logins.events.user,
             "ami_events_secret": logins.events.secret.reveal(),
         }
-    return {
+    prefixed = {
         f"PATCHBAY_{name.upper()}": str(value) for name, value in found.items() if value not in (None, "")
     }
+    return prefixed | address_variables(settings.room_server)
 
 
 def base_url(settings: Settings) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -97,7 +98,8 @@ async def _one(stage: Stage, name: str, story: Story) -> Told:
 
 def demo_settings(given: Settings, var: Path) -> Settings:
     """The caller's settings on ports nobody uses, with all state below ``var``."""
-    ami, agi, media, api = free_ports(4)
+    ami, agi, media, api, livekit = free_ports(5)
+    (livekit_udp,) = free_ports(1, kind=socket.SOCK_DGRAM)
     first, last = free_udp_range(400)
     return replace(
         given,
@@ -120,6 +122,8 @@ def demo_settings(given: Settings, var: Path) -> Settings:
         rtp_port_min=first,
         rtp_port_max=last,
         redis_url="",
+        livekit_port=livekit,
+        livekit_udp_port=livekit_udp,
         webhook_allow_private=True,
     )
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from gateway.config import current_settings
-from gateway.runtime.programs import describe, find_tools, provision
+from gateway.runtime.livekit_program import NAME, NO_ROOMS, find_livekit, provide_livekit
+from gateway.runtime.programs import describe, find_tools, line_of, provision
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,20 +23,28 @@ app = typer.Typer(
 def fetch(
     renew: Annotated[bool, typer.Option(help="Make the private prefix anew, for newer packages.")] = False,
 ) -> None:
-    """Find Asterisk, Redis, SIPp and espeak-ng, or fetch them into the private prefix. No root needed."""
+    """Find Asterisk, Redis, SIPp and espeak-ng, or fetch them into the private prefix; find LiveKit's server,
+    or build it where Go is. No root needed."""
     began = time.monotonic()
-    tools = provision(current_settings(), say, renew=renew)
+    settings = current_settings()
+    tools = provision(settings, say, renew=renew)
     for line in describe(tools):
         say(f"runtime: {line}")
+    livekit = provide_livekit(settings, say)
+    if livekit is not None:
+        say(f"runtime: {line_of(livekit)}")
     say(f"runtime: ready in {time.monotonic() - began:.1f} s")
 
 
 @app.command()
 def show() -> None:
     """Say which programs serve and where the private prefix is; fetches nothing."""
-    tools = find_tools(current_settings(), say)
+    settings = current_settings()
+    tools = find_tools(settings, say)
     for line in describe(tools):
         say(line)
+    livekit = find_livekit(settings, say)
+    say(line_of(livekit) if livekit is not None else f"{NAME} is not here: {NO_ROOMS}")
     if tools.prefix is not None:
         say(f"prefix {tools.prefix.root.parent}")
 

@@ -163,6 +163,11 @@ def check_ports(settings: Settings, plan: SwitchPlan | None) -> Iterator[Finding
     wanted = [("API", settings.api_host, settings.api_port, tcp, "PATCHBAY_API_PORT")]
     wanted.append(("FastAGI", settings.agi_host, settings.agi_port, tcp, "PATCHBAY_AGI_PORT"))
     wanted.append(("agents' sound", settings.media_host, settings.media_port, tcp, "PATCHBAY_MEDIA_PORT"))
+    if settings.embedded_livekit:
+        wanted.append(("rooms", "127.0.0.1", settings.livekit_port, tcp, "PATCHBAY_LIVEKIT_PORT"))
+        wanted.append(
+            ("rooms' media", "127.0.0.1", settings.livekit_udp_port, udp, "PATCHBAY_LIVEKIT_UDP_PORT")
+        )
     if settings.embedded_switch:
         sip = (plan.sip.udp_port if plan else 0) or settings.sip_port
         wanted.append(("AMI", "127.0.0.1", settings.ami_port, tcp, "PATCHBAY_AMI_PORT"))

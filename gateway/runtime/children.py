@@ -45,6 +45,8 @@ class ChildSpec:
     """The condition in words, for the error: "answers PING"."""
     ready_deadline_s: float = 20.0
     stop_deadline_s: float = 10.0
+    stop_with: tuple[signal.Signals, ...] = (signal.SIGTERM,)
+    """Sent one after another, at once; SIGKILL follows after the deadline."""
     restart: bool = True
     env: Mapping[str, str] = field(default_factory=lambda: MINIMAL_ENV)
 
@@ -97,7 +99,7 @@ class Child:
         self._watch = asyncio.create_task(self._supervise(), name=f"child {self.spec.name}")
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL after the deadline; returns when the process is gone."""
+        """Ask it to end, then SIGKILL after the deadline; returns when the process is gone."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
@@ -186,7 +188,8 @@ class Child:
         process = self._process
         if process is None:
             return
-        self._signal(signal.SIGTERM)
+        for number in self.spec.stop_with:
+            self._signal(number)
         try:
             async with asyncio.timeout(self.spec.stop_deadline_s):
                 code = await process.wait()

@@ -81,7 +81,7 @@ def fetch_prefix(runtime_dir: Path, recipe: Recipe, say: Say, *, renew: bool = F
     before = read_manifest(runtime_dir / recipe.key)
     if before is not None and not renew:
         return _prefix(runtime_dir / recipe.key, recipe)
-    with _one_builder(runtime_dir / f".{recipe.key}.lock", say):
+    with one_builder(runtime_dir / f".{recipe.key}.lock", say):
         found = find_prefix(runtime_dir, recipe)
         if found is not None and not renew:
             return found
@@ -108,12 +108,13 @@ def _put_in_place(part: Path, folder: Path, recipe: Recipe) -> Prefix:
 
 
 @contextmanager
-def _one_builder(lock: Path, say: Say) -> Iterator[None]:
+def one_builder(lock: Path, say: Say) -> Iterator[None]:
+    """Hold ``lock`` against other checkouts that build the same."""
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("runtime: another checkout is building the same prefix; waiting for it")
+            say("runtime: another checkout is building the same; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

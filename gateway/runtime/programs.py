@@ -147,4 +147,9 @@ def _tools(settings: Settings, say: Say, get_prefix: Callable[[], Prefix | None]
 
 def describe(tools: Tools) -> list[str]:
     """One line per program for a person: name, version, where from."""
-    return [f"{p.name} {show(p.version)} ({p.origin})" for p in tools.programs.values()]
+    return [line_of(program) for program in tools.programs.values()]
+
+
+def line_of(program: Program) -> str:
+    """One program for a person."""
+    return f"{program.name} {show(program.version)} ({program.origin})"

@@ -12,7 +12,8 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """The least version of a program, how to ask the program for it, and the reason for the limit."""
+    """The least version of a program, how to ask the program for it, and the reason for the limit.
+    ``package``: Debian's name for it; empty: Debian has none."""
 
     program: str
     package: str
@@ -40,6 +41,10 @@ REQUIREMENTS = {
         Requirement(
             "espeak-ng", "espeak-ng", ("--version",), r"text-to-speech:\s*(\d+(?:\.\d+)*)", (1, 50),
             "1.50 is the oldest release tried",
+        ),
+        Requirement(
+            "livekit-server", "", ("--version",), r"version v?(\d+(?:\.\d+)*)", (1, 13),
+            "1.13 is the oldest release tried",
         ),
     )
 }  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -107,8 +108,10 @@ class Product:
 
 
 def free_settings(var: Path, extra: Mapping[str, str] | None = None) -> Settings:
-    """Settings on ports nobody uses, in this folder."""
-    ami, agi, media, api = free_ports(4)
+    """Settings on ports nobody uses, in this folder. No media server for rooms, unless ``extra`` asks for it
+    (``PATCHBAY_LIVEKIT`` ``auto``)."""
+    ami, agi, media, api, livekit = free_ports(5)
+    (livekit_udp,) = free_ports(1, kind=socket.SOCK_DGRAM)
     first, last = free_udp_range(400, spread=os.getpid())
     return Settings.from_env(
         {
@@ -118,6 +121,9 @@ def free_settings(var: Path, extra: Mapping[str, str] | None = None) -> Settings
             "PATCHBAY_AMI_PORT": str(ami),
             "PATCHBAY_AGI_PORT": str(agi),
             "PATCHBAY_MEDIA_PORT": str(media),
+            "PATCHBAY_LIVEKIT": "off",
+            "PATCHBAY_LIVEKIT_PORT": str(livekit),
+            "PATCHBAY_LIVEKIT_UDP_PORT": str(livekit_udp),
             "PATCHBAY_API_PORT": str(api),
             "PATCHBAY_SIP_PORT": str(free_sip_port()),
             "PATCHBAY_RTP_PORT_MIN": str(first),
