@@ -25,7 +25,7 @@ async def test_a_call_is_placed_with_an_agent_in_its_newest_version(rig: Rig):
     assert (told.call_id, told.agent_id, told.agent_version) == (placed["id"], agent, 2)
     assert (told.direction, told.caller, told.called) == ("outbound", FROM, TO)
     assert told.metadata == (("order", "7"),)
-    assert (told.max_duration_s, told.media_within_s) == (120, 50.0)
+    assert (told.max_duration_s, told.longest_s, told.media_within_s) == (120, 120, 50.0)
     call = rig.director.live(placed["id"])
     assert call is not None
     assert (call.terms.agent_id, call.terms.agent_version) == (agent, 2)
@@ -39,6 +39,15 @@ async def test_an_agent_whose_calls_are_recorded_has_this_one_recorded(rig: Rig)
     assert placed["record"] is True
     (told,) = rig.agents.prepared
     assert told.max_duration_s == 0
+
+
+async def test_an_agent_that_may_talk_for_longer_than_calls_last_is_told_so_in_time(rig: Rig):
+    placed = await rig.place(agent_id=await _agent(rig, max_duration=14_400))
+    (told,) = rig.agents.prepared
+    call = rig.director.live(placed["id"])
+    assert call is not None
+    assert told.longest_s == rig.face.settings.max_call_s
+    assert told.lasts_s(14_400) == told.longest_s < call.terms.max_duration_s
 
 
 async def test_who_is_no_agent_of_ours_takes_no_call(rig: Rig):

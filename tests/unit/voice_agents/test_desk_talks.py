@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.dialplan.virtual_time import in_virtual_time
 from tests.unit.voice_agents.sessions import SPEC
-from tests.unit.voice_agents.stage import Stage
+from tests.unit.voice_agents.stage import CALL, Stage
 from voice_agents.core.record import How, State
 from voice_agents.core.talk import Ack, Answered, Audio, Caption, Ended, Ending, Mark, MarkReached, Reason
 
@@ -123,3 +125,34 @@ async def test_what_the_agent_still_sends_after_an_interruption_is_not_played() 
     stage.desk.caller_gone("call_1")
     await stage.until_over()
     await stage.close()
+
+
+@pytest.mark.parametrize(
+    ("agent_s", "asked_s", "longest_s", "lasts_s"),
+    [
+        (60, 0, 0, 60),
+        (60, 0, 900, 60),
+        (600, 0, 60, 60),
+        (30, 60, 60, 60),
+        (30, 60, 0, 60),
+        (600, 90, 60, 60),
+    ],
+)
+def test_a_session_is_over_before_its_call_must_be(
+    agent_s: int, asked_s: int, longest_s: int, lasts_s: int
+) -> None:
+    @in_virtual_time
+    async def run() -> None:
+        stage = Stage(replace(SPEC, max_duration_s=agent_s))
+        await stage.talk(replace(CALL, max_duration_s=asked_s, longest_s=longest_s))
+        await stage.pass_s(lasts_s - 10.0)
+        assert stage.session().state is State.TALKING
+        record = await stage.until_over()
+        assert record.evidence is not None
+        assert record.evidence.reason is Reason.MAX_DURATION
+        assert record.evidence.agent_notified_at is not None
+        ((hung_up_at, _),) = stage.control.of("hang_up")
+        assert lasts_s - 6.0 < hung_up_at - (record.bridged_at or 0.0) <= lasts_s
+        await stage.close()
+
+    run()
