@@ -14,6 +14,8 @@ TABLE_MODULES: Final = (
     "gateway.storage.tables_masking",
     "gateway.storage.tables_texts",
     "gateway.storage.tables_agents",
+    "gateway.storage.tables_rooms",
+    "gateway.storage.tables_room_tapes",
 )
 
 for _module in TABLE_MODULES:
