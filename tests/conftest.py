@@ -1,10 +1,17 @@
 """What every tier shares: a free port, and the rule that a test declares the tier it lives in."""
 
+from __future__ import annotations
+
 import socket
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.architecture.rules import tier_fault
+
+if TYPE_CHECKING:
+    from tests.rig.livekit import LiveKitRig
 
 
 @pytest.fixture
@@ -24,3 +31,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         faults.add(tier_fault(module.path.relative_to(config.rootpath), [mark.name for mark in marks]))
     if found := sorted(fault for fault in faults if fault is not None):
         raise pytest.UsageError("\n".join(found))
+
+
+@pytest.fixture(scope="session")
+async def livekit(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveKitRig]:
+    """A real LiveKit server, one for the whole run; skips where there is none, and says why."""
+    from tests.rig.livekit import running_livekit  # why here: only those who ask for it pay for its imports
+
+    async with running_livekit(tmp_path_factory.mktemp("livekit")) as rig:
+        yield rig
