@@ -38,6 +38,7 @@ from gateway.storage.outbox import SqlOutbox
 from gateway.storage.webhook_book import SqlEndpointBook
 from gateway.webhooks.core.ssrf import Policy
 from gateway.webhooks.poster import GuardedPoster
+from gateway.wiring_speech import AgentSpeech
 from gateway.wiring_voice import VoiceEngine
 from telephony.errors import PatchbayError
 from telephony.ids import CallId, TenantId
@@ -51,7 +52,6 @@ from voice_agents.lines.socket_line import SocketLines
 from voice_agents.media.audiosocket_port import AudioSocketPort
 from voice_agents.media.websocket_port import WebSocketPort
 from voice_agents.ports import AgentBook, SessionStore, SpeechEar, SpeechFront, TextToSpeech
-from voice_agents.providers.pocketsphinx_stt import PocketsphinxSpeech
 from voice_agents.providers.webrtc_vad import WebrtcDetectors
 from voice_agents.speech.front import Fronts
 from voice_agents.surroundings import Surroundings
@@ -107,7 +107,7 @@ class AgentEngine:
         self._poster = GuardedPoster(parts.policy, HOOK_LIMITS)
         secrets = secrets_from(stores.database, stores.endpoint_book, now)
         detectors = WebrtcDetectors()
-        self._hearing = PocketsphinxSpeech()
+        self._speech = AgentSpeech(parts.settings, parts.voice, now, parts.clock.mono)
         self._sounds = GuardedSpeech(parts.policy)
         around = Surroundings(
             lines=ReceptionLines(SocketLines(self._reach, wall=now)),
@@ -123,9 +123,10 @@ class AgentEngine:
             control_token=self._control_token,
             detectors=detectors,
             fronts=_Warmed(
-                Fronts(parts.voice, self._hearing, detectors, fetch=self._sounds.sound), self._hearing.warm
+                Fronts(self._speech.voice, self._speech.hearing, detectors, fetch=self._sounds.sound),
+                self._speech.warm,
             ),
-            voice=parts.voice,
+            voice=self._speech.voice,
         )
         most = most_at_once(parts.settings)
         self.desk = AgentDesk(around, lambda tenant: most)
@@ -144,7 +145,7 @@ class AgentEngine:
         self._exits.push_async_callback(self.media.close)
         self.announcer.start()
         self._exits.push_async_callback(self.announcer.stop)
-        self._exits.push_async_callback(self._hearing.close)
+        self._exits.push_async_callback(self._speech.close)
         self._exits.push_async_callback(self._sounds.close)
         self._exits.push_async_callback(self.desk.close)
 

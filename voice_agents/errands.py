@@ -13,6 +13,7 @@ from voice_agents.core import facts, orders, talk
 from voice_agents.core.agent import AgentSpec
 from voice_agents.core.prompts import leg_sound, rate_for, wait_tone
 from voice_agents.core.record import SessionRecord
+from voice_agents.core.text import nearest_voice
 from voice_agents.sound_path import SoundPath
 from voice_agents.surroundings import Surroundings
 
@@ -154,7 +155,8 @@ class Errands:
         try:
             async with asyncio.timeout(_SPEAK_S):
                 limits = voice.limits()
-                tag = spec.voice if spec.voice in limits.voices else spec.language
+                nearest = (nearest_voice(tag, limits.voices) for tag in (spec.voice, spec.language))
+                tag = next((voice for voice in nearest if voice), spec.language)
                 rate_hz = rate_for(codec, limits.rates_hz)
                 speech = await voice.speak(text, voice=tag, rate_hz=rate_hz)
                 wav = await self._around.read(speech.path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -76,6 +76,22 @@ def admit(text: str, voice: str, rate_hz: int, limits: SpeechLimits) -> str:
             "unsupported sampling rate", field="rate_hz", value=rate_hz, expected=f"one of {offered}"
         )
     return clean(text, limits.max_characters)
+
+
+def nearest_voice(tag: str, voices: Set[str]) -> str | None:
+    """The voice of this language, else the first of its kin; None if there is none.
+
+    >>> nearest_voice("en-NZ", {"en-US", "en-GB", "fr-FR"}), nearest_voice("ja", {"en-US"})
+    ('en-GB', None)
+    """
+    if tag in voices:
+        return tag
+    return next((voice for voice in sorted(voices) if kin(voice) == kin(tag)), None)
+
+
+def kin(tag: str) -> str:
+    """The language of a tag, whatever its country."""
+    return tag.split("-")[0].lower()
 
 
 def speech_key(*parts: str | int) -> str:

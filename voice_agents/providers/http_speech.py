@@ -19,7 +19,7 @@ import itertools
 import json
 import os
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -41,13 +41,14 @@ _MOST_HINTS = 2000
 
 @dataclass(frozen=True, slots=True)
 class HttpSpeechSettings:
-    """``voices`` are what the service knows; sounds of up to ``most_octets`` are kept in ``folder``, about
-    ``folder_octets`` in all. ``at_once`` requests run at a time."""
+    """``voices`` are what the service knows, ``names`` what it calls those that it calls otherwise. Sounds of
+    up to ``most_octets`` are kept in ``folder``, about ``folder_octets`` in all; ``at_once`` requests run."""
 
     url: str
     folder: Path
     voices: frozenset[str]
     secret: str = field(default="", repr=False)
+    names: Mapping[str, str] = field(default_factory=dict)
     max_characters: int = 2000
     deadline_s: float = 10.0
     most_octets: int = 8_000_000
@@ -70,13 +71,14 @@ class HttpSpeech:
     async def speak(self, text: str, *, voice: str = "en-US", rate_hz: int = 8000) -> Speech:
         settings = self._settings
         cleaned = admit(text, voice, rate_hz, self.limits())
-        key = speech_key("http/1", settings.url, voice, rate_hz, cleaned)
+        name = settings.names.get(voice, voice)
+        key = speech_key("http/1", settings.url, name, rate_hz, cleaned)
         path = settings.folder / key[:2] / f"{key}.wav"
         if (found := await asyncio.to_thread(look, path)) is not None:
             return found
         if self._closed:
             raise SpeechUnavailable("the speech engine is closed")
-        asked = json.dumps({"text": cleaned, "voice": voice, "rate_hz": rate_hz}).encode()
+        asked = json.dumps({"text": cleaned, "voice": name, "rate_hz": rate_hz}).encode()
         headers = _headers("application/json", settings.secret)
         try:
             async with asyncio.timeout(settings.deadline_s), self._turns:

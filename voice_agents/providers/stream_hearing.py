@@ -90,8 +90,11 @@ class _Turn:
         self._engine, self._start, self._room, self._partial = engine, start, room, partial
         self._fed: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._cancelled = self._finished = False
-        self.task = asyncio.get_running_loop().create_task(self._run())
-        self.task.add_done_callback(_noticed)
+        loop = asyncio.get_running_loop()
+        self._heard: asyncio.Future[Heard] = loop.create_future()
+        self._heard.add_done_callback(_noticed)
+        self.task = loop.create_task(self._run())
+        self.task.add_done_callback(self._over)
 
     def feed(self, pcm: bytes) -> None:
         self._room -= len(pcm)
@@ -105,21 +108,24 @@ class _Turn:
         self._fed.put_nowait(None)
         try:
             async with asyncio.timeout(self._engine.settings.deadline_s):
-                return await asyncio.shield(self.task)
+                return await asyncio.shield(self._heard)
         except TimeoutError:
             raise SpeechUnavailable("speech was not understood in time") from None
-        except asyncio.CancelledError:
-            if self.task.cancelled():
-                raise SpeechUnavailable("the speech engine is closed") from None
-            raise
         finally:
-            self.task.cancel()
+            if not self._heard.done():
+                self.task.cancel()
 
     def cancel(self) -> None:
         self._cancelled = True
         self.task.cancel()
 
-    async def _run(self) -> Heard:
+    def _over(self, task: asyncio.Task[None]) -> None:
+        if self._heard.done():
+            return
+        broken = None if task.cancelled() else task.exception()
+        self._heard.set_exception(broken or SpeechUnavailable("the speech engine is closed"))
+
+    async def _run(self) -> None:
         settings = self._engine.settings
         headers = {"Authorization": f"Bearer {settings.secret}"} if settings.secret else {}
         try:
@@ -131,7 +137,9 @@ class _Turn:
             raise SpeechUnavailable("the speech service cannot be reached in time") from None
         sending = asyncio.get_running_loop().create_task(self._send(stream))
         try:
-            return await self._read(stream)
+            heard = await self._read(stream)
+            if not self._heard.done():
+                self._heard.set_result(heard)  # why: before the goodbye, which nobody needs to wait for
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -159,10 +167,10 @@ class _Turn:
         raise SpeechUnavailable("the speech service says too much")
 
 
-def _noticed(task: asyncio.Task[Heard]) -> None:
+def _noticed(heard: asyncio.Future[Heard]) -> None:
     """A turn that failed and that nobody asks for any more is no news."""
-    if not task.cancelled():
-        task.exception()
+    if not heard.cancelled():
+        heard.exception()
 
 
 def _hints(grammar: Grammar | None) -> list[str]:

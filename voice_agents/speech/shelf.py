@@ -11,6 +11,7 @@ from pathlib import Path
 from telephony.errors import InvalidInput, SpeechUnavailable
 from voice_agents.core.audio import Codec
 from voice_agents.core.sound import Resampler, from_linear
+from voice_agents.core.text import kin, nearest_voice
 from voice_agents.core.wav import Mono, from_wav
 from voice_agents.ports import TextToSpeech
 
@@ -35,12 +36,9 @@ class Shelf:
         voices = self._speech.limits().voices
         if not language:
             return preferred if preferred in voices else None
-        if language in voices:
-            return language
-        kin = language.split("-")[0].lower()
-        if preferred in voices and preferred.split("-")[0].lower() == kin:
+        if language not in voices and preferred in voices and kin(preferred) == kin(language):
             return preferred
-        return next((voice for voice in sorted(voices) if voice.split("-")[0].lower() == kin), None)
+        return nearest_voice(language, voices)
 
     async def sound(self, text: str, voice: str, codec: Codec) -> bytes:
         """The text spoken, in the codec. Raises ``InvalidInput`` for what cannot be said,

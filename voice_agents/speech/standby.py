@@ -14,7 +14,7 @@ import structlog
 from telephony.errors import SpeechUnavailable
 from voice_agents.core.away import Away
 from voice_agents.core.grammar import Grammar
-from voice_agents.core.text import SpeechLimits
+from voice_agents.core.text import SpeechLimits, kin, nearest_voice
 from voice_agents.ports import Heard, HearingLimits, Recogniser, Speech, SpeechToText, TextToSpeech
 
 _log = structlog.get_logger("voice_agents.speech")
@@ -22,7 +22,7 @@ _log = structlog.get_logger("voice_agents.speech")
 
 class StandbySpeech:
     """``TextToSpeech``: ``service`` as long as it answers, else ``standby``, in the voice that is nearest.
-    ``now`` is a steady clock, in seconds."""
+    Languages that only the standby speaks are its own. ``now`` is a steady clock, in seconds."""
 
     def __init__(
         self, service: TextToSpeech, standby: TextToSpeech, now: Callable[[], float], away: Away | None = None
@@ -31,9 +31,14 @@ class StandbySpeech:
         self._away = away or Away()
 
     def limits(self) -> SpeechLimits:
-        return self._service.limits()
+        limits = self._service.limits()
+        spoken = {kin(voice) for voice in limits.voices}
+        more = {voice for voice in self._standby.limits().voices if kin(voice) not in spoken}
+        return replace(limits, voices=limits.voices | more)
 
     async def speak(self, text: str, *, voice: str = "en-US", rate_hz: int = 8000) -> Speech:
+        if voice not in self._service.limits().voices and voice in self.limits().voices:
+            return await self._standby.speak(text, voice=voice, rate_hz=rate_hz)
         failed: SpeechUnavailable | None = None
         if self._away.may_try(self._now()):
             try:
@@ -46,19 +51,11 @@ class StandbySpeech:
                 if self._away.answered():
                     _log.info("speech.service_back", what="tts")
                 return speech
-        instead = self._nearest(voice)
+        instead = nearest_voice(voice, self._standby.limits().voices)
         if instead is None:
             raise failed or SpeechUnavailable("the speech service is away")
         spoken = await self._standby.speak(text, voice=instead, rate_hz=rate_hz)
         return replace(spoken, instead=True)
-
-    def _nearest(self, voice: str) -> str | None:
-        """The standby's voice of the same language, or of its kin."""
-        voices = self._standby.limits().voices
-        if voice in voices:
-            return voice
-        kin = voice.split("-")[0].lower()
-        return next((one for one in sorted(voices) if one.split("-")[0].lower() == kin), None)
 
     async def close(self) -> None:
         """Ends the service's; the standby belongs to whoever made it."""

@@ -119,6 +119,17 @@ async def test_the_nearest_voice_stands_in_or_none() -> None:
 
 
 @in_virtual_time
+async def test_a_language_of_the_other_alone_is_its_own() -> None:
+    service, spare = Foreign(), Speaker()
+    both = StandbySpeech(service, spare, now)
+    assert both.limits().voices == {"en-GB", "fr-CA", "ja", "de-DE"}, "but no second English"
+    assert not (await both.speak("eins", voice="de-DE")).instead
+    assert (service.spoken, spare.spoken) == ([], [("eins", "de-DE")])
+    with pytest.raises(InvalidInput):
+        await both.speak("one", voice="en-US")
+
+
+@in_virtual_time
 async def test_what_cannot_be_said_is_no_failure_of_the_service() -> None:
     service, spare = Speaker(), Speaker()
     both = StandbySpeech(service, spare, now)

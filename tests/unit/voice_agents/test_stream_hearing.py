@@ -23,8 +23,10 @@ END = '{"type": "end"}'
 class Service:
     """A ``StreamConnector`` and the ``Stream`` it opens. ``says``: what follows the end of the turn."""
 
-    def __init__(self, *says: str | None, opens_s: float = 0.01, answers_s: float = 0.1) -> None:
-        self.says, self.opens_s, self.answers_s = says, opens_s, answers_s
+    def __init__(
+        self, *says: str | None, opens_s: float = 0.01, answers_s: float = 0.1, closes_s: float = 0.0
+    ) -> None:
+        self.says, self.opens_s, self.answers_s, self.closes_s = says, opens_s, answers_s, closes_s
         self.got: list[str | bytes] = []
         self.handshakes: list[tuple[str, Mapping[str, str]]] = []
         self.refuses = self.closed = False
@@ -53,6 +55,7 @@ class Service:
         return await self._queue.get()
 
     async def close(self) -> None:
+        await asyncio.sleep(self.closes_s)
         self.closed = True
 
 
@@ -136,6 +139,18 @@ async def test_a_slow_answer_is_not_waited_for() -> None:
     with pytest.raises(SpeechUnavailable, match="in time"):
         await heard(engine(Service(FINAL, answers_s=60), deadline_s=2.0))
     assert loop.time() - began == pytest.approx(2.1)
+
+
+@in_virtual_time
+async def test_a_slow_goodbye_is_not_waited_for() -> None:
+    loop = asyncio.get_running_loop()
+    service = Service(FINAL, closes_s=1.0)
+    began = loop.time()
+    assert await heard(engine(service)) == Heard("good day", 0.5)
+    assert loop.time() - began < 0.5
+    await asyncio.sleep(1.5)
+    assert service.closed
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @in_virtual_time
