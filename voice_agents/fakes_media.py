@@ -9,6 +9,7 @@ leg.heard                   # what the caller heard, silence too
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from voice_agents.core.audio import FRAME_MS, Codec
@@ -26,6 +27,7 @@ class FakeLeg:
         self._now = 0.0
         self.heard: list[bytes] = []
         self.answered = self.gone = False
+        self._before: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------ MediaLeg
 
@@ -69,6 +71,9 @@ class FakeLeg:
     def resume(self) -> None:
         self._playout.resume()
 
+    def on_beat(self, do: Callable[[], None]) -> None:
+        self._before = do
+
     def hang_up(self) -> None:
         self.ends("hangup")
 
@@ -94,6 +99,7 @@ class FakeLeg:
             self._now += FRAME_MS / 1000
             if self.gone:
                 return
+            self._before()
             for order in self._playout.take(self._now, fill=True):
                 assert isinstance(order, bytes)
                 self.heard.append(order)

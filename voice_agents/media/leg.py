@@ -81,6 +81,7 @@ class Leg:
         self._watched = 0
         self._closed = False
         self._hanging: asyncio.TimerHandle | None = None
+        self._before: Callable[[], None] | None = None
 
     # ------------------------------------------------------------ MediaLeg
 
@@ -131,6 +132,9 @@ class Leg:
         self.playout.resume()
         if not self._closed:
             self._carry_out(self.playout.take(self._yard.clock(), fill=False))
+
+    def on_beat(self, do: Callable[[], None]) -> None:
+        self._before = do
 
     def hang_up(self) -> None:
         if not self._closed and self._hanging is None:
@@ -204,6 +208,8 @@ class Leg:
     # ------------------------------------------------------------ the clock
 
     def tick(self, now: float) -> None:
+        if self._before is not None:
+            self._safely(self._before)
         self._carry_out(self.playout.take(now, fill=True))
 
     def _align(self) -> None:

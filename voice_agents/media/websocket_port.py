@@ -54,9 +54,14 @@ class WebSocketPort:
     """Fits ``voice_agents.ports.MediaPort``."""
 
     def __init__(
-        self, abilities: MediaAbilities, *, limits: Limits | None = None, yard: Yard | None = None
+        self,
+        abilities: MediaAbilities,
+        *,
+        limits: Limits | None = None,
+        yard: Yard | None = None,
+        connection: str = asterisk.CONNECTION,
     ) -> None:
-        self.abilities = abilities
+        self.abilities, self._connection = abilities, connection
         self._yard = yard or Yard(limits or Limits())
         self._door = Doorkeeper()
         self._server: asyncio.Server | None = None
@@ -87,7 +92,7 @@ class WebSocketPort:
 
     def dial_string(self, token: str, codec: Codec) -> str:
         """``WebSocket/patchbay/…``. Raises ``UnsafeValue`` for a token that is not letters and digits."""
-        return asterisk.dial_string(token, codec, self.abilities)
+        return asterisk.dial_string(token, codec, self.abilities, self._connection)
 
     def expect(self, token: str, codec: Codec, ear: MediaEar, within_s: float) -> None:
         self._door.expect(asterisk.check_token(token), codec, ear, within_s)

@@ -20,7 +20,9 @@ LONGEST_COMMAND = 127
 LONGEST_ID = 16
 SUBPROTOCOL = "media"
 CONNECTION = "patchbay"
-"""The section of websocket_client.conf that leads to us."""
+"""The section of websocket_client.conf that leads to the agents' port."""
+_CONNECTION = re.compile(r"patchbay|room[0-9]")
+"""The others lead to those who carry telephones into rooms, each a process with a port of its own."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _ID = re.compile(r"[A-Za-z0-9]{1,16}")
 _DIGITS = frozenset("0123456789*#ABCD")
@@ -63,13 +65,16 @@ def check_token(token: str) -> str:
     return token
 
 
-def dial_string(token: str, codec: Codec, abilities: MediaAbilities) -> str:
-    """What Dial() is given: our connection, the codec, no answer by itself, JSON, the token in the query.
+def dial_string(token: str, codec: Codec, abilities: MediaAbilities, connection: str = CONNECTION) -> str:
+    """What Dial() is given: the connection, the codec, no answer by itself, JSON, the token in the query.
 
-    Nothing but the token varies with the call, and the token is letters and digits.
+    Nothing but the token varies with the call, and the token is letters and digits. Raises ``UnsafeValue``
+    for what is no name of a connection of ours.
     """
+    if _CONNECTION.fullmatch(connection) is None:
+        raise UnsafeValue("a connection is named patchbay, or room and a number")
     unbuffered = "u" if abilities.asks_unbuffered else ""
-    return f"WebSocket/{CONNECTION}/c({codec.asterisk})n{unbuffered}f(json)v(t={check_token(token)})"
+    return f"WebSocket/{connection}/c({codec.asterisk})n{unbuffered}f(json)v(t={check_token(token)})"
 
 
 def token_in(target: str) -> str:

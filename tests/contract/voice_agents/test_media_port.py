@@ -194,6 +194,21 @@ async def test_a_full_queue_takes_no_more_and_says_so(world: PortWorld) -> None:
     assert leg.fullness == 0.0
 
 
+async def test_what_is_played_at_a_beat_is_heard_without_a_hole(world: PortWorld) -> None:
+    leg, channel, _ = await world.talks()
+    played: list[bytes] = []
+
+    def beat() -> None:
+        if len(played) < 50:
+            played.append(numbered(len(played)))
+            leg.play(played[-1])
+
+    leg.on_beat(beat)
+    await world.until(lambda: len(sound(channel)) >= 50, "all of it")
+    assert sound(channel) == played
+    assert leg.queued_ms == 0, "nothing of it waited"
+
+
 # ---------------------------------------------------------------- what is told
 
 

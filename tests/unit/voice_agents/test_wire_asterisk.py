@@ -70,6 +70,14 @@ def test_the_dial_string_is_constant_but_for_token_and_codec() -> None:
     assert shown == f"WebSocket/patchbay/c(slin16)nf(json)v(t={TOKEN})"
 
 
+def test_each_process_that_carries_sound_has_a_connection_of_its_own() -> None:
+    shown = dial_string(TOKEN, Codec.SLIN16, abilities_of((22, 10, 1)), "room3")
+    assert shown == f"WebSocket/room3/c(slin16)nf(json)v(t={TOKEN})"
+    for name in ("room", "room10", "INCOMING", "room1/n", ""):
+        with pytest.raises(UnsafeValue):
+            dial_string(TOKEN, Codec.SLIN16, MediaAbilities(), name)
+
+
 @pytest.mark.parametrize(
     "token", ["", "short", "A" * 65, "a" * 20 + ")", "a" * 20 + ",b=c", "a" * 20 + "/x", "a" * 20 + "\n"]
 )
