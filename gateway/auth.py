@@ -35,6 +35,8 @@ Scope = Literal[
     "proxy:write",
     "agents:read",
     "agents:write",
+    "video:read",
+    "video:write",
     "keys:read",
     "keys:write",
     "metrics:read",
@@ -53,6 +55,8 @@ SCOPES: Final[tuple[Scope, ...]] = (
     "proxy:write",
     "agents:read",
     "agents:write",
+    "video:read",
+    "video:write",
     "keys:read",
     "keys:write",
     "metrics:read",
@@ -75,6 +79,8 @@ _WORK: Final[frozenset[Scope]] = frozenset(
         "proxy:write",
         "agents:read",
         "agents:write",
+        "video:read",
+        "video:write",
     }
 )
 ROLE_SCOPES: Final[dict[KeyRole, frozenset[Scope]]] = {
@@ -82,9 +88,17 @@ ROLE_SCOPES: Final[dict[KeyRole, frozenset[Scope]]] = {
     KeyRole.ADMIN: frozenset(SCOPES),
     KeyRole.DEVELOPER: _WORK | {PII},
     KeyRole.VIEWER: frozenset(
-        {"calls:read", "recordings:read", "numbers:read", "webhooks:read", "proxy:read", "agents:read"}
+        {
+            "calls:read",
+            "recordings:read",
+            "numbers:read",
+            "webhooks:read",
+            "proxy:read",
+            "agents:read",
+            "video:read",
+        }
     ),
-    KeyRole.BILLING: frozenset({"calls:read", "numbers:read", "proxy:read"}),
+    KeyRole.BILLING: frozenset({"calls:read", "numbers:read", "proxy:read", "video:read"}),
 }
 """What each role may do; also a key's scopes where none are named. The one table of rights."""
 GRANTABLE: Final[dict[KeyRole, frozenset[Scope]]] = {

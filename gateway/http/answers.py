@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.http.exchange import Headers
@@ -19,12 +20,13 @@ class PageMeta:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The ``data`` member. ``status`` None takes the operation's own."""
+    """The ``data`` member. ``status`` None takes the operation's own. ``beside``: other members than it."""
 
     data: object
     page: PageMeta | None = None
     status: int | None = None
     headers: Headers = ()
+    beside: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

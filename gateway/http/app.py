@@ -14,10 +14,11 @@ from gateway.http.face import Face
 from gateway.http.front import Front
 from gateway.http.metrics import HttpMetrics
 from gateway.http.openapi import document
-from gateway.http.operation import Operation, Room
+from gateway.http.operation import SLASHED, Operation, Room
 from gateway.http.orbit.routes_account import ACCOUNT
 from gateway.http.orbit.routes_agents import AGENTS
 from gateway.http.orbit.routes_proxy import PROXY
+from gateway.http.orbit.routes_video import VIDEO
 from gateway.http.orbit.routes_voice import VOICE
 from gateway.http.rooms import FACE_ROOMS
 from gateway.http.serve import Switchboard
@@ -30,7 +31,7 @@ def create_app(face: Face) -> Starlette:
     """The application over its collaborators. It owns none of them: starting and stopping is the wiring's."""
     served = to_json(document(FACE_ROOMS))
     account = replace(ACCOUNT, operations=(*ACCOUNT.operations, serves_document(served, "openapiOfFace")))
-    rooms = (VOICE, PROXY, account, TWILIO)
+    rooms = (VOICE, PROXY, VIDEO, account, TWILIO)
     shapes = {prefix: room.error_shape for room in rooms for prefix in room.prefixes if room.error_shape}
     app = Starlette(
         routes=[
@@ -64,9 +65,16 @@ def _routes(face: Face, operations: tuple[Operation, ...], prefix: str, behind: 
     for operation in operations:
         by_path.setdefault(prefix + operation.path, []).append(operation)
     return [
-        Route(path.removeprefix(behind), Switchboard(face, path, tuple(operations)))
+        Route(_pattern(path.removeprefix(behind)), Switchboard(face, path, tuple(operations)))
         for path, operations in by_path.items()
     ]
+
+
+def _pattern(path: str) -> str:
+    """The path as the router reads it."""
+    for name in SLASHED:
+        path = path.replace(f"{{{name}}}", f"{{{name}:path}}")
+    return path
 
 
 async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:

@@ -71,6 +71,10 @@ class IdempotencyInProgress(tree.Conflict):
     code = "IDEMPOTENCY_IN_PROGRESS"
 
 
+class OperationFailed(PatchbayError):
+    """A defect on our side, in an operation that has a code of its own for it."""
+
+
 class Overdue(PatchbayError):
     """The request took too long; whether it had its effect is not known."""
 
@@ -138,7 +142,8 @@ def describe(error: BaseException, *, whole: bool = True) -> ErrorReply:
     """
     status = status_of(error)
     if not isinstance(error, PatchbayError) or status == 500:
-        return _reply(status, PatchbayError.code, _INTERNAL, {})
+        own = error.code if isinstance(error, OperationFailed) else PatchbayError.code
+        return _reply(status, own, _INTERNAL, {})
     message, details = error.message, _details(error)
     if not whole:
         message = mask_text(message)

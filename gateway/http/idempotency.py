@@ -18,6 +18,7 @@ from gateway.http.answers import Answer, Plain
 from gateway.http.errors import IdempotencyInProgress, IdempotencyMismatch, describe
 from gateway.http.exchange import API_ONLY, Exchange
 from gateway.http.operation import Ask, Operation
+from gateway.http.outcome import carry_out
 from gateway.http.render import Rendered, concealed, envelope, rendered
 from gateway.storage.errors import WriteOutcomeUnknown
 from gateway.storage.records import Claimed, InProgress, Mismatch, Replay
@@ -39,7 +40,7 @@ async def once(operation: Operation, ask: Ask, body: bytes) -> Rendered:
     key = _key(exchange)
     resource_id = face.new_id(operation.id_prefix)
     if key is None:
-        return rendered(operation, exchange, await operation.serve(_with(ask, resource_id)))
+        return rendered(operation, exchange, await carry_out(operation, _with(ask, resource_id)))
     tenant = ask.caller.tenant
     if ask.caller.call is not None:
         key = f"{ask.caller.call} {key}"  # a blank is in no key: an agent cannot use up its tenant's
@@ -63,7 +64,7 @@ async def once(operation: Operation, ask: Ask, body: bytes) -> Rendered:
 async def _carry_out(operation: Operation, ask: Ask, key: str) -> Rendered:
     exchange = ask.exchange
     try:
-        reply = await operation.serve(ask)
+        reply = await carry_out(operation, ask)
     except WriteOutcomeUnknown:
         raise
     except (TooMany, Unavailable):

@@ -26,6 +26,7 @@ from gateway.http.openapi_parts import (
     IDEMPOTENCY_KEY,
     META,
     PAGED_META,
+    PAGINATION_BESIDE,
     PATH_PATTERNS,
     REASONS,
     TAGS,
@@ -121,18 +122,22 @@ def _operation(operation: Operation, schemas: Json) -> Json:
     else:
         told["x-scope"] = operation.access
         told["x-roles"] = [role.value for role, scopes in ROLE_SCOPES.items() if operation.access in scopes]
+    if operation.failure:
+        told["x-failure-code"] = operation.failure
     if operation.to_agents:
         told["x-control-token"] = True
     return told
 
 
 def _parameters(operation: Operation) -> list[Json]:
+    rules = {} if operation.path_rules is None else _properties(operation.path_rules)
     parameters: list[Json] = [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "pattern": PATH_PATTERNS.get(name, "^[A-Za-z0-9_.-]{1,80}$")},
+            "schema": rules.get(name)
+            or {"type": "string", "pattern": PATH_PATTERNS.get(name, "^[A-Za-z0-9_.-]{1,80}$")},
         }
         for name in _PARAMETER.findall(operation.path)
     ]
@@ -141,6 +146,13 @@ def _parameters(operation: Operation) -> list[Json]:
     if operation.method == "POST" and operation.access != OPEN:
         parameters.append(IDEMPOTENCY_KEY)
     return parameters
+
+
+def _properties(model: type[BaseModel]) -> Json:
+    schema = model.model_json_schema(ref_template=_REF)
+    _without_titles(schema)
+    found: Json = schema["properties"]
+    return found
 
 
 def _query(model: type[BaseModel]) -> list[Json]:
@@ -197,12 +209,15 @@ def _success(operation: Operation) -> Json:
     data: Json = _reference(operation.shows)
     if operation.many:
         data = {"type": "array", "items": data}
-    meta = "PagedMeta" if operation.paged else "Meta"
+    meta = "PagedMeta" if operation.paged is True else "Meta"
+    members: Json = {"data": data, "meta": {"$ref": f"#/components/schemas/{meta}"}}
+    if operation.paged == "beside":
+        members["pagination"] = PAGINATION_BESIDE
     envelope = {
         "type": "object",
-        "required": ["data", "meta"],
+        "required": list(members),
         "additionalProperties": False,
-        "properties": {"data": data, "meta": {"$ref": f"#/components/schemas/{meta}"}},
+        "properties": members,
     }
     told["content"] = {"application/json": {"schema": envelope}} | {
         media: {"schema": {"type": "string"}} for media in operation.also_media
@@ -215,9 +230,13 @@ def _error_statuses(operation: Operation) -> set[int]:
     if operation.access != OPEN:
         statuses |= {401, 403, 429, 503}
     if operation.body is not None:
-        statuses |= {400, 408, 413, 415, 422}
+        statuses |= {400, 408, 413, 415, operation.invalid}
     if operation.query is not None:
-        statuses |= {400, 422}
+        statuses |= {400, operation.invalid}
+    if operation.path_rules is not None:
+        statuses.add(operation.invalid)
+    if operation.failure:
+        statuses.add(500)
     if operation.raw_body:
         statuses |= {408, 413, 429}
     if _PARAMETER.search(operation.path):

@@ -48,6 +48,14 @@ TAGS: Final[list[Json]] = [
         "description": "What was said with an agent, and what may be done while it speaks. Operations marked "
         "`x-control-token` are open to the agent itself, for its own call, with the token it is given.",
     },
+    {
+        "name": "Video rooms",
+        "description": "Meetings in browsers and on telephones: rooms with a plan, invites, hosts' controls.",
+    },
+    {
+        "name": "Ad-hoc rooms",
+        "description": "Rooms that begin with a click and are gone once everybody has left.",
+    },
     {"name": "Webhooks", "description": "Who is told what happened, and what was sent to them."},
     {"name": "Keys", "description": "API keys, roles and scopes."},
 ]
@@ -64,6 +72,7 @@ REASONS: Final[dict[int, str]] = {
     416: "The range lies outside the file.",
     422: "A field breaks its rule.",
     429: "A limit was reached.",
+    500: "A defect on our side; it is logged.",
     502: "The switch refused.",
     503: "A server this needs is away; nothing happened.",
     504: "Whether it happened is not known.",
@@ -112,6 +121,16 @@ PAGED_META: Final[Json] = {
                 "total": {"type": "integer", "minimum": 0},
             },
         },
+    },
+}
+PAGINATION_BESIDE: Final[Json] = {
+    "type": "object",
+    "required": ["next_cursor", "has_more", "total"],
+    "additionalProperties": False,
+    "properties": {
+        "next_cursor": {"type": ["string", "null"]},
+        "has_more": {"type": "boolean"},
+        "total": {"type": "integer", "minimum": 0},
     },
 }
 _BUCKET: Final[Json] = {

@@ -15,8 +15,11 @@ from gateway.http.face import Face
 from gateway.http.schema import Strict
 from telephony.errors import NotAuthenticated, PatchbayError
 
-Bucket = Literal["calls.create", "api", "none"]
-"""Which rate limit a request counts against: placing calls, everything else with a key, or nothing."""
+Bucket = Literal["calls.create", "api", "guests", "none"]
+"""Which rate limit a request counts against: placing calls, everything else with a key, guests who come
+without one (by address), or nothing."""
+SLASHED: Final = frozenset({"identity"})
+"""Parameters of paths that may hold slashes."""
 OPEN: Final = "open"
 """Access without a key: nothing of a tenant is shown, or a signature stands in for the key."""
 
@@ -57,7 +60,10 @@ class Operation:
     is that of what a POST makes. ``also`` is another status that it may succeed with.
     With ``raw_body``, its most bytes, ``Ask.body`` and ``Ask.query`` are the bytes as they came.
     ``to_agents``: the control token of the call in the path opens it too. ``also_media``: other types of
-    content that it may answer with.
+    content that it may answer with. ``paged`` "beside": ``pagination`` stands beside ``data``.
+    ``path_rules`` judges the parameters of the path, which are plain ids without it. ``invalid``: the status
+    of a field that breaks its rule. ``failure``: the code of a defect in this operation. ``needs`` raises
+    Unavailable where what it stands on is not set up; it is asked before the request is read.
     """
 
     method: str
@@ -74,7 +80,7 @@ class Operation:
     query: type[Strict] | None = None
     shows: type[BaseModel] | None = None
     many: bool = False
-    paged: bool = False
+    paged: bool | Literal["beside"] = False
     raises: tuple[type[PatchbayError], ...] = ()
     conceal: tuple[str, ...] = ()
     id_prefix: str = "req"
@@ -84,6 +90,10 @@ class Operation:
     raw_body: int = 0
     to_agents: bool = False
     also_media: tuple[str, ...] = ()
+    path_rules: type[Strict] | None = None
+    invalid: Literal[400, 422] = 422
+    failure: str = ""
+    needs: Callable[[Face], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

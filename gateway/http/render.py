@@ -27,7 +27,7 @@ def envelope(exchange: Exchange, answer: Answer) -> bytes:
     page = answer.page
     if page is not None:
         meta["pagination"] = {"cursor": page.cursor, "has_more": page.has_more, "total": page.total}
-    return to_json({"data": answer.data, "meta": meta})
+    return to_json({"data": answer.data, **answer.beside, "meta": meta})
 
 
 def concealed(answer: Answer, names: tuple[str, ...]) -> Answer:

@@ -18,9 +18,10 @@ from gateway.http.exchange import API_ONLY, JSON, Exchange, exchange_of
 from gateway.http.face import Face
 from gateway.http.files import send_slice
 from gateway.http.operation import OPEN, Ask, Bucket, Operation
+from gateway.http.outcome import carry_out, judged
 from gateway.http.render import rendered
 from gateway.http.schema import parse, parse_query
-from gateway.http.throttle import admit, admit_stranger
+from gateway.http.throttle import admit, admit_guest, admit_stranger
 from gateway.storage.records import KeyRole
 from telephony.errors import MalformedRequest, NotAuthenticated, NotFound
 from voice_agents.core import control_token
@@ -65,15 +66,20 @@ class Switchboard:
         face, exchange = self._face, exchange_of(scope)
         if operation.access != OPEN:
             await admit_key(face, exchange, operation.access, operation.bucket, to_agents=operation.to_agents)
-        path = _path_of(scope)
-        _own_call_alone(exchange, path)
-        query: object = None
-        if operation.query is not None:
-            query = parse_query(operation.query, _query_of(scope))
-        body: object = None
-        canonical = b""
-        if operation.body is not None:
-            body, canonical = await _read(operation, exchange, receive)
+        elif operation.bucket == "guests":
+            await admit_guest(face, exchange)
+        if operation.needs is not None:
+            operation.needs(face)
+        with judged(operation):
+            path = _path_of(scope, operation)
+            _own_call_alone(exchange, path)
+            query: object = None
+            if operation.query is not None:
+                query = parse_query(operation.query, _query_of(scope))
+            body: object = None
+            canonical = b""
+            if operation.body is not None:
+                body, canonical = await _read(operation, exchange, receive)
         if operation.raw_body:
             query = _raw_query(scope)
             body = await read_body(exchange.headers, receive, operation.raw_body)
@@ -81,7 +87,7 @@ class Switchboard:
         if operation.method == "POST" and operation.access != OPEN:
             asked = canonical + b"?" + _raw_query(scope) if operation.query is not None else canonical
             return await idempotency.once(operation, ask, asked)
-        return rendered(operation, exchange, await operation.serve(ask))
+        return rendered(operation, exchange, await carry_out(operation, ask))
 
 
 async def admit_key(
@@ -135,8 +141,10 @@ def _key_in(exchange: Exchange) -> str | None:
     return found.decode("latin-1") if found else None
 
 
-def _path_of(scope: Scope) -> dict[str, str]:
+def _path_of(scope: Scope, operation: Operation) -> dict[str, str]:
     path = cast("dict[str, str]", scope.get("path_params") or {})
+    if operation.path_rules is not None:
+        return parse(operation.path_rules, path).model_dump()
     for value in path.values():
         if _PATH_PART.fullmatch(value) is None:
             raise NotFound

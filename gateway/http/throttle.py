@@ -13,6 +13,8 @@ from telephony.errors import TooMany
 
 STRANGERS_PER_MINUTE: Final = 60
 """Requests without a valid key that one address may make before it hears 429 instead of 401."""
+GUESTS_PER_MINUTE: Final = 30
+"""Requests of guests, who need no key, from one address."""
 
 
 async def admit(face: Face, exchange: Exchange, bucket: Bucket) -> None:
@@ -40,6 +42,14 @@ async def admit_stranger(face: Face, exchange: Exchange) -> None:
     rate = await face.rates.take(f"stranger:{exchange.address}", STRANGERS_PER_MINUTE)
     if not rate.allowed:
         _tell(exchange, rate)
+        raise _refused(rate)
+
+
+async def admit_guest(face: Face, exchange: Exchange) -> None:
+    """Count a guest's request against its address; raises TooMany. The headers go out either way."""
+    rate = await face.rates.take(f"guests:{exchange.address}", GUESTS_PER_MINUTE)
+    _tell(exchange, rate)
+    if not rate.allowed:
         raise _refused(rate)
 
 

@@ -15,6 +15,7 @@ import uvicorn
 from gateway.policy.attempt import CallLimits
 from tests.unit.http.masked import SESSIONS
 from tests.unit.http.rig import NUMBER_LIMITS, OURS, TO, Rig, open_rig
+from tests.unit.http.rooms_behind import room_paths
 
 PROXIES = ("+12025550301", "+12025550302", "+12025550303")
 
@@ -48,6 +49,7 @@ async def _fill(rig: Rig) -> dict[str, str]:
         "agent_id": (await rig.client.post("/api/v1/agents", {"name": "Desk"})).data["id"],
         "carrier": "trunkline",
         "key_id": spare["id"],
+        **await room_paths(rig.client),
     }
 
 

@@ -53,6 +53,7 @@ from telephony.ids import CallId, ChannelId, TenantId
 from telephony.numbers import E164
 from tests.unit.http.agents_on_calls import FakeAgentCalls
 from tests.unit.http.masked import Masked, masked, on_database
+from tests.unit.http.rooms_behind import RoomsBehind
 
 OURS, THEIRS = TenantId("ten_ours"), TenantId("ten_theirs")
 FROM, TO, OTHER = "+12025550100", "+14155552671", "+14155552672"
@@ -217,6 +218,7 @@ class Rig:
     number_changes: list[int]
     masked: Masked
     agents: FakeAgentCalls
+    rooms: RoomsBehind
 
     face_tenant = OURS
     their_tenant = THEIRS
@@ -400,7 +402,7 @@ async def open_rig(
     async def numbers_changed() -> None:
         changes.append(1)
 
-    agents = FakeAgentCalls()
+    agents, rooms = FakeAgentCalls(), RoomsBehind(clock)
     behind = masked(clock, on_database(database, cursors) if masking_in_sql else None)
     face = Face(
         settings=settings,
@@ -436,6 +438,7 @@ async def open_rig(
         inbound_calls=behind.calls,
         carriers=behind.carriers,
         agent_calls=agents,
+        rooms=rooms.ports(),
     )
     app = create_app(face)
     client = Client(app)
@@ -456,6 +459,7 @@ async def open_rig(
         changes,
         behind,
         agents,
+        rooms,
     )
     if first_id == 1:
         await _fill(rig)

@@ -55,6 +55,7 @@ async def test_without_scopes_a_key_has_those_of_its_role(rig: Rig):
         "webhooks:read",
         "proxy:read",
         "agents:read",
+        "video:read",
     ]
 
 

@@ -60,14 +60,14 @@ KINDS = [
 def test_every_kind_of_error_has_a_status_and_a_described_code(kind: type[tree.PatchbayError]):
     status = errors.status_of_kind(kind)
     assert 400 <= status <= 504
-    assert (status == 500) is (kind is tree.PatchbayError)
+    assert (status == 500) is (kind in (tree.PatchbayError, errors.OperationFailed))
     assert kind.code in error_codes.CODES
 
 
 def test_the_described_codes_are_those_that_are_given():
     root = Path(errors.__file__).parents[2]
     rooms = ("gateway/http", "gateway/policy", "gateway/webhooks", "gateway/storage", "dialplan")
-    rooms += ("proxy_pool", "telephony")
+    rooms += ("proxy_pool", "telephony", "video_rooms")
     sources = [path for room in rooms for path in (root / room).rglob("*.py")] + [root / "gateway/auth.py"]
     described = root / "gateway/http/error_codes.py"
     texts = [path.read_text() for path in sources if path != described]

@@ -1,0 +1,193 @@
+"""Requests about video rooms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from gateway.http.orbit.fields import Dialable, FarEnd
+from gateway.http.orbit.video_fields import (
+    AdhocName,
+    DisplayName,
+    GuestIdentity,
+    GuestName,
+    Identity,
+    Minutes,
+    NameCursor,
+    Pairs,
+    Title,
+    Track,
+    Uuid,
+    When,
+)
+from gateway.http.schema import OneLine, QueryFlag, QueryInt, Strict
+
+
+class RecurrenceWanted(Strict):
+    """When a room comes again; `scheduled_at` is its first time."""
+
+    rule: Annotated[OneLine, Field(min_length=1, max_length=500, examples=["FREQ=WEEKLY;BYDAY=MO"])] = Field(
+        description="RRULE of RFC 5545, daily or rarer."
+    )
+    timezone: Annotated[OneLine, Field(min_length=1, max_length=100, examples=["Europe/Berlin"])] = Field(
+        description="IANA name: the hour stays the same there, summer and winter."
+    )
+
+
+class CreateRoom(Strict):
+    """A room to schedule."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "Onboarding call",
+                    "scheduled_at": "2026-05-10T14:00:00Z",
+                    "recording_enabled": True,
+                    "max_participants": 4,
+                }
+            ]
+        }
+    )
+
+    name: Title
+    scheduled_at: When | None = Field(default=None, description="Its beginning; now if left out.")
+    recording_enabled: bool = Field(default=False, description="Record from the first person's coming on.")
+    max_participants: Annotated[int, Field(ge=1, le=500)] = Field(
+        default=10, description="How many may be in it at once, telephones too."
+    )
+    settings: Pairs = Field(default_factory=dict, description="Kept as they are, and shown again.")
+    duration_minutes: Minutes = Field(default=60, description="How long it is planned to last.")
+    waiting_room: bool = Field(default=False, description="Whoever is not a host waits to be admitted.")
+    recurrence: RecurrenceWanted | None = Field(default=None, description="It takes place again and again.")
+    dial_in: bool = Field(default=True, description="Telephones may come in with a PIN.")
+
+    @model_validator(mode="after")
+    def _begins(self) -> Self:
+        if self.recurrence is not None and self.scheduled_at is None:
+            raise PydanticCustomError("first_time", "a first time: scheduled_at", {"field": "recurrence"})
+        return self
+
+
+class ChangeRoom(Strict):
+    """Another plan for a room. What is left out stays."""
+
+    scheduled_at: When | None = None
+    duration_minutes: Minutes | None = None
+    recurrence: RecurrenceWanted | None = Field(
+        default=None, description="Another rule; what was skipped or moved under the old one is forgotten."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.scheduled_at is None and self.duration_minutes is None and self.recurrence is None:
+            raise PydanticCustomError("change", "scheduled_at, duration_minutes or recurrence")
+        return self
+
+
+class MoveOccurrence(Strict):
+    """Another time for one occurrence."""
+
+    to: When = Field(description="When it takes place instead.")
+
+
+class ListRooms(Strict):
+    """Which rooms."""
+
+    status: Literal["scheduled", "live", "ended"] | None = Field(default=None, description="All if left out.")
+    limit: QueryInt = Field(default=100, ge=1, le=500, description="The most rooms to return.")
+
+
+class JoinRoom(Strict):
+    """Who wants in."""
+
+    identity: Identity = Field(
+        description="One session each: who comes again under the same name takes the place of the first."
+    )
+    display_name: DisplayName | None = Field(default=None, description="Shown to the others.")
+    role: Literal["participant", "host"] = Field(
+        default="participant", description="A key that may not make hosts gets a participant's token."
+    )
+    user_id: Uuid | None = Field(default=None, description="The user this is; the caller if left out.")
+    contact_id: Uuid | None = Field(default=None, description="The contact this is.")
+    ttl_seconds: Annotated[int, Field(ge=60, le=86_400)] | None = Field(
+        default=None, description="How long the token opens the room; the installation's time if left out."
+    )
+
+
+class CreateInvite(Strict):
+    """A way in for somebody outside."""
+
+    participant_name: GuestName | None = Field(default=None, description="The guest's name, proposed.")
+    expires_in_hours: Annotated[int, Field(ge=1, le=168)] | None = Field(
+        default=None, description="The installation's time if left out."
+    )
+    max_uses: Annotated[int, Field(ge=1, le=500)] | None = Field(
+        default=None, description="No limit if null."
+    )
+
+
+class ListInvites(Strict):
+    """Which invites."""
+
+    include_expired: QueryFlag = Field(default=False, description="Expired ones too.")
+    limit: QueryInt = Field(default=100, ge=1, le=500, description="The most invites to return.")
+
+
+class RedeemInvite(Strict):
+    """Who a guest is."""
+
+    display_name: GuestName = Field(description="Shown to the others.")
+    identity: GuestIdentity | None = Field(default=None, description="Made for the guest if left out.")
+
+
+class MuteTrack(Strict):
+    """What is muted."""
+
+    kind: Track = "audio"
+
+
+class CallIn(Strict):
+    """A telephone to be called into a room."""
+
+    to: FarEnd = Field(description="Who is called: a number in E.164, or `phone:` and a phone's name.")
+    display_name: GuestName | None = Field(
+        default=None, description="What the room sees; the number, masked, if left out."
+    )
+    from_: Dialable | None = Field(
+        default=None, alias="from", description="One of your numbers; your default number if left out."
+    )
+    ring_timeout: Annotated[int, Field(ge=5, le=300)] = Field(
+        default=40, description="Seconds of ringing until the attempt ends."
+    )
+    consent: bool = Field(
+        default=True, description="Whoever answers is in the room once they have pressed 1: no machine does."
+    )
+
+
+class CreateAdhoc(Strict):
+    """A room to begin at once."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "quick-sync", "max_participants": 8}]})
+
+    name: AdhocName
+    max_participants: Annotated[int, Field(ge=2, le=100)] | None = Field(
+        default=None, description="How many may be in it at once; no limit if left out."
+    )
+    metadata: Pairs | None = Field(default=None, description="Passed on to everybody in the room.")
+
+
+class ListAdhoc(Strict):
+    """Which page of a list of ad-hoc rooms."""
+
+    cursor: NameCursor | None = Field(default=None, description="`next_cursor` of the page before.")
+    limit: QueryInt = Field(default=20, ge=1, le=100, description="Results on a page.")
+
+
+class AdhocToken(Strict):
+    """Who wants in."""
+
+    participant_name: Title = Field(description="Shown to the others, and the identity.")
+    metadata: Pairs | None = Field(default=None, description="Passed on to everybody in the room.")
