@@ -17,6 +17,7 @@ from telephony.clock import Clock
 from telephony.ids import TenantId
 
 FIRST_TENANT = TenantId("ten_default")
+_NAME = "first owner key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,14 @@ async def ensure_first_key(
         if well_formed(text):
             known = await keys.find_by_hash(hash_key(text))
             if known is not None and known.valid_at(clock.wall()):
+                await _keep_whole(keys, known)
                 return FirstKey(known.tenant, text)
         minted = mint(KeyMode.LIVE, random_32_bytes)
         await keys.create(
             ApiKey(
                 id=new_key_id,
                 tenant=FIRST_TENANT,
-                name="first owner key",
+                name=_NAME,
                 role=KeyRole.OWNER,
                 hash=minted.hash,
                 last4=minted.last4,
@@ -63,6 +65,14 @@ async def ensure_first_key(
         return FirstKey(FIRST_TENANT, minted.text)
     finally:
         await database.close()
+
+
+async def _keep_whole(keys: KeyRepository, key: ApiKey) -> None:
+    """The key that was made here may do everything, also what came with a later release. One that somebody
+    put in its place is left as it is."""
+    lacking = ROLE_SCOPES[KeyRole.OWNER] - set(key.scopes)
+    if key.name == _NAME and key.role is KeyRole.OWNER and lacking:
+        await keys.grant(key.tenant, key.id, sorted(lacking))
 
 
 def _cursors(settings: Settings) -> Cursors:

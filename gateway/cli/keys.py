@@ -1,4 +1,4 @@
-"""``patchbay keys``: make, list and revoke API keys, at the database itself."""
+"""``patchbay keys``: make, list, widen and revoke API keys, at the database itself."""
 
 from __future__ import annotations
 
@@ -79,6 +79,37 @@ def list_keys(tenant: OfTenant = FIRST_TENANT) -> None:
         state = "revoked" if key.revoked_at else "valid" if key.valid_at(now) else "expired"
         used = key.last_used_at.date().isoformat() if key.last_used_at else "never"
         print(f"{key.id}  {key.prefix}…{key.last4}  {key.role.value:<9}  {state:<7}  used {used}  {key.name}")
+        lacking = [scope for scope in scopes_for(key.role, ()) if scope not in key.scopes]
+        if lacking and state == "valid":
+            print(f"{'':<{len(key.id)}}  without {' '.join(lacking)}")
+
+
+@app.command()
+def grant(
+    key_id: str,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="A scope; again for more. All of the role's if left out.")
+    ] = None,
+    tenant: OfTenant = FIRST_TENANT,
+) -> None:
+    """Give a key more scopes of its role, e.g. those that came with a new release. It keeps those it has; a
+    running gateway notices within 5 seconds."""
+
+    async def widen(opened: _Opened) -> ApiKey:
+        key = await opened.keys.get(TenantId(tenant), key_id)
+        if key is None:
+            raise NotFound(f"tenant {tenant} has no key {key_id}")
+        wanted = scopes_for(key.role, tuple(scope or ()))
+        gained: list[Json] = [one for one in wanted if one not in key.scopes]
+        granted = await opened.keys.grant(key.tenant, key_id, wanted)
+        if granted is None:
+            raise NotFound(f"tenant {tenant} has no key {key_id}")
+        if gained:
+            await _note(opened, granted, "key.granted", gained=gained)
+        return granted
+
+    key = _run(widen)
+    print(f"{key_id} has {' '.join(key.scopes)}")
 
 
 @app.command()
@@ -95,8 +126,8 @@ def revoke(key_id: str, tenant: OfTenant = FIRST_TENANT) -> None:
     print(f"{key_id} is revoked")
 
 
-async def _note(opened: _Opened, key: ApiKey, action: str) -> None:
-    details: dict[str, Json] = {"name": key.name, "role": key.role.value, "mode": key.mode.value}
+async def _note(opened: _Opened, key: ApiKey, action: str, **more: Json) -> None:
+    details: dict[str, Json] = {"name": key.name, "role": key.role.value, "mode": key.mode.value, **more}
     entry = AuditEntry(new_id("aud"), key.tenant, SystemClock().wall(), _ACTOR, action, key.id, details)
     await opened.audit.append(entry)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, Select, bindparam, insert, or_, select, update
@@ -12,6 +14,7 @@ from gateway.storage.paging import Wanted, page_reader, scope_of
 from gateway.storage.records import ApiKey, KeyMode, KeyRole, Page, Tenant
 from gateway.storage.statements import first, run
 from gateway.storage.tables import API_KEYS, TENANTS
+from telephony.errors import Conflict
 from telephony.ids import TenantId
 
 
@@ -100,6 +103,24 @@ class KeyRepository:
 
         row = await self._database.write(work)
         return None if row is None else _key(row)
+
+    async def grant(self, tenant: TenantId, key_id: str, scopes: Sequence[str]) -> ApiKey | None:
+        """The key with these scopes besides those it has. None when the tenant has no such key; Conflict for
+        one that is revoked."""
+
+        def work(conn: Connection) -> ApiKey | None:
+            row = first(conn, _own(tenant, key_id).with_for_update())
+            if row is None:
+                return None
+            key = _key(row)
+            if key.revoked_at is not None:
+                raise Conflict("the key is revoked, and gains nothing any more")
+            granted = replace(key, scopes=tuple(dict.fromkeys((*key.scopes, *scopes))))
+            mine = (API_KEYS.c.id == key_id, API_KEYS.c.tenant_id == tenant)
+            conn.execute(update(API_KEYS).where(*mine).values(scopes=list(granted.scopes)))
+            return granted
+
+        return await self._database.write(work)
 
     async def touch(self, key_id: str, at: datetime) -> None:
         """Note the key's last use; an older time changes nothing."""

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from gateway import cli
+from gateway.auth import SCOPES, Authenticator, Caller, scopes_for
 from gateway.bootstrap import ensure_first_key
 from gateway.clocks import SystemClock, new_id, random_bytes
 from gateway.config import current_settings
+from gateway.storage.cursors import Cursors
+from gateway.storage.database import Database
+from gateway.storage.keys import KeyRepository
+from gateway.storage.records import KeyRole
 from tests.contract.http.served import PROXIES, Live, served
 from tests.unit.http.rig import FROM
 
@@ -63,6 +71,84 @@ def test_a_key_is_printed_once_listed_and_revoked(installed: Path, patchbay: Com
     assert patchbay("keys", "revoke", key_id)[0] == 0
     _, out, _ = patchbay("keys", "list")
     assert "revoked" in next(line for line in out.splitlines() if key_id in line)
+
+
+def line_of(patchbay: Command, name: str) -> tuple[str, str]:
+    """A key's id, and what the list says it is without."""
+    lines = [*patchbay("keys", "list")[1].splitlines(), ""]
+    place = next(n for n, line in enumerate(lines) if line.endswith(name))
+    _, _, without = lines[place + 1].partition("  without ")
+    return lines[place].split()[0], without.strip()
+
+
+async def caller_with(text: str) -> Caller:
+    """What a gateway that starts now takes the key's holder for."""
+    settings = current_settings()
+    database = await Database.open(settings.database_url, synchronous=settings.db_synchronous)
+    try:
+        keys = KeyRepository(database, Cursors(b"c" * 32))
+        return await Authenticator(keys, SystemClock()).identify(text, "127.0.0.1")
+    finally:
+        await database.close()
+
+
+def test_a_key_of_before_a_release_is_given_what_came_with_it(installed: Path, patchbay: Command):
+    before = [scope for scope in scopes_for(KeyRole.DEVELOPER, ()) if not scope.startswith("agents:")]
+    given = [word for scope in before for word in ("--scope", scope)]
+    text = patchbay("keys", "create", "CRM", *given)[1].strip()
+    assert not asyncio.run(caller_with(text)).may("agents:read")
+    key_id, without = line_of(patchbay, "CRM")
+    assert without == "agents:read agents:write"
+    code, out, _ = patchbay("keys", "grant", key_id, "--scope", "agents:read")
+    assert (code, out) == (0, f"{key_id} has {' '.join([*before, 'agents:read'])}\n")
+    assert line_of(patchbay, "CRM") == (key_id, "agents:write")
+    for _ in range(2):
+        assert patchbay("keys", "grant", key_id)[0] == 0
+        assert line_of(patchbay, "CRM") == (key_id, "")
+    caller = asyncio.run(caller_with(text))
+    assert caller.scopes == set(scopes_for(KeyRole.DEVELOPER, ()))
+    with closing(sqlite3.connect(installed / "patchbay.db")) as kept:
+        noted = kept.execute("SELECT details FROM audit WHERE action = 'key.granted' ORDER BY number")
+        assert [json.loads(one)["gained"] for (one,) in noted] == [["agents:read"], ["agents:write"]]
+
+
+def test_a_key_is_given_no_more_than_its_role_may_have(installed: Path, patchbay: Command):
+    text = patchbay("keys", "create", "Board", "--role", "viewer", "--scope", "calls:read")[1].strip()
+    key_id, _ = line_of(patchbay, "Board")
+    for words, said in (
+        ((key_id, "--scope", "agents:write"), "agents:write"),
+        ((key_id, "--scope", "everything"), "everything"),
+        (("key_nope",), "key_nope"),
+        ((key_id, "--tenant", "ten_other"), key_id),
+    ):
+        code, out, err = patchbay("keys", "grant", *words)
+        assert (code, out, len(err.splitlines())) == (1, "", 1)
+        assert said in err
+    assert asyncio.run(caller_with(text)).scopes == {"calls:read"}
+    patchbay("keys", "revoke", key_id)
+    code, out, err = patchbay("keys", "grant", key_id)
+    assert (code, out) == (1, "")
+    assert "revoked" in err
+
+
+def strip_scopes(folder: Path, name: str) -> None:
+    """Leave the only key as an earlier release had made it, under this name."""
+    with closing(sqlite3.connect(folder / "patchbay.db")) as kept:
+        kept.execute("UPDATE api_keys SET scopes = '[\"calls:read\"]', name = ?", (name,))
+        kept.commit()
+
+
+def test_the_installations_own_key_has_everything_after_each_start(installed: Path):
+    def started() -> Caller:
+        first = ensure_first_key(current_settings(), SystemClock(), new_id("key"), random_bytes(32))
+        assert asyncio.run(first).text == text
+        return asyncio.run(caller_with(text))
+
+    text = (installed / "api-key").read_text().strip()
+    strip_scopes(installed, "first owner key")
+    assert started().scopes == set(SCOPES)
+    strip_scopes(installed, "a narrow one in its place")
+    assert started().scopes == {"calls:read"}
 
 
 def test_what_cannot_be_done_with_keys_is_one_line(installed: Path, patchbay: Command):

@@ -14,7 +14,7 @@ from gateway.storage.errors import BrokenConstraint, Duplicate
 from gateway.storage.keys import KeyRepository, TenantRepository
 from gateway.storage.numbers import NumberRepository
 from gateway.storage.records import ApiKey, KeyMode, KeyRole, OwnedNumber, Tenant
-from telephony.errors import MalformedRequest
+from telephony.errors import Conflict, MalformedRequest
 from telephony.ids import TenantId
 from telephony.numbers import E164
 
@@ -106,6 +106,26 @@ async def test_a_revoked_key_stays_known_and_opens_nothing(keys: KeyRepository) 
     found = await keys.find_by_hash(key(1).hash)
     assert found is not None
     assert not found.valid_at(at)
+
+
+async def test_a_key_gains_scopes_and_keeps_those_it_has(keys: KeyRepository) -> None:
+    await keys.create(key(1, scopes=("calls:read", "agents:read")))
+    wider = key(1, scopes=("calls:read", "agents:read", "agents:write"))
+    assert await keys.grant(THEIRS, "key_1", ["agents:write"]) is None
+    assert await keys.grant(OURS, "key_nobody", ["agents:write"]) is None
+    assert await keys.grant(OURS, "key_1", ["agents:read", "agents:write"]) == wider
+    assert await keys.grant(OURS, "key_1", ["agents:write"]) == wider
+    assert await keys.grant(OURS, "key_1", []) == wider
+    assert await keys.find_by_hash(key(1).hash) == wider
+
+
+async def test_a_key_that_is_revoked_gains_nothing(keys: KeyRepository) -> None:
+    await keys.create(key(1, scopes=("calls:read",)))
+    at = NOW + timedelta(hours=1)
+    await keys.revoke(OURS, "key_1", at)
+    with pytest.raises(Conflict):
+        await keys.grant(OURS, "key_1", ["agents:write"])
+    assert await keys.get(OURS, "key_1") == key(1, scopes=("calls:read",), revoked_at=at)
 
 
 async def test_the_last_use_only_moves_forward(keys: KeyRepository) -> None:
