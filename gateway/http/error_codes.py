@@ -86,7 +86,6 @@ CODES: Final[dict[str, str]] = {
     "VIDEO_PARTICIPANT_MUTE_FAILED": "A defect on our side while somebody was muted; it is logged.",
     "VIDEO_PARTICIPANT_ADMIT_FAILED": "A defect on our side while somebody was let in; it is logged.",
     "VIDEO_PARTICIPANT_DENY_FAILED": "A defect on our side while somebody was sent away; it is logged.",
-    "VIDEO_PARTICIPANT_CALL_FAILED": "A defect on our side while a telephone was called; it is logged.",
     "VIDEO_WEBHOOK_FAILED": "A defect on our side while a report of the media server was read; it is logged.",
     "TOKEN_GENERATION_FAILED": "A defect on our side while a token was made; it is logged.",
     "IDEMPOTENCY_MISMATCH": "The Idempotency-Key was used for another request. Use a new one.",
