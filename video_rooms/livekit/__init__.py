@@ -1,0 +1,1 @@
+"""Rooms at a LiveKit server, through its own packages."""
