@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.cli.api import connect
 from gateway.config import Settings, current_settings
+from gateway.config_speech import OPERATORS
 from gateway.runtime.checks_machine import (
     check_folders,
     check_ports,
@@ -24,6 +27,7 @@ from gateway.runtime.checks_machine import (
 )
 from gateway.runtime.checks_masking import check_carriers, judge_pool
 from gateway.runtime.checks_servers import check_database, check_redis, check_switch
+from gateway.runtime.checks_speech import check_ears, check_voice
 from gateway.runtime.findings import Finding, exit_code, fail, ok
 from gateway.runtime.pidfile import PidFile, identify
 from gateway.runtime.switch import make_logins
@@ -55,6 +59,7 @@ async def examine(settings: Settings) -> list[Finding]:
     programs, program_findings = await asyncio.to_thread(check_programs, settings)
     findings = [*check_settings(settings), plan_finding, *program_findings]
     findings += [*check_folders(settings), await asyncio.to_thread(check_speech, programs.get("espeak-ng"))]
+    findings += await examine_speech(settings)
     running = is_running(settings)
     if not running:
         findings += check_ports(settings, plan)
@@ -74,6 +79,21 @@ def is_running(settings: Settings) -> bool:
         if known is not None and now is not None and now.started == known.started:
             return True
     return False
+
+
+async def examine_speech(settings: Settings) -> list[Finding]:
+    """The services that speak and listen for agents, where any are chosen."""
+    from gateway.speech_reach import GuardedSpeech  # why: what follows takes a second to import
+    from gateway.wiring_speech import listening_service, speaking_service
+
+    reach = GuardedSpeech(OPERATORS)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            speaks = speaking_service(settings, reach, time.time, Path(folder))
+            voice = await check_voice(settings, speaks, time.monotonic)
+        return [voice, await check_ears(settings, listening_service(settings, reach), time.monotonic)]
+    finally:
+        await reach.close()
 
 
 async def _examine_switch(settings: Settings, running: bool) -> list[Finding]:

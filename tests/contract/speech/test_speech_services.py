@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from gateway.cli.doctor import examine_speech
 from gateway.config import Settings
 from gateway.config_speech import OPERATORS
 from gateway.speech_reach import GuardedSpeech
@@ -298,3 +299,36 @@ async def test_a_session_speaks_and_hears_through_the_services(
     assert ear.heard == [understood(services.turns[0])]
     assert len(services.turns[0]) > 8000
     assert ear.faults == []
+
+
+# ---------------------------------------------------------------- what the doctor says
+
+
+async def test_the_doctor_asks_the_services_that_are_chosen(services: SpeechServices, tmp_path: Path) -> None:
+    def chosen(**variables: str) -> Settings:
+        named = {f"PATCHBAY_{name}": value for name, value in variables.items()}
+        return Settings.from_env({"HOME": "/", "PATCHBAY_VAR_DIR": str(tmp_path), **named})
+
+    offline = await examine_speech(chosen())
+    assert [(one.verdict, one.detail) for one in offline] == [
+        ("ok", "espeak-ng, offline"),
+        ("ok", "pocketsphinx, offline"),
+    ]
+    both = {
+        "TTS": "http",
+        "TTS_URL": services.http("/speak?key=hidden"),
+        "TTS_TOKEN": TOKEN,
+        "TTS_VOICES": "en-US",
+        "STT": "websocket",
+        "STT_URL": services.socket("/stream?key=hidden"),
+        "STT_TOKEN": TOKEN,
+    }
+    well = await examine_speech(chosen(**both))
+    assert [one.verdict for one in well] == ["ok", "ok"]
+    assert [one.detail.split(" answers")[0] for one in well] == [services.http(""), services.socket("")]
+    services.away = True
+    away = await examine_speech(chosen(**both))
+    assert [one.verdict for one in away] == ["fail", "fail"]
+    assert all("503" in one.detail and "stands in" in one.detail for one in away)
+    assert "stands in" not in (await examine_speech(chosen(**both, SPEECH_STANDBY="0")))[0].detail
+    assert "hidden" not in str([*well, *away])
