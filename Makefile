@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime demo up test test-unit test-contract test-switch test-e2e lint check bench verify-pool \
+.PHONY: help setup runtime demo up test test-unit test-contract test-switch test-e2e lint check bench bench-agents verify-pool \
 	verify-privacy trace lock clean
 
 help: ## print this list
@@ -51,6 +51,10 @@ check: lint ## the same, and budgets and unit tests
 	@$(PY) -m pytest -q tests/unit tests/architecture
 
 bench: bench-ami bench-api bench-webhooks bench-calls bench-pool bench-masked bench-sms bench-agents ## all benchmarks
+
+SECONDS ?= 120
+bench-agents: runtime ## agents on calls; writes bench/results/agents.json (SECONDS=600: how long creep is watched)
+	@$(PY) -m bench.agents --creep-seconds $(SECONDS)
 
 bench-%: runtime ## one benchmark; writes bench/results/NAME.json
 	@$(PY) -m bench.$*

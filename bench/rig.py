@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def cpu_of(pid: int) -> Cpu:
     return Cpu(int(fields[11]) * _TICK_S, int(fields[12]) * _TICK_S)
 
 
-class _Stack(Stack):
+class BenchStack(Stack):
     """The product with another folder of templates for its switch."""
 
     templates: Path = TEMPLATES
@@ -84,27 +84,15 @@ class _Stack(Stack):
 
 def with_templates(spec: SwitchSpec, templates: Path) -> SwitchSpec:
     """The same switch, never restarted: a benchmark that crashes it has failed."""
-    return SwitchSpec(
-        plan=spec.plan,
-        base=spec.base,
-        ports=spec.ports,
-        agi=spec.agi,
-        recordings=spec.recordings,
-        sounds=spec.sounds,
-        sip_host=spec.sip_host,
-        systemname=spec.systemname,
-        limits=spec.limits,
-        templates=templates,
-        restart=False,
-    )
+    return replace(spec, templates=templates, restart=False)
 
 
-def static_templates(folder: Path) -> Path:
+def static_templates(folder: Path, lines: str = _STATIC_LINES) -> Path:
     """The product's switch configuration, and before the question: some numbers are dialled at once."""
     shutil.copytree(TEMPLATES, folder)
     dialplan = folder / "extensions.conf.j2"
     text = dialplan.read_text()
-    text, times = re.subn(r"^\[\{\{ context \}\}\]\n", lambda mark: mark[0] + _STATIC_LINES, text, flags=re.M)
+    text, times = re.subn(r"^\[\{\{ context \}\}\]\n", lambda mark: mark[0] + lines, text, flags=re.M)
     if times != 1:
         raise ValueError("the dialplan's template has no context of callers to add to")
     dialplan.write_text(text)
@@ -215,7 +203,7 @@ async def running_bench(folder: Path) -> AsyncIterator[Bench]:
     settings = free_settings(folder / "product")
     carrier_port = free_port()
     key = await ensure_first_key(settings, SystemClock(), new_id("key"), random_bytes(32))
-    stack = _Stack(settings, lambda text: print(text, file=sys.stderr), trunk_port=carrier_port)
+    stack = BenchStack(settings, lambda text: print(text, file=sys.stderr), trunk_port=carrier_port)
     stack.templates = static_templates(folder / "asterisk-config")
     async with AsyncExitStack() as exits:
         timeout = aiohttp.ClientTimeout(total=20)
@@ -232,7 +220,7 @@ async def running_bench(folder: Path) -> AsyncIterator[Bench]:
         yield bench
 
 
-def _plain_switch(stack: _Stack, base: Path) -> EmbeddedSwitch:
+def _plain_switch(stack: BenchStack, base: Path) -> EmbeddedSwitch:
     assert stack.tools is not None
     assert stack.switch is not None
     used = stack.switch.spec
