@@ -40,6 +40,7 @@ class AgentMetrics:
             ("patchbay_agent_broken", "Faults of our own that a session survived.", tally.broken),
         ):
             yield CounterMetricFamily(name, help_, value=value)
+        yield _away(self._engine.speech_away)
         yield _counted("patchbay_agent_refused", "Sessions refused.", "why", tally.refused)
         yield _counted("patchbay_agent_failed", "Sessions without a word.", "why", tally.failed)
         ended = CounterMetricFamily("patchbay_agent_ended", "Sessions ended.", labels=("reason", "how"))
@@ -56,6 +57,15 @@ class AgentMetrics:
         yield _counted(
             "patchbay_agent_events", "Events of sessions, on their way to webhooks.", "what", events
         )
+
+
+def _away(services: Mapping[str, bool]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "patchbay_speech_service_away", "1: an offline engine stands in for this service.", labels=("what",)
+    )
+    for what, away in services.items():
+        family.add_metric([what], float(away))
+    return family
 
 
 def _counted(name: str, help_: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -163,6 +163,11 @@ class AgentEngine:
     async def close(self) -> None:
         """Let go of everything; what is still to be told is stored first."""
         await self._exits.aclose()
+
+    @property
+    def speech_away(self) -> Mapping[str, bool]:
+        """Speech services that are chosen, and whether an offline engine stands in."""
+        return self._speech.away
 
     @property
     def documents(self) -> GuardedPoster:

@@ -58,6 +58,14 @@ class AgentSpeech:
         if settings.speech_standby and listens is not None:
             self.hearing = StandbyHearing(listens, self._pocketsphinx, mono)
 
+    @property
+    def away(self) -> dict[str, bool]:
+        """The services that another engine can stand in for, and whether it does."""
+        both = {"tts": self.voice, "stt": self.hearing}
+        return {
+            what: one.away for what, one in both.items() if isinstance(one, StandbySpeech | StandbyHearing)
+        }
+
     async def warm(self) -> None:
         """Load what the first caller would wait for."""
         if self._listens is None:

@@ -30,6 +30,11 @@ class StandbySpeech:
         self._service, self._standby, self._now = service, standby, now
         self._away = away or Away()
 
+    @property
+    def away(self) -> bool:
+        """Whether the service is taken for gone."""
+        return self._away.away
+
     def limits(self) -> SpeechLimits:
         limits = self._service.limits()
         spoken = {kin(voice) for voice in limits.voices}
@@ -71,6 +76,11 @@ class StandbyHearing:
     ) -> None:
         self._service, self._standby, self._now = service, standby, now
         self._away = away or Away()
+
+    @property
+    def away(self) -> bool:
+        """Whether the service is taken for gone."""
+        return self._away.away
 
     def limits(self) -> HearingLimits:
         return self._service.limits()

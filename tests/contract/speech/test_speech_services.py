@@ -181,6 +181,8 @@ async def test_a_service_that_stays_away_is_left_alone(services: SpeechServices,
     for _ in range(4):
         await spoken(speech.voice, "yes")
     assert services.asked == 2
+    assert speech.away == {"tts": True, "stt": False}
+    assert make(TTS="espeak", TTS_URL="", TTS_TOKEN="", TTS_VOICES="", SPEECH_STANDBY="0").away == {}
 
 
 @pytest.mark.parametrize("how", ["moved", "plain", "long", "binary", "bad-text", "hangs-up"])

@@ -33,7 +33,8 @@ def engine_of(desk: Any, told: Counter[str] | None = None, late: Lateness | None
     counts = DoorCounts(arrived=4, refused=3, never_came=2, stalled=1)
     media = SimpleNamespace(open_legs=2, counts=counts, lateness=late or Lateness())
     announcer = SimpleNamespace(tally=told or Counter())
-    return SimpleNamespace(desk=desk, media=media, announcer=announcer)
+    away = {"tts": True, "stt": False}
+    return SimpleNamespace(desk=desk, media=media, announcer=announcer, speech_away=away)
 
 
 def page_of(engine: Any) -> dict[str, float]:
@@ -57,6 +58,8 @@ async def test_the_page_tells_what_became_of_sessions() -> None:
     page = page_of(engine_of(stage.desk))
     assert page["patchbay_agent_sessions"] == 1
     assert page["patchbay_agent_media_legs"] == 2
+    away = [page[f'patchbay_speech_service_away{{what="{what}"}}'] for what in ("tts", "stt")]
+    assert away == [1, 0]
     assert page["patchbay_agent_sessions_prepared_total"] == 1
     assert page["patchbay_agent_sessions_bridged_total"] == 1
     assert page['patchbay_agent_refused_total{why="agent_full"}'] == 1
