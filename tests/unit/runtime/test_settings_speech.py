@@ -37,8 +37,8 @@ def test_services_are_chosen_by_their_addresses() -> None:
 
 
 def test_voices_go_by_the_services_names() -> None:
-    voices = settings(**TTS, TTS_VOICES="en-US, de-DE=Clara 2 , fr=a/b.c").tts_voices
-    assert dict(voices) == {"en-US": "en-US", "de-DE": "Clara 2", "fr": "a/b.c"}
+    voices = settings(**TTS, TTS_VOICES="en-US, en-US-nova=nova, de-DE=Clara 2 , fr=a/b.c").tts_voices
+    assert dict(voices) == {"en-US": "en-US", "en-US-nova": "nova", "de-DE": "Clara 2", "fr": "a/b.c"}
 
 
 @pytest.mark.parametrize(
