@@ -16,6 +16,7 @@ from dialplan import beginnings, reconcile
 from dialplan.control import CallControl, trunk_is_full
 from dialplan.core import facts, orders
 from dialplan.core.call import Call, Connect, Ender, Role
+from dialplan.core.evolve import replace
 from dialplan.core.heard import Heard, What, as_fact
 from dialplan.core.machine import begin_inbound, begin_outbound
 from dialplan.core.routing import Offered
@@ -120,7 +121,8 @@ class Director:
 
     def on_change(self, listener: Callable[[Call, Call], None]) -> None:
         """From now on ``listener(before, call)`` is told of every change of a call, at once: before it is
-        stored. It must return at once and may order nothing; what it raises is logged and goes no further."""
+        stored. One that could not be stored at all is over. It must return at once and may order nothing;
+        what it raises is logged and goes no further."""
         self._listeners.append(listener)
 
     def _watch(self, before: Call, call: Call) -> None:
@@ -338,6 +340,7 @@ class Director:
                 await self._ports.store.append(call, *story(call, out))
             except BaseException:  # why: cancelled too, what is not stored is no call
                 self._leave(life)
+                self._watch(call, replace(call, ended_at=self._ports.now()))
                 raise
             life.start(first)
 

@@ -18,7 +18,7 @@ from dialplan.fakes import FixedBook
 from gateway.agent_control import DirectedCalls
 from gateway.agent_routes import AgentRoutes
 from gateway.agents_on_calls import AgentsOnCalls
-from telephony.errors import AgentUnavailable, Conflict, SwitchUnavailable, TooMany
+from telephony.errors import AgentUnavailable, Conflict, StorageUnavailable, SwitchUnavailable, TooMany
 from telephony.ids import CallId, ChannelId
 from tests.unit.dialplan.desk import OFFERED, OURS, A, B, Desk
 from tests.unit.dialplan.virtual_time import in_virtual_time
@@ -199,6 +199,24 @@ async def test_an_agent_whose_caller_is_turned_away_for_want_of_a_line_does_not_
         await house.told_of_the_end(second, gone)
         assert house.stage.desk.live_sessions == 1
         assert house.voice.ended(second)[1] == "server_error/trunk_full"
+
+
+@in_virtual_time
+async def test_no_agent_waits_for_a_call_that_could_not_be_stored() -> None:
+    async with opened() as house:
+        slow = house.voice.store.hold()
+        asking = asyncio.create_task(house.answered())
+        await house.stage.pass_s(0.2)
+        call_id = CallId(house.stage.line.begin.call_id)
+        assert house.session(call_id).state is State.READY
+        house.voice.store.go_away(1)
+        slow.set()
+        gone = house.stage.now()
+        with pytest.raises(StorageUnavailable):
+            await asking
+        assert house.director.live(call_id) is None
+        await house.told_of_the_end(call_id, gone)
+        assert house.stage.desk.live_sessions == 0
 
 
 @in_virtual_time
