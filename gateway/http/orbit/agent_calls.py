@@ -11,7 +11,7 @@ from gateway.http.orbit.agent_call_schemas import HangUp, Say, SendCaller, SendD
 from gateway.http.orbit.agent_views import agent_on_call, on_one_clock, session_transcript, summary_of
 from gateway.http.orbit.agents import as_kept
 from gateway.http.orbit.audit import note
-from gateway.http.orbit.calls import known_call, whole_call
+from gateway.http.orbit.calls import call_id_of, known_call, whole_call
 from gateway.http.orbit.fields import PHONE
 from gateway.http.orbit.views import call_view
 from gateway.http.ports_agents import AgentCalls
@@ -47,8 +47,12 @@ async def hang_up(ask: Ask) -> Answer:
     """End the call, whatever its state, and show it as it is afterwards. An agent that is on it is told
     first, and may say goodbye."""
     query: HangUp = ask.query
-    call = await known_call(ask)
-    await end_call(ask, call, force=query.force, by="api" if ask.caller.call is None else "agent")
+    by: Literal["api", "agent"] = "api" if ask.caller.call is None else "agent"
+    session = _live(ask, call_id_of(ask))
+    if session is not None and session.tenant == ask.caller.tenant:
+        # why: the agent is told before anything is read, which may have to wait while much is written
+        await _end_session(ask, CallId(session.call_id), force=query.force, by=by)
+    await end_call(ask, await known_call(ask), force=query.force, by=by)
     call = await known_call(ask)
     ready = await ask.face.books.recordings.ready_of(ask.caller.tenant, [call.id])
     return Answer(call_view(ask, call, ready.get(call.id)))
@@ -60,10 +64,14 @@ async def end_call(
     """Returns once the call is closed; one that was closed already is left alone."""
     if call.ended_at is not None:
         return
+    await _end_session(ask, call.id, force=force, by=by)
+    await ask.face.desk.hang_up(call.id)
+
+
+async def _end_session(ask: Ask, call_id: CallId, *, force: bool, by: Literal["api", "agent"]) -> None:
     agents = ask.face.agent_calls
     if agents is not None:
-        await agents.end(call.id, force=force, by=by)
-    await ask.face.desk.hang_up(call.id)
+        await agents.end(call_id, force=force, by=by)
 
 
 # ---------------------------------------------------------------- what was said

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dialplan.core.orders import Hangup
-from telephony.ids import CallId
+from telephony.ids import CallId, TenantId
 from tests.unit.http.rig import CALLS, FROM, OURS, TO, Client, Rig
 from voice_agents.core.control_token import Control, issue
 from voice_agents.core.record import Evidence, Figures, How, SessionRecord, State
@@ -104,6 +104,26 @@ async def test_an_agent_is_told_before_the_call_is_hung_up(rig: Rig, query: str,
     assert answer.data["status"] == "completed"
     assert rig.agents.asked == [("end", call_id, force, "api")]
     assert (before, _hang_ups(rig)) == ([0], 1)
+
+
+async def test_anothers_agent_is_not_told_anything(rig: Rig):
+    call_id = await _with_agent(rig)
+    answer = await rig.client.having(rig.keys["theirs"]).post(f"{CALLS}/{call_id}/hangup")
+    assert (answer.status, rig.agents.asked) == (404, [])
+
+
+async def test_an_agent_is_told_before_anything_is_read(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    call_id = await _with_agent(rig)
+    read: list[int] = []
+    get = rig.face.books.calls.get
+
+    async def noted(tenant: TenantId, call: CallId):
+        read.append(len(rig.agents.asked))
+        return await get(tenant, call)
+
+    monkeypatch.setattr(rig.face.books.calls, "get", noted)
+    assert (await rig.client.post(f"{CALLS}/{call_id}/hangup")).data["status"] == "completed"
+    assert read[0] == 1
 
 
 async def test_a_call_without_an_agent_is_hung_up_as_ever(rig: Rig):
