@@ -11,6 +11,7 @@ from telephony.errors import Conflict
 from telephony.ids import TenantId
 from video_rooms.core.leg import LegFact, LegOrder
 from video_rooms.core.live import EgressNews, Grant, LiveEvent, LivePerson, LiveRoom, MediaKind
+from video_rooms.core.pin import PinJudgement
 from video_rooms.core.room import Ban, Invite, Json, Person, Room, Status
 from video_rooms.core.wishes import JoinWish, Pass
 
@@ -155,6 +156,10 @@ class PeopleStore(Protocol):
 
     async def ban_of(self, live_name: str, identity: str) -> Ban | None: ...
 
+    async def bans_of(self, live_name: str) -> Mapping[str, Ban]:
+        """Every ban of a live session, by identity."""
+        ...
+
     async def first_time(self, event_id: str, at: datetime) -> bool:
         """Whether this report is new; from now on it is not."""
         ...
@@ -167,7 +172,7 @@ class PeopleStore(Protocol):
         self, live_name: str, identity: str, now: datetime, until: datetime, *, force: bool = False
     ) -> bool:
         """Keep this identity of a live session for one pass, until that is over. False: it is kept for
-        another one; with ``force`` it is taken from that."""
+        another one; with ``force`` it is taken from that, for as long as either lasts."""
         ...
 
     async def purge(self, before: datetime) -> None:
@@ -317,10 +322,22 @@ class PinTries(Protocol):
         ...
 
 
-class CallEnds(Protocol):
-    """Ends calls."""
+class RoomCalls(Protocol):
+    """The calls that telephones' visits are part of. Nothing here waits; one that is over is left alone."""
 
     def end(self, call_id: str, why: str) -> None:
-        """Order the end of this call; ``why`` is what its termination says. Never waits; a call that is over
-        is left alone."""
+        """Order the end of this call; ``why`` is what its termination says."""
+        ...
+
+    def entered(self, call_id: str, room_id: str) -> None:
+        """The call's caller is in this room."""
+        ...
+
+
+class PinBook(Protocol):
+    """Judges meeting numbers. Nothing of the judgement but a room tells one reason from another."""
+
+    async def judge(self, tenant: TenantId, pin: str, caller: str, line: str) -> PinJudgement:
+        """What this number opens now, typed by this caller (E.164, or empty) on this dial-in line of the
+        tenant's. Raises StorageUnavailable."""
         ...

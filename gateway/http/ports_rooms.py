@@ -147,8 +147,8 @@ class RoomPhones(Protocol):
         """The call that was prepared for was not placed: its line on the roster goes with it."""
         ...
 
-    async def one(self, call_id: CallId) -> Person | None:
-        """The telephone of this call, as it stands on its room's roster."""
+    async def one(self, room_id: str, call_id: CallId) -> Person | None:
+        """The telephone of this call, as it stands on the room's roster."""
         ...
 
 

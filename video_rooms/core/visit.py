@@ -49,7 +49,6 @@ from video_rooms.core.visit_words import (
     ShowPerson,
     Stage,
     TellFailed,
-    TellWaiting,
     Tick,
     Visit,
     VisitFact,
@@ -221,7 +220,7 @@ def _wait(visit: Visit, now: float) -> Step:
     words = Words.WAIT_FOR_HOST if visit.opening.wait == "host" else Words.WAIT
     visit = replace(visit, stage=Stage.WAITING, until=now + LOBBY_S, listed=True)
     visit, out = say(visit, words)
-    return visit, (ShowPerson(Presence.WAITING), TellWaiting(), HoldMusic(True), *out)
+    return visit, (ShowPerson(Presence.WAITING), HoldMusic(True), *out)
 
 
 def _waiting(visit: Visit, fact: VisitFact, now: float) -> Step:

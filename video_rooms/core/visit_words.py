@@ -201,11 +201,6 @@ class CameIn:
 
 
 @dataclass(frozen=True, slots=True)
-class TellWaiting:
-    """Tell the world that somebody waits."""
-
-
-@dataclass(frozen=True, slots=True)
 class TellFailed:
     """Tell the world that a telephone was called in vain."""
 
@@ -232,7 +227,6 @@ VisitOrder = (
     | Enter
     | ShowPerson
     | CameIn
-    | TellWaiting
     | TellFailed
     | EndCall
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
@@ -96,6 +97,24 @@ async def place(ask: Ask, wanted: CreateCall, agent: Agent | None) -> Call:
         return await _order(ask, wanted, attempt, prepared, agent)
     except BaseException:  # why: whatever it was, there is no call that the agent could take
         calls.forget(CallId(ask.resource_id))
+        raise
+
+
+async def place_to(
+    ask: Ask,
+    wanted: CreateCall,
+    reach: Callable[[], Awaitable[Endpoint]],
+    forget: Callable[[], Awaitable[None]],
+) -> Call:
+    """The same, to a far end that is made ready for this call alone, once the call would have passed; and
+    forgotten where there is no call after all."""
+    attempt = await gather(ask, wanted, counted=True)
+    enforce(with_live(ask, attempt))
+    far_end = await reach()
+    try:
+        return await _order(ask, wanted, attempt, far_end, None)
+    except BaseException:  # why: whatever it was, there is no call that the far end could take
+        await forget()
         raise
 
 

@@ -50,7 +50,6 @@ from video_rooms.core.visit_words import (
     ShowPerson,
     Stage,
     TellFailed,
-    TellWaiting,
     Tick,
     Visit,
     VisitFact,
@@ -235,7 +234,7 @@ def test_the_lobby_has_music_and_a_host_lets_in() -> None:
     phone = dial_in()
     phone.press("123456789")
     out = phone(Judged(Opening("a-room", "lobby")))
-    assert {ShowPerson(Presence.WAITING), TellWaiting(), HoldMusic(True)} <= set(out)
+    assert {ShowPerson(Presence.WAITING), HoldMusic(True)} <= set(out)
     assert phone.said == [Words.WAIT]
     assert phone(HostCame()) == []
     assert phone(Admitted()) == [Enter()]

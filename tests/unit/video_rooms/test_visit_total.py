@@ -45,7 +45,6 @@ from video_rooms.core.visit_words import (
     ShowPerson,
     Stage,
     TellFailed,
-    TellWaiting,
     Tick,
     Visit,
     VisitFact,
@@ -171,8 +170,9 @@ def check_roster(before: Visit, now: Visit, out: tuple[VisitOrder, ...]) -> None
         Stage.INSIDE,
         *FINAL,
     )
-    waits = [one for one in out if isinstance(one, TellWaiting)]
-    assert len(waits) == int(now.stage is Stage.WAITING and before.stage is not Stage.WAITING)
+    assert sum(one.presence is Presence.WAITING for one in shown) == int(
+        now.stage is Stage.WAITING and before.stage is not Stage.WAITING
+    )
     failed = [one for one in out if isinstance(one, TellFailed)]
     in_vain = before.way is Way.OUT and before.listed and not now.listed and not now.was_inside
     assert len(failed) == int(in_vain)

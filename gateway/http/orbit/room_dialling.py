@@ -1,0 +1,46 @@
+"""A telephone called into a room: an ordinary outbound call, by the same rules, numbers and limits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dialplan.core.call import Endpoint
+from gateway.http.operation import Ask
+from gateway.http.orbit.call_schemas import CreateCall
+from gateway.http.orbit.placing import check_words, place_to
+from gateway.http.ports_rooms import RoomPhones
+from telephony.errors import RoomsUnavailable
+from telephony.ids import CallId
+from video_rooms.core.room import Person
+from video_rooms.core.wishes import CallOut
+
+_FAREWELL_S: Final = 60
+"""How much longer than the visit its call may last in the switch: the visit ends it, and says so."""
+
+
+async def call_into_room(
+    ask: Ask, phones: RoomPhones, room_id: str, wanted: CallOut, from_: str | None = None
+) -> Person:
+    """Ring a telephone and bring it into the room; its line on the roster. ``Ask.resource_id`` is the call's
+    id (``id_prefix="call"``); an attempt that was cut off after the call was stored finds that call's line
+    again. Raises what placing a call does, and what ``RoomPhones.prepare`` does."""
+    call_id, tenant = CallId(ask.resource_id), ask.caller.tenant
+    if ask.again and await ask.face.books.calls.get(tenant, call_id) is not None:
+        line = await phones.one(room_id, call_id)
+        if line is None:
+            raise RoomsUnavailable("the call was placed, and its line on the roster is not there")
+        return line
+    call = CreateCall.model_validate(
+        {"to": wanted.to, "from": from_, "ring_timeout": wanted.ring_timeout_s}
+    ).model_copy(update={"max_duration": ask.face.settings.max_call_s + _FAREWELL_S})
+    await check_words(ask, call)
+    made: list[Person] = []
+
+    async def reach() -> Endpoint:
+        far_end, line = await phones.prepare(tenant, room_id, wanted, call_id)
+        made.append(line)
+        return far_end
+
+    placed = await place_to(ask, call, reach, lambda: phones.forget(call_id))
+    ask.exchange.facts["call_id"] = placed.id
+    return made[0]

@@ -1,0 +1,214 @@
+"""Telephones in rooms: every visit that goes on, and who is told of what. Fits ``PhonesInRooms``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from telephony.errors import Conflict, NotFound, PatchbayError, RoomsUnavailable
+from telephony.ids import TenantId
+from video_rooms.core.leg import HangUp, LegFact
+from video_rooms.core.pin import is_full, phone_name
+from video_rooms.core.room import Person, Presence, Role, Room, Status
+from video_rooms.core.visit import called_out, dialled_in
+from video_rooms.core.visit_words import (
+    Admitted,
+    CallOver,
+    CallRang,
+    Denied,
+    Expelled,
+    HostCame,
+    RoomOver,
+    Stage,
+    VisitFact,
+)
+from video_rooms.core.wishes import CallOut, JoinWish, Pass
+from video_rooms.guest import Guest, PhoneCall, PhoneSurroundings
+from video_rooms.ports import Entrance, RoomStore
+
+_log = structlog.get_logger("rooms.phones")
+_IDENTITY: Final = "phone_"
+_HEXES: Final = 8
+_SLACK_S: Final = 30.0
+"""What lies between the ringing and the switch's bringing of the sound."""
+_SETTLE_S: Final = 8.0
+STOPPING: Final = "gateway_stopping"
+_OUTSIDE: Final = frozenset({Stage.COMING, Stage.CONSENT, Stage.WAITING, Stage.ENTERING})
+"""Stages in which a telephone is on a roster and not at the media server."""
+
+
+class LaterEntrance:
+    """The door, which is made after the telephones that come in by it. Fits ``Entrance``."""
+
+    def __init__(self) -> None:
+        self.to: Entrance | None = None
+
+    async def join(self, tenant: TenantId, room_id: str, wish: JoinWish) -> Pass:
+        if self.to is None:
+            raise RoomsUnavailable("the rooms are not open yet")
+        return await self.to.join(tenant, room_id, wish)
+
+
+class PhoneDesk:
+    """``hexes`` makes so many of ``0-9a-f`` that nobody can guess."""
+
+    def __init__(self, around: PhoneSurroundings, rooms: RoomStore, hexes: Callable[[int], str]) -> None:
+        self._around = around
+        self._rooms = rooms
+        self._hexes = hexes
+        self._guests: dict[str, Guest] = {}
+        self._leaving: set[Guest] = set()
+
+    def __len__(self) -> int:
+        return len(self._guests)
+
+    def guest(self, call_id: str) -> Guest | None:
+        """The visit of this call, while it goes on."""
+        return self._guests.get(call_id)
+
+    async def line_of(self, room_id: str, call_id: str) -> Person | None:
+        """This call's line on the room's roster, also once it is over."""
+        lines = await self._around.people.of(room_id)
+        return next((line for line in lines if line.call_id == call_id), None)
+
+    # ------------------------------------------------------------ calls that begin
+
+    async def dial_in(self, call: PhoneCall, within_s: float) -> str:
+        """A telephone calls a dial-in line: what Dial() is given. Without an identity it gets one. Raises
+        RoomsUnavailable."""
+        call = replace(call, identity=call.identity or self._identity())
+        wait_s = within_s + _SLACK_S
+        dial = await self._around.carrier.expect(call.call_id, self, wait_s)
+        self._enter(
+            Guest(call, dialled_in(self._around.now(), call.longest_s, wait_s), self._around, self._gone)
+        )
+        return dial
+
+    async def call_out(
+        self, tenant: TenantId, room_id: str, wanted: CallOut, call_id: str, longest_s: float
+    ) -> tuple[str, Person]:
+        """Make a place for a telephone that is about to be called: what Dial() is given once it answers, and
+        its line on the roster. Raises NotFound, Conflict (ROOM_FULL), RoomsUnavailable, StorageUnavailable.
+        """
+        room = await self._open_room(tenant, room_id)
+        call = PhoneCall(
+            call_id,
+            tenant,
+            self._identity(),
+            wanted.display_name or phone_name(wanted.to),
+            longest_s,
+            caller=wanted.to,
+        )
+        wait_s = wanted.ring_timeout_s + _SLACK_S
+        dial = await self._around.carrier.expect(call_id, self, wait_s)
+        line = Person(
+            room_id,
+            call.identity,
+            call.name,
+            Role.PHONE,
+            Presence.PENDING,
+            call_id=call_id,
+            session=room.live_name,
+        )
+        try:
+            await self._around.people.put(line)
+        except PatchbayError:
+            self._around.carrier.order(call_id, HangUp())
+            raise
+        visit = called_out(self._around.now(), longest_s, wait_s, room_id, consent=wanted.consent)
+        self._enter(Guest(call, visit, self._around, self._gone), room.live_name)
+        return dial, line
+
+    async def forget(self, call_id: str) -> None:
+        """The call was not placed: nobody ever was on the roster."""
+        guest = self._guests.pop(call_id, None)
+        if guest is None:
+            return
+        self._around.carrier.order(call_id, HangUp())
+        await guest.settle(_SETTLE_S)
+        await self._around.people.drop(guest.room_id, guest.call.identity)
+
+    async def _open_room(self, tenant: TenantId, room_id: str) -> Room:
+        room = await self._rooms.get(tenant, room_id)
+        if room is None or room.status is Status.ENDED:
+            raise NotFound("there is no such room")
+        if is_full(room, await self._around.people.of(room_id)):
+            raise Conflict("the room is full", code="ROOM_FULL")
+        return room
+
+    def _identity(self) -> str:
+        return _IDENTITY + self._hexes(_HEXES)
+
+    def _enter(self, guest: Guest, session: str = "") -> None:
+        self._guests[guest.call.call_id] = guest
+        guest.begin(session)
+
+    def _gone(self, guest: Guest) -> None:
+        self._guests.pop(guest.call.call_id, None)
+        self._leaving.add(guest)
+        task = asyncio.create_task(self._let_go(guest), name=f"phone-over-{guest.call.call_id}")
+        task.add_done_callback(lambda _: self._leaving.discard(guest))
+
+    async def _let_go(self, guest: Guest) -> None:
+        await guest.settle(_SETTLE_S)
+
+    # ------------------------------------------------------------ what is heard
+
+    def heard(self, leg_id: str, fact: LegFact) -> None:
+        """The carrier tells. Fits ``LegEar``."""
+        self._tell(leg_id, fact)
+
+    def call_rang(self, call_id: str) -> None:
+        """The telephone that is called rings."""
+        self._tell(call_id, CallRang())
+
+    def call_over(self, call_id: str, why: str) -> None:
+        """The telephone's side of the call has ended; ``why`` as in ``CallOver``."""
+        self._tell(call_id, CallOver(why))
+
+    def _tell(self, call_id: str, fact: VisitFact) -> None:
+        guest = self._guests.get(call_id)
+        if guest is not None:
+            guest.take(fact)
+
+    # ------------------------------------------------------------ what hosts do
+
+    def admit(self, room_id: str, identity: str) -> bool:
+        return self._to(room_id, identity, Admitted(), frozenset({Stage.WAITING}))
+
+    def deny(self, room_id: str, identity: str) -> bool:
+        return self._to(room_id, identity, Denied(), frozenset({Stage.WAITING}))
+
+    def put_out(self, room_id: str, identity: str) -> bool:
+        return self._to(room_id, identity, Expelled(), _OUTSIDE)
+
+    def host_came(self, room_id: str) -> None:
+        for guest in self._of(room_id):
+            guest.take(HostCame())
+
+    def room_over(self, room_id: str) -> None:
+        for guest in self._of(room_id):
+            guest.take(RoomOver())
+
+    def _to(self, room_id: str, identity: str, fact: VisitFact, stages: frozenset[Stage]) -> bool:
+        for guest in self._of(room_id):
+            if guest.call.identity == identity and guest.visit.stage in stages:
+                guest.take(fact)
+                return True
+        return False
+
+    def _of(self, room_id: str) -> list[Guest]:
+        return [guest for guest in self._guests.values() if guest.room_id == room_id]
+
+    # ------------------------------------------------------------ the end
+
+    async def close(self) -> None:
+        """Every visit ends, for nobody will be there to judge it; rosters are written within some seconds."""
+        for call_id in list(self._guests):
+            self._around.calls.end(call_id, STOPPING)
+            self.call_over(call_id, STOPPING)
+        await asyncio.gather(*(guest.settle(_SETTLE_S) for guest in list(self._leaving)))
