@@ -95,11 +95,12 @@ class Visitor:
         if self._track is not None:
             return self._track
         source = rtc.AudioSource(_SPEAKING_RATE, 1, queue_size_ms=100)
-        self._track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
+        track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
-        await self.room.local_participant.publish_track(self._track, options)
+        await self.room.local_participant.publish_track(track, options)
+        self._track = track
         self._run(self._sound(source, level))
-        return self._track
+        return track
 
     async def show(self, shade: int, *, width: int = 160, height: int = 96, every_s: float = 0.1) -> None:
         """Publish a camera whose picture is one grey, 0 to 255."""
@@ -241,13 +242,13 @@ class Visitor:
 async def visitor(url: str, token: str, *, within_s: float = 10) -> AsyncIterator[Visitor]:
     """Come into the room that the token opens, and leave it at the end, whatever happened.
 
-    Raises ``rtc.ConnectError`` where the server refuses.
+    Raises ``rtc.ConnectError`` where the server refuses, or does not answer in time.
     """
     room = rtc.Room()
     here = Visitor(room)
     try:
-        async with asyncio.timeout(within_s):
-            await room.connect(url, token, rtc.RoomOptions(connect_timeout=within_s))
+        # why no timeout of ours: an attempt that is cancelled goes on in the library, and aborts the process
+        await room.connect(url, token, rtc.RoomOptions(connect_timeout=within_s))
         yield here
     finally:
         await here.close()

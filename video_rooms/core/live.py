@@ -108,7 +108,10 @@ class EgressNews:
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
-    """One report, verified. ``id`` is the same for a repeated delivery."""
+    """One report, verified. ``id`` is the same for a repeated delivery. ``why``: why somebody left
+    (LiveKit's ``DisconnectReason`` in small letters, ``client_initiated``, ``duplicate_identity``). A report
+    of a track (``PUBLISHED``, ``UNPUBLISHED``) has names and ids of its room and person, and that track: the
+    rest of them is empty there, and their moments are 1970."""
 
     id: str
     what: Happened
@@ -116,3 +119,4 @@ class LiveEvent:
     room: LiveRoom | None
     person: LivePerson | None = None
     egress: EgressNews | None = None
+    why: str = ""

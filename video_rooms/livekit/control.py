@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import aiohttp
@@ -25,36 +26,42 @@ _CODES: Final = api.ServerErrorCode
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class LiveKitAddress:
+    """A LiveKit server, and one API key of it with its secret. ``url``: ``ws``, ``wss``, ``http`` or
+    ``https``. ``public_url``: what browsers connect to, where that is another. ``old_keys``: keys and secrets
+    whose signature under reports holds besides the one in use."""
+
+    url: str
+    key: str
+    secret: str = field(repr=False)
+    public_url: str = ""
+    old_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 class LiveKitRooms:
     """Rooms at one LiveKit server. Opens no connection before it is asked something; ``close`` at the end.
-
-    ``url``: ``ws``, ``wss``, ``http`` or ``https``. ``public_url``: what browsers connect to, where that is
-    another. ``old_keys``: keys and secrets whose signature under reports holds besides the one in use.
-    """
+    ``host_is_admin``: hosts' tokens open the server's own control interface for their room."""
 
     def __init__(
         self,
-        url: str,
-        key: str,
-        secret: str,
+        address: LiveKitAddress,
         clock: Clock,
         *,
-        public_url: str = "",
-        old_keys: Mapping[str, str] | None = None,
         host_is_admin: bool = True,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
-        self._at = url
-        self._key = key
-        self._secret = secret
+        self._address = address
         self._clock = clock
-        self._url = public_url or "ws" + url.removeprefix("http").removeprefix("ws")
-        self._hook_keys = {**(old_keys or {}), key: secret}
+        self._url = address.public_url or "ws" + address.url.removeprefix("http").removeprefix("ws")
+        self._hook_keys = {**address.old_keys, address.key: address.secret}
         self._host_is_admin = host_is_admin
         self._client: api.LiveKitAPI | None = None
+        self._deadline_s = deadline_s
         self._no_recorder_until = float("-inf")
 
     def __repr__(self) -> str:
-        return f"LiveKitRooms({self._at})"
+        return f"LiveKitRooms({self._address.url})"
 
     @property
     def url(self) -> str:
@@ -67,8 +74,8 @@ class LiveKitRooms:
             await client.aclose()
 
     def token(self, grant: Grant) -> str:
-        now = self._clock.wall()
-        return press(grant, self._key, self._secret, now, host_is_admin=self._host_is_admin)
+        key, secret, now = self._address.key, self._address.secret, self._clock.wall()
+        return press(grant, key, secret, now, host_is_admin=self._host_is_admin)
 
     def heard(self, body: bytes, authorization: str) -> LiveEvent | None:
         return hear(body, authorization, self._hook_keys, self._clock.wall)
@@ -194,26 +201,28 @@ class LiveKitRooms:
         return found is not None
 
     async def _ask(
-        self, asked: Callable[[api.LiveKitAPI], Awaitable[T]], deadline_s: float = DEADLINE_S
+        self, asked: Callable[[api.LiveKitAPI], Awaitable[T]], deadline_s: float | None = None
     ) -> T | None:
         """What the server answers; None for something that is not there. Raises RoomsUnavailable, and
         InvalidInput for what the server will not have."""
+        within_s = self._deadline_s if deadline_s is None else deadline_s
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(within_s):
                 return await asked(self._open())
         except api.ServerError as refusal:
             if is_not_there(refusal):
                 return None
             raise _translated(refusal) from refusal
         except TimeoutError as failure:
-            raise RoomsUnavailable(f"the media server does not answer within {deadline_s:g} s") from failure
+            raise RoomsUnavailable(f"the media server does not answer within {within_s:g} s") from failure
         except (aiohttp.ClientError, OSError, DecodeError) as failure:
             raise RoomsUnavailable(f"the media server is away: {type(failure).__name__}") from failure
 
     def _open(self) -> api.LiveKitAPI:
         if self._client is None:
             timeout = aiohttp.ClientTimeout(total=egress.DEADLINE_S + 1)  # why: ours come first
-            self._client = api.LiveKitAPI(self._at, self._key, self._secret, timeout=timeout, failover=False)
+            at = self._address
+            self._client = api.LiveKitAPI(at.url, at.key, at.secret, timeout=timeout, failover=False)
         return self._client
 
 

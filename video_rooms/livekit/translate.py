@@ -110,15 +110,21 @@ def event_of(told: api.WebhookEvent) -> LiveEvent | None:
         room=room_of(told.room) if told.room.name else None,
         person=_reported(told) if told.participant.identity else None,
         egress=egress_of(told.egress_info) if of_egress else None,
+        why=_why(told.participant.disconnect_reason) if what in (Happened.LEFT, Happened.ABORTED) else "",
     )
 
 
 def _reported(told: api.WebhookEvent) -> LivePerson:
     """The person of a report; the track that it is of is among theirs, whether they list it or not."""
     person, track = told.participant, told.track
-    if told.event == Happened.PUBLISHED and track.sid and all(t.sid != track.sid for t in person.tracks):
+    if track.sid and all(known.sid != track.sid for known in person.tracks):
         person.tracks.append(track)
     return person_of(person)
+
+
+def _why(number: int) -> str:
+    known = number in api.DisconnectReason.values()
+    return api.DisconnectReason.Name(number).lower() if known else "unknown_reason"
 
 
 def _moment(seconds: int, milliseconds: int = 0) -> datetime:
