@@ -1,0 +1,66 @@
+"""What video rooms have beyond the page: plans, calendar files, a lobby."""
+
+import pytest
+
+from tests.unit.http.rig import Rig
+from tests.unit.http.rooms_behind import FIRST, KEPT, room_paths
+
+pytestmark = pytest.mark.unit
+
+
+async def test_a_plan_is_changed(rig: Rig):
+    paths = await room_paths(rig.client)
+    path = f"{KEPT}/{paths['id']}"
+    changed = (await rig.client.ask("PATCH", path, {"duration_minutes": 15})).data
+    assert (changed["duration_minutes"], changed["scheduled_at"]) == (15, "2026-05-10T14:00:00.000Z")
+    weekly = {"rule": "FREQ=WEEKLY;COUNT=2", "timezone": "UTC"}
+    start = "2026-06-01T09:00:00Z"
+    changed = (await rig.client.ask("PATCH", path, {"scheduled_at": start, "recurrence": weekly})).data
+    assert (changed["next_start"], changed["recurrence"]["rule"]) == (
+        "2026-06-01T09:00:00.000Z",
+        weekly["rule"],
+    )
+    for body in ({}, {"duration_minutes": None}, {"name": "Other"}, {"duration_minutes": 0}):
+        assert (await rig.client.ask("PATCH", path, body)).status == 400
+
+
+async def test_one_occurrence_is_skipped_and_one_is_moved(rig: Rig):
+    paths = await room_paths(rig.client)
+    path = f"{KEPT}/{paths['id']}"
+    skipped = await rig.client.post(f"{path}/occurrences/2026-05-11T16:00:00+02:00/skip")
+    assert skipped.data["recurrence"]["skipped"] == ["2026-05-11T14:00:00.000Z"]
+    moved = await rig.client.post(
+        f"{path}/occurrences/20260512T140000Z/move", {"to": "2026-05-12T17:30:00+02:00"}
+    )
+    assert moved.data["recurrence"]["moved"] == [
+        {"from": "2026-05-12T14:00:00.000Z", "to": "2026-05-12T15:30:00.000Z"}
+    ]
+    text = (await rig.client.get(f"{path}/calendar.ics")).body.decode()
+    assert "EXDATE" in text
+    assert "RECURRENCE-ID" in text
+    assert (await rig.client.post(f"{path}/occurrences/20260513T140000Z/move", {})).field == "to"
+
+
+async def test_a_calendar_file_is_one_to_be_saved(rig: Rig):
+    room_id = (await rig.client.post(KEPT, {"name": "Talk", "scheduled_at": FIRST})).data["room_id"]
+    answer = await rig.as_role("billing").get(f"{KEPT}/{room_id}/calendar.ics")
+    assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{room_id}.ics"'
+    assert answer.body.startswith(b"BEGIN:VCALENDAR\r\n")
+
+
+async def test_a_lobby_is_shown_only_where_there_is_one(rig: Rig):
+    made = (await rig.client.post(KEPT, {"name": "Talk", "waiting_room": True})).data
+    path = f"{KEPT}/{made['room_id']}"
+    joined = (await rig.client.post(f"{path}/join", {"identity": "jo"})).data
+    assert joined["waiting"] is True
+    assert (await rig.client.post(f"{path}/join", {"identity": "h", "role": "host"})).data["waiting"] is False
+    first = (await rig.client.get(path)).data["participants"][0]
+    assert (first["identity"], first["status"], first["joined_at"]) == ("jo", "waiting", None)
+    admitted = (await rig.client.post(f"{path}/participants/jo/admit")).data
+    assert (admitted["status"], admitted["identity"]) == ("joined", "jo")
+    assert (await rig.client.post(f"{path}/participants/jo/admit")).status == 404
+    await rig.client.post(f"{path}/join", {"identity": "al"})
+    denied = (await rig.client.post(f"{path}/participants/al/deny")).data
+    assert denied == {"room_id": made["room_id"], "identity": "al", "denied": True}
+    assert (await rig.client.post(f"{path}/participants/al/deny")).status == 404

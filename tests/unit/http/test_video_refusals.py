@@ -1,0 +1,352 @@
+"""What goes wrong with video rooms, and how each of it is told."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from gateway.http.app import create_app
+from gateway.http.operation import OPEN, Operation
+from gateway.http.orbit.routes_video import VIDEO as OPERATIONS
+from gateway.http.orbit.video_hook import MAX_REPORT
+from gateway.http.throttle import STRANGERS_PER_MINUTE
+from tests.unit.http.rig import Client, Rig
+from tests.unit.http.rooms_behind import KEPT, PASSING, SIGNED, VIDEO, room_paths
+from video_rooms.core.room import Role
+
+pytestmark = pytest.mark.unit
+
+EVERY = [op for op in OPERATIONS.operations if op.name != "mediaServerReports"]
+NOWHERE = "00000000-0000-4000-8000-00000000dead"
+BODIES: dict[str, dict[str, Any]] = {
+    "createRoom": {"name": "Talk"},
+    "changeRoom": {"duration_minutes": 30},
+    "joinRoom": {"identity": "user_42"},
+    "moveOccurrence": {"to": "2026-05-11T15:00:00Z"},
+    "redeemInvite": {"display_name": "Jo"},
+    "createAdhocRoom": {"name": "quick-sync"},
+    "createAdhocToken": {"participant_name": "Jane"},
+}
+FAILURES = {
+    "createRoom": "VIDEO_ROOM_CREATION_FAILED",
+    "listRooms": "VIDEO_ROOM_LIST_FAILED",
+    "getRoom": "VIDEO_ROOM_FETCH_FAILED",
+    "changeRoom": "VIDEO_ROOM_UPDATE_FAILED",
+    "joinRoom": "VIDEO_ROOM_JOIN_FAILED",
+    "endRoom": "VIDEO_ROOM_END_FAILED",
+    "startRoomRecording": "VIDEO_RECORDING_START_FAILED",
+    "stopRoomRecording": "VIDEO_RECORDING_STOP_FAILED",
+    "skipOccurrence": "VIDEO_ROOM_UPDATE_FAILED",
+    "moveOccurrence": "VIDEO_ROOM_UPDATE_FAILED",
+    "getRoomCalendar": "VIDEO_ROOM_CALENDAR_FAILED",
+    "createInvite": "VIDEO_INVITE_CREATE_FAILED",
+    "listInvites": "VIDEO_INVITE_LIST_FAILED",
+    "revokeInvite": "VIDEO_INVITE_REVOKE_FAILED",
+    "redeemInvite": "VIDEO_INVITE_REDEEM_FAILED",
+    "kickParticipant": "VIDEO_PARTICIPANT_KICK_FAILED",
+    "muteParticipant": "VIDEO_PARTICIPANT_MUTE_FAILED",
+    "admitParticipant": "VIDEO_PARTICIPANT_ADMIT_FAILED",
+    "denyParticipant": "VIDEO_PARTICIPANT_DENY_FAILED",
+    "createAdhocRoom": "VIDEO_ROOM_CREATION_FAILED",
+    "listAdhocRooms": "VIDEO_ROOM_LIST_FAILED",
+    "getAdhocRoom": "VIDEO_ROOM_DETAILS_FAILED",
+    "deleteAdhocRoom": "VIDEO_ROOM_CLOSE_FAILED",
+    "createAdhocToken": "TOKEN_GENERATION_FAILED",
+}
+"""By hand, from the page; what it does not have is ours."""
+
+
+async def _send(rig: Rig, op: Operation, paths: dict[str, str], client: Client | None = None) -> Any:
+    asker = client or (rig.client.having(None) if op.access == OPEN else rig.client)
+    return await asker.ask(op.method, VIDEO + op.path.format(**paths), BODIES.get(op.name))
+
+
+def test_every_operation_has_its_code():
+    assert {op.name: op.failure for op in EVERY} == FAILURES
+
+
+async def test_a_defect_is_told_by_the_operations_code_and_logged_whole(rig: Rig):
+    paths = await room_paths(rig.client)
+    rig.rooms.broken = True
+    for op in EVERY:
+        with structlog.testing.capture_logs() as lines:
+            answer = await _send(rig, op, paths)
+        assert (answer.status, answer.code) == (500, FAILURES[op.name]), op.name
+        assert b"nobody must read" not in answer.body
+        cause = next(line["exc_info"] for line in lines if line["event"] == "http.defect").__cause__
+        assert isinstance(cause, ZeroDivisionError), op.name
+
+
+async def test_without_the_media_server_everything_is_unavailable(rig: Rig):
+    paths = await room_paths(rig.client)
+    rig.rooms.away = True
+    for op in EVERY:
+        answer = await _send(rig, op, paths)
+        assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE"), op.name
+        assert answer.headers["retry-after"] == "5"
+    rig.rooms.away = False
+    assert (await rig.client.get(f"{KEPT}/{paths['id']}")).status == 200
+
+
+async def test_without_rooms_everything_is_unavailable_whatever_is_asked(rig: Rig):
+    app = create_app(replace(rig.face, rooms=None, registry=CollectorRegistry()))
+    keyed, stranger = Client(app, rig.keys["owner"]), Client(app)
+    paths = {"id": "no-uuid", "inviteId": "-", "inviteToken": "-", "identity": "i", "occurrence": "x"}
+    paths["name"] = "n"
+    for op in OPERATIONS.operations:
+        answer = await (stranger if op.access == OPEN else keyed).ask(
+            op.method, VIDEO + op.path.format(**paths), None if op.method == "GET" else {"not": "read"}
+        )
+        assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE"), op.name
+        if op.access != OPEN:
+            assert (await stranger.ask(op.method, VIDEO + op.path.format(**paths))).status in (401, 429)
+    assert (await keyed.get("/api/v1/voice/calls")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", "{no}", "id"),
+        ("PATCH", "{no}", "id"),
+        ("POST", "{no}/join", "id"),
+        ("POST", "{no}/end", "id"),
+        ("POST", "{no}/recording/start", "id"),
+        ("POST", "{no}/recording/stop", "id"),
+        ("GET", "{no}/calendar.ics", "id"),
+        ("POST", "{no}/invites", "id"),
+        ("GET", "{no}/invites", "id"),
+        ("DELETE", "{no}/invites/" + NOWHERE, "id"),
+        ("DELETE", NOWHERE + "/invites/{no}", "inviteId"),
+        ("POST", "{no}/participants/jo/kick", "id"),
+        ("POST", "{no}/participants/jo/mute", "id"),
+        ("POST", "{no}/participants/jo/admit", "id"),
+        ("POST", "{no}/participants/jo/deny", "id"),
+        ("POST", NOWHERE + "/participants/" + "x" * 201 + "/kick", "identity"),
+        ("POST", "{no}/occurrences/20260511T140000Z/skip", "id"),
+        ("POST", NOWHERE + "/occurrences/monday/skip", "occurrence"),
+        ("POST", NOWHERE + "/occurrences/2026-05-11T14:00:00/skip", "occurrence"),
+    ],
+)
+@pytest.mark.parametrize("no", ["room_1", NOWHERE[:-1], NOWHERE + "0", "g" + NOWHERE[1:]])
+async def test_an_id_that_is_no_uuid_is_refused(rig: Rig, method: str, path: str, field: str, no: str):
+    body = {"duration_minutes": 5} if method == "PATCH" else None
+    answer = await rig.client.ask(method, f"{KEPT}/{path.replace('{no}', no)}", body)
+    assert (answer.status, answer.code, answer.field) == (400, "VALIDATION_ERROR", field)
+
+
+async def test_a_uuid_is_read_in_either_case(rig: Rig):
+    paths = await room_paths(rig.client)
+    assert (await rig.client.get(f"{KEPT}/{paths['id'].upper()}")).data["room"]["id"] == paths["id"]
+
+
+async def test_what_is_not_there_is_not_found(rig: Rig):
+    paths = await room_paths(rig.client)
+    elsewhere = {**paths, "id": NOWHERE, "name": "never-made", "inviteToken": "x" * 32}
+    for op in EVERY:
+        if "{" in op.path and op.name != "deleteAdhocRoom":
+            answer = await _send(rig, op, elsewhere)
+            assert (answer.status, answer.code) == (404, "NOT_FOUND"), op.name
+    for missing in ({"identity": "nobody"}, {"inviteId": NOWHERE}, {"occurrence": "20260511T150000Z"}):
+        for op in EVERY:
+            if f"{{{next(iter(missing))}}}" in op.path:
+                answer = await _send(rig, op, {**paths, **missing})
+                assert (answer.status, answer.code) == (404, "NOT_FOUND"), op.name
+
+
+async def test_a_name_that_no_adhoc_room_can_have_is_not_found(rig: Rig):
+    for method in ("GET", "DELETE"):
+        answer = await rig.client.ask(method, f"{PASSING}/a.b")
+        assert (answer.status, answer.code) == (404, "NOT_FOUND")
+
+
+async def test_closing_an_adhoc_room_that_is_not_there_is_done_already(rig: Rig):
+    assert (await rig.client.ask("DELETE", f"{PASSING}/gone")).data == {"name": "gone", "deleted": True}
+
+
+async def test_an_ended_room_lets_nobody_in(rig: Rig):
+    paths = await room_paths(rig.client)
+    ended = (await rig.client.post(f"{KEPT}/{paths['id']}/end")).data
+    assert (ended["room_id"], ended["status"]) == (paths["id"], "ended")
+    assert (await rig.client.post(f"{KEPT}/{paths['id']}/end")).data == ended
+    answer = await rig.client.post(f"{KEPT}/{paths['id']}/join", {"identity": "late"})
+    assert (answer.status, answer.code) == (404, "NOT_FOUND")
+    answer = await rig.client.ask("PATCH", f"{KEPT}/{paths['id']}", {"duration_minutes": 5})
+    assert (answer.status, answer.code) == (409, "CONFLICT")
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "developer", "viewer", "billing"])
+async def test_a_host_is_made_by_those_who_may_and_others_get_a_participants_token(rig: Rig, role: str):
+    paths = await room_paths(rig.client)
+    answer = await rig.as_role(role).post(
+        f"{KEPT}/{paths['id']}/join", {"identity": "who", "role": "host", "display_name": "Who"}
+    )
+    assert answer.status == 200
+    made = rig.rooms.asked[-1].role
+    assert made is (Role.PARTICIPANT if role in ("viewer", "billing") else Role.HOST)
+    assert answer.data.keys() == {"token", "ws_url", "room_sid"}
+
+
+async def test_a_key_without_the_scope_makes_no_host_whatever_its_role(rig: Rig):
+    paths = await room_paths(rig.client)
+    reader = rig.client.having(await rig.key("owner", scopes=("video:read",)))
+    assert (await reader.post(f"{KEPT}/{paths['id']}/join", {"identity": "a", "role": "host"})).status == 200
+    assert rig.rooms.asked[-1].role is Role.PARTICIPANT
+    assert (await reader.post(KEPT, {"name": "x"})).code == "INSUFFICIENT_PERMISSIONS"
+
+
+async def test_guests_are_held_to_thirty_a_minute_and_address(rig: Rig):
+    paths = await room_paths(rig.client)
+    guest = rig.client.having(None)
+    path = f"{VIDEO}/invites/{paths['inviteToken']}/redeem"
+    first = await guest.post(path, {"display_name": "Jo"})
+    assert (first.status, first.headers["x-ratelimit-limit"]) == (200, "30")
+    assert first.headers["x-ratelimit-remaining"] == "29"
+    for _ in range(28):
+        assert (await guest.post(f"{VIDEO}/invites/{'x' * 32}/redeem", {"display_name": "Jo"})).status == 404
+    assert (await guest.post(f"{VIDEO}/invites/short/redeem", {"display_name": "Jo"})).status == 400
+    refused = await guest.post(path, {"display_name": "Jo"})
+    assert (refused.status, refused.code) == (429, "RATE_LIMITED")
+    assert refused.headers["x-ratelimit-remaining"] == "0"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.error["details"]["limit"] == 30
+    assert rig.rooms.given[paths["inviteId"]].uses_count == 1
+    elsewhere = Client(rig.app, None, "192.0.2.99")
+    assert (await elsewhere.post(path, {"display_name": "Jo"})).status == 200
+    rig.clock.advance(120)
+    assert (await guest.post(path, {"display_name": "Jo"})).status == 200
+
+
+async def test_an_invite_that_is_used_up_expired_or_revoked_is_the_same_404(rig: Rig):
+    paths = await room_paths(rig.client)
+    made = [
+        (await rig.client.post(f"{KEPT}/{paths['id']}/invites", wanted)).data
+        for wanted in ({"max_uses": 1}, {"expires_in_hours": 1}, {"max_uses": 9})
+    ]
+    guest, who = rig.client.having(None), {"display_name": "Jo"}
+    assert (await guest.post(f"{VIDEO}/invites/{made[0]['invite_token']}/redeem", who)).status == 200
+    assert (await rig.client.ask("DELETE", f"{KEPT}/{paths['id']}/invites/{made[2]['id']}")).data == {
+        "id": made[2]["id"],
+        "room_id": paths["id"],
+        "revoked": True,
+    }
+    rig.clock.advance(3601)
+    told = [
+        (await guest.post(f"{VIDEO}/invites/{token}/redeem", who)).error
+        for token in (*(invite["invite_token"] for invite in made), "x" * 32)
+    ]
+    assert told == [told[0]] * 4
+    assert (told[0]["status"], told[0]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_the_address_of_the_media_server_has_three_names(rig: Rig):
+    paths = await room_paths(rig.client)
+    redeemed = await rig.client.having(None).post(
+        f"{VIDEO}/invites/{paths['inviteToken']}/redeem", {"display_name": "Jo"}
+    )
+    assert redeemed.data["ws_url"] == redeemed.data["media_url"] == redeemed.data["livekit_url"]
+    assert redeemed.data["room_id"] == paths["id"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json"}])
+@pytest.mark.parametrize(
+    "verb", ["end", "recording/start", "recording/stop", "participants/user_42/kick", "invites"]
+)
+async def test_a_post_without_a_body_may_be_declared_as_json(rig: Rig, verb: str, headers: dict[str, str]):
+    paths = await room_paths(rig.client)
+    answer = await rig.client.ask("POST", f"{KEPT}/{paths['id']}/{verb}", b"", headers)
+    assert answer.status in (200, 201), answer.body
+    assert set(answer.json) == {"data", "meta"}
+
+
+async def test_the_same_key_makes_one_room(rig: Rig):
+    once = {"Idempotency-Key": "one"}
+    first = await rig.client.post(KEPT, {"name": "Talk"}, once)
+    again = await rig.client.post(KEPT, {"name": "Talk"}, once)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.body == first.body  # the token too: whoever lost the answer gets in all the same
+    assert len(rig.rooms.kept) == 1
+    other = await rig.client.post(KEPT, {"name": "Other"}, once)
+    assert (other.status, other.code) == (422, "IDEMPOTENCY_MISMATCH")
+
+
+async def test_a_refusal_is_kept_and_a_server_that_is_away_is_not(rig: Rig):
+    paths = await room_paths(rig.client)
+    rig.rooms.away = True
+    path = f"{KEPT}/{paths['id']}/join"
+    assert (await rig.client.post(path, {"identity": "a"}, {"Idempotency-Key": "k"})).status == 503
+    rig.rooms.away = False
+    assert (await rig.client.post(path, {"identity": "a"}, {"Idempotency-Key": "k"})).status == 200
+    late = f"{KEPT}/{paths['id']}/occurrences/20260511T150000Z/skip"
+    refused = [await rig.client.post(late, None, {"Idempotency-Key": "l"}) for _ in range(2)]
+    assert [answer.status for answer in refused] == [404, 404]
+    assert refused[0].body == refused[1].body
+
+
+async def test_what_a_service_finds_wrong_is_400_also_when_it_is_told_again(rig: Rig):
+    room_id = (await rig.client.post(KEPT, {"name": "Talk"})).data["room_id"]
+    body = {"recurrence": {"rule": "FREQ=DAILY", "timezone": "UTC"}}
+    answer = await rig.client.ask("PATCH", f"{KEPT}/{room_id}", body)
+    assert (answer.status, answer.code, answer.field) == (400, "VALIDATION_ERROR", "recurrence")
+    assert (await rig.client.get(f"{KEPT}/{room_id}/calendar.ics")).status == 400
+
+
+async def test_an_identity_may_hold_whatever_a_path_can_carry(rig: Rig):
+    paths = await room_paths(rig.client)
+    for identity in ("a/b", "jo smith", "é:@!", "x/kick"):
+        await rig.client.post(f"{KEPT}/{paths['id']}/join", {"identity": identity})
+        path = f"{KEPT}/{paths['id']}/participants/{identity}"
+        assert (await rig.client.post(f"{path}/mute")).data["identity"] == identity
+        assert (await rig.client.post(f"{path}/kick")).data["kicked"] is True
+
+
+async def test_what_changed_is_in_the_audit_log(rig: Rig):
+    paths = await room_paths(rig.client)
+    await rig.client.post(f"{KEPT}/{paths['id']}/participants/user_42/kick")
+    await rig.client.post(f"{KEPT}/{paths['id']}/end")
+    entries = await rig.face.books.audit.entries(rig.face_tenant)
+    told = {entry.action for entry in entries}
+    assert {"room.scheduled", "room.invite_created", "room.participant_kicked", "room.ended"} <= told
+
+
+# ---------------------------------------------------------------- the media server's reports
+
+REPORT = {"content-type": "application/webhook+json", "authorization": SIGNED}
+
+
+async def test_a_report_needs_no_key_and_is_passed_on_byte_for_byte(rig: Rig):
+    body = b'{"event": "room_started",  "id":"EV_1"}'
+    answer = await rig.client.having(None).ask("POST", f"{VIDEO}/webhook", body, REPORT)
+    assert (answer.status, answer.body) == (204, b"")
+    assert rig.rooms.heard == [body]
+
+
+@pytest.mark.parametrize("headers", [{"authorization": "forged"}, {"authorization": ""}, {}])
+async def test_a_report_that_is_not_the_media_servers_is_refused(rig: Rig, headers: dict[str, str]):
+    stranger = rig.client.having(None)
+    sent = {"content-type": "application/webhook+json", **headers}
+    for _ in range(STRANGERS_PER_MINUTE):
+        answer = await stranger.ask("POST", f"{VIDEO}/webhook", b"{}", sent)
+        assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
+    assert (await stranger.ask("POST", f"{VIDEO}/webhook", b"{}", sent)).status == 429
+    assert (await stranger.ask("POST", f"{VIDEO}/webhook", b"{}", REPORT)).status == 204
+    assert rig.rooms.heard == [b"{}"]
+
+
+async def test_a_report_signed_twice_is_not_signed(rig: Rig):
+    headers = [(b"host", b"test"), (b"authorization", SIGNED.encode()), (b"authorization", b"x")]
+    answer = await rig.client.raw("POST", f"{VIDEO}/webhook", headers, [b"{}"])
+    assert answer.status == 401
+
+
+async def test_a_report_that_is_too_large_is_not_read(rig: Rig):
+    answer = await rig.client.having(None).ask("POST", f"{VIDEO}/webhook", b"x" * (MAX_REPORT + 1), REPORT)
+    assert (answer.status, answer.code) == (413, "PAYLOAD_TOO_LARGE")
+    assert not rig.rooms.heard
+
+
+async def test_a_report_that_cannot_be_taken_now_is_to_come_again(rig: Rig):
+    rig.rooms.away = True
+    answer = await rig.client.having(None).ask("POST", f"{VIDEO}/webhook", b"{}", REPORT)
+    assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE")
