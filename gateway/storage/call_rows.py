@@ -55,6 +55,7 @@ def state_row(call: Call, known: CallRecord) -> Row:
         "termination_reason": None if ended is None else ended.reason,
         "ended_by": None if known.ended_by is None else known.ended_by.value,
         "sequence": known.sequence,
+        "room_id": known.room_id,
         "snapshot": None if call.settled else to_json(encode(call)),
     }
 
@@ -93,6 +94,7 @@ def to_record(row: RowMapping) -> CallRecord:
         seat=row["seat"],
         to_seat=row["to_seat"],
         private=row["private"],
+        room_id=row["room_id"],
     )
 
 

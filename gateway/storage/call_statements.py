@@ -12,17 +12,17 @@ ADD: Final = Hot(
     "INSERT INTO calls (id, tenant_id, direction, status, to_number, from_number, agent_id, record,"
     " metadata, webhook_url, api_key_id, created_at, answered_at, ended_at, duration_seconds,"
     " hangup_cause, sip_code, termination_result, termination_reason, ended_by, sequence, snapshot,"
-    " session_id, seat, to_seat, private)"
+    " session_id, seat, to_seat, private, room_id)"
     " VALUES (:id, :tenant_id, :direction, :status, :to_number, :from_number, :agent_id, :record,"
     " :metadata, :webhook_url, :api_key_id, :created_at, :answered_at, :ended_at, :duration_seconds,"
     " :hangup_cause, :sip_code, :termination_result, :termination_reason, :ended_by, :sequence, :snapshot,"
-    " :session_id, :seat, :to_seat, :private)"
+    " :session_id, :seat, :to_seat, :private, :room_id)"
 )
 CHANGE: Final = Hot(
     "UPDATE calls SET status = :status, answered_at = :answered_at, ended_at = :ended_at,"
     " duration_seconds = :duration_seconds, hangup_cause = :hangup_cause, sip_code = :sip_code,"
     " termination_result = :termination_result, termination_reason = :termination_reason,"
-    " ended_by = :ended_by, sequence = :sequence, snapshot = :snapshot WHERE id = :id"
+    " ended_by = :ended_by, sequence = :sequence, snapshot = :snapshot, room_id = :room_id WHERE id = :id"
 )
 """What may change after the call's first append; the rest are its terms."""
 CHANGE_TERMS: Final = Hot(

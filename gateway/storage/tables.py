@@ -159,6 +159,7 @@ class CallRow(SQLModel, table=True):
     seat: int = Field(default=-1, sa_column_kwargs={"server_default": "-1"})
     to_seat: int = Field(default=-1, sa_column_kwargs={"server_default": "-1"})
     private: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    room_id: str | None
 
 
 class CallEventRow(SQLModel, table=True):

@@ -11,7 +11,9 @@ from datetime import date
 import pytest
 from sqlalchemy import Connection, func, select
 
-from dialplan.core.call import Direction, TapeState
+from dialplan.core.call import Connect, Direction, TapeState, VideoRoom
+from dialplan.core.facts import RoomEntered
+from dialplan.core.machine import step
 from dialplan.core.record import CallEvent, Party, cdr, iso, record, shown
 from gateway.announcer import WebhookAnnouncer
 from gateway.storage.calls import Announcers, CallRepository
@@ -93,6 +95,22 @@ async def test_a_call_learns_its_session_after_a_detour(calls: CallRepository) -
     assert found == record(call)
     assert found is not None
     assert (found.session_id, found.seat, found.to_seat, found.private) == ("ses_1", 2, 0, True)
+    assert await calls.open_calls() == (call,)
+
+
+async def test_a_call_learns_which_room_it_led_to(calls: CallRepository) -> None:
+    line = VideoRoom("WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)")
+    call = replace(started(1), route=Connect(line))
+    await calls.append(call, [event(call, "call.initiated", T0)], None)
+    found = await calls.get(OURS, call.id)
+    assert found is not None
+    assert found.room_id is None
+    call, _ = step(call, RoomEntered("a-room"), T0 + 1)
+    await calls.append(call, [event(call, "call.room_entered", T0 + 1)], None)
+    found = await calls.get(OURS, call.id)
+    assert found == record(call)
+    assert found is not None
+    assert found.room_id == "a-room"
     assert await calls.open_calls() == (call,)
 
 
