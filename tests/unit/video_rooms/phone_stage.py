@@ -22,7 +22,7 @@ from video_rooms.phones import PhoneDesk
 from video_rooms.pins import RoomPins
 
 START = datetime(2026, 3, 8, 12, 0, tzinfo=UTC)
-TENANT = TenantId("ten_a")
+TENANT = TenantId("tnt_1")
 ROOM = "11111111-1111-4111-8111-111111111111"
 PIN = "123456789"
 CALLER = "+447700900123"
@@ -37,7 +37,7 @@ def room(**changes: object) -> Room:
         name="Weekly",
         host_user_id="usr_1",
         status=Status.LIVE,
-        live_name="vr_ten_a_x",
+        live_name="vr_tnt_1_x",
         room_sid="RM_1",
         scheduled_at=START - timedelta(minutes=5),
         started_at=START - timedelta(minutes=5),
@@ -54,7 +54,7 @@ def room(**changes: object) -> Room:
 
 
 def host(presence: Presence = Presence.JOINED) -> Person:
-    return Person(ROOM, "usr_1", "Ann", Role.HOST, presence, joined_at=START, session="vr_ten_a_x")
+    return Person(ROOM, "usr_1", "Ann", Role.HOST, presence, joined_at=START, session="vr_tnt_1_x")
 
 
 class Voice:
@@ -199,7 +199,7 @@ class Stage:
         """Dials in, with the right number."""
         leg = await self.dials_in(call_id, caller)
         await self.press(PIN, call_id)
-        assert leg.room == "vr_ten_a_x"
+        assert leg.room == "vr_tnt_1_x"
         return leg
 
     async def calls_out(self, call_id: str = "call_1", **changes: object) -> Person:

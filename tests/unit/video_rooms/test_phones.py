@@ -30,12 +30,12 @@ async def test_the_right_number_leads_into_the_room(tmp_path: Path) -> None:
         assert leg.answered
         assert stage.heard() == words(Words.WELCOME, Words.ASK_PIN)
         await stage.press(PIN)
-        assert leg.room == "vr_ten_a_x"
+        assert leg.room == "vr_tnt_1_x"
         assert stage.heard() == ["room-joined", "You are number 1 in the meeting."]
         assert stage.calls.inside == [("call_1", ROOM)]
         line = await stage.line()
         assert (line.presence, line.role, line.call_id) == (Presence.JOINED, Role.PHONE, "call_1")
-        assert (line.display_name, line.session) == ("+44 •••• 0123", "vr_ten_a_x")
+        assert (line.display_name, line.session) == ("+44 •••• 0123", "vr_tnt_1_x")
         assert stage.told.kinds == ["room.participant.joined"]
         assert CALLER not in str(stage.told.events)
         (wish,) = stage.door.wishes
@@ -141,7 +141,7 @@ async def test_the_lobby_plays_music_until_a_host_lets_in(tmp_path: Path) -> Non
         assert leg.room is None
         assert stage.desk.admit(ROOM, "phone_00000001")
         await stage.rest()
-        assert leg.room == "vr_ten_a_x"
+        assert leg.room == "vr_tnt_1_x"
         assert not leg.music
         assert stage.told.kinds[1:] == ["room.participant.admitted", "room.participant.joined"]
         assert not stage.desk.admit(ROOM, "phone_00000001"), "it waits no longer"
@@ -174,7 +174,7 @@ async def test_who_comes_before_the_host_comes_in_with_the_host(tmp_path: Path) 
         assert stage.heard() == words(Words.WAIT_FOR_HOST)
         stage.desk.host_came(ROOM)
         await stage.rest()
-        assert leg.room == "vr_ten_a_x"
+        assert leg.room == "vr_tnt_1_x"
 
 
 @in_virtual_time
@@ -199,7 +199,7 @@ async def test_keys_do_what_buttons_do(tmp_path: Path) -> None:
         await stage.press("*2")
         assert leg.shown["hand_raised"] == "true"
         assert (await stage.line()).hand_raised
-        stage.carrier.crowd("vr_ten_a_x", guests=3)
+        stage.carrier.crowd("vr_tnt_1_x", guests=3)
         await stage.rest()
         await stage.press("*1")
         assert stage.heard() == ["There are 4 of you in the meeting."]
@@ -210,7 +210,7 @@ async def test_keys_do_what_buttons_do(tmp_path: Path) -> None:
 @in_virtual_time
 async def test_a_recording_is_told(tmp_path: Path) -> None:
     async with open_stage(tmp_path, None, host()) as stage:
-        stage.carrier.crowd("vr_ten_a_x", recording=True)
+        stage.carrier.crowd("vr_tnt_1_x", recording=True)
         await stage.comes_in()
         assert stage.heard() == words(Words.RECORDED)
         assert len(stage.said()) == 3
@@ -221,11 +221,11 @@ async def test_two_callers_with_one_number_are_two_people(tmp_path: Path) -> Non
     async with open_stage(tmp_path, None, host()) as stage:
         first, second = await stage.comes_in("call_1"), await stage.comes_in("call_2")
         assert first.identity != second.identity
-        assert first.room == second.room == "vr_ten_a_x"
+        assert first.room == second.room == "vr_tnt_1_x"
         assert stage.heard("call_2") == ["room-joined", "You are number 2 in the meeting."]
         stage.carrier.hangs_up("call_1")
         await stage.rest()
-        assert second.room == "vr_ten_a_x"
+        assert second.room == "vr_tnt_1_x"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ async def test_without_speech_there_are_tones(tmp_path: Path) -> None:
         assert stage.heard() == ["room-no-speech"] * 2
         assert all(path.is_file() for path in leg.played[0].paths)
         await stage.press(PIN)
-        assert leg.room == "vr_ten_a_x"
+        assert leg.room == "vr_tnt_1_x"
 
 
 # ---------------------------------------------------------------- called out
@@ -367,7 +367,7 @@ async def test_nobody_is_called_into_a_room_that_is_not_there_or_full(tmp_path: 
         with pytest.raises(Conflict) as full:
             await stage.calls_out()
         assert full.value.code == "ROOM_FULL"
-        await stage.rooms.change(TenantId("ten_a"), ROOM, lambda _: room(status=Status.ENDED))
+        await stage.rooms.change(TenantId("tnt_1"), ROOM, lambda _: room(status=Status.ENDED))
         with pytest.raises(NotFound):
             await stage.calls_out()
 
