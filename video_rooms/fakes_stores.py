@@ -6,7 +6,7 @@ everything raises StorageUnavailable and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -139,6 +139,10 @@ class MemoryPeople:
         at = self.bans.get((live_name, identity))
         return None if at is None else Ban(live_name, identity, at)
 
+    async def bans_of(self, live_name: str) -> Mapping[str, Ban]:
+        self._answer()
+        return {one: Ban(name, one, at) for (name, one), at in self.bans.items() if name == live_name}
+
     async def first_time(self, event_id: str, at: datetime) -> bool:
         self._answer()
         if event_id in self.reports:
@@ -157,7 +161,7 @@ class MemoryPeople:
         held = self.claims.get((live_name, identity))
         if held is not None and held > now and not force:
             return False
-        self.claims[live_name, identity] = until
+        self.claims[live_name, identity] = until if held is None or not force else max(held, until)
         return True
 
     async def purge(self, before: datetime) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -95,17 +95,22 @@ class RoomPeopleRepository:
         row = await self._database.read(lambda conn: first(conn, query))
         return None if row is None else Ban(row["live_name"], row["identity"], row["at"])
 
+    async def bans_of(self, live_name: str) -> Mapping[str, Ban]:
+        query = select(B).where(B.c.live_name == live_name)
+        rows = await self._database.read(lambda conn: conn.execute(query).mappings().all())
+        return {row["identity"]: Ban(live_name, row["identity"], row["at"]) for row in rows}
+
     async def claim(
         self, live_name: str, identity: str, now: datetime, until: datetime, *, force: bool = False
     ) -> bool:
         row = {"live_name": live_name, "identity": identity, "until": until}
         mine = [C.c.live_name == live_name, C.c.identity == identity]
-        over = [] if force else [C.c.until <= now]
+        replaced = C.c.until < until if force else C.c.until <= now
 
         def work(conn: Connection) -> bool:
             if insert_new(conn, C, row):
                 return True
-            return run(conn, update(C).where(*mine, *over).values(until=until)) == 1
+            return run(conn, update(C).where(*mine, replaced).values(until=until)) == 1 or force
 
         return await self._database.write(work)
 

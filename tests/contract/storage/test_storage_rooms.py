@@ -290,6 +290,8 @@ async def test_the_latest_ban_counts(stores: Stores) -> None:
     for minutes in (1, 3, 2):
         await stores.people.ban(Ban("live_1", "ann", NOW + minutes * MINUTE))
     assert await stores.people.ban_of("live_1", "ann") == Ban("live_1", "ann", NOW + 3 * MINUTE)
+    assert await stores.people.bans_of("live_1") == {"ann": Ban("live_1", "ann", NOW + 3 * MINUTE)}
+    assert await stores.people.bans_of("live_2") == {}
     assert await stores.people.ban_of("live_2", "ann") is None
     assert await stores.people.ban_of("live_1", "bob") is None
 
@@ -303,6 +305,7 @@ async def test_an_identity_is_kept_for_one(stores: Stores) -> None:
     assert not await claim(9, 10)
     assert await claim(10, 10)
     assert await claim(11, 60, force=True)
+    assert await claim(12, 1, force=True)
     assert not await claim(70, 1)
     assert await stores.people.claim("live_2", "ann", NOW, NOW + MINUTE)
     taken = [stores.people.claim("live_3", "ann", NOW, NOW + MINUTE) for _ in range(8)]

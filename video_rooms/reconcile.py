@@ -1,0 +1,150 @@
+"""A look at the media server every few seconds: what was not reported, or not heard, is found out.
+
+Where the media server does not answer, nothing is concluded. Where it answers and has a live room no more
+(it was started anew), the room is over, or waits for its next time, as after every other end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from telephony.errors import PatchbayError
+from video_rooms.core.live import LiveRoom
+from video_rooms.core.names import is_ours
+from video_rooms.core.room import Room, Status
+from video_rooms.lives import MEDIA_LOST, Lives
+from video_rooms.ports import PeopleStore, RoomServer, RoomStore
+from video_rooms.recordings import Recordings
+from video_rooms.sightings import Sightings, Watched
+
+_log = structlog.get_logger("video_rooms.reconcile")
+
+EVERY_S: Final = 3.0
+WATCHED_EVERY_S: Final = 0.5
+_PURGE_ROUNDS: Final = 1200
+_KEPT: Final = timedelta(hours=25)
+"""Longer than any pass lasts: who was put out cannot come back with one that is older."""
+
+
+class Reconciler:
+    """``tally`` counts ``looks``, looks that the media server left ``unanswered``, and ``broken`` ones."""
+
+    def __init__(
+        self,
+        server: RoomServer,
+        rooms: RoomStore,
+        people: PeopleStore,
+        sightings: Sightings,
+        lives: Lives,
+        recordings: Recordings,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._server = server
+        self._rooms = rooms
+        self._people = people
+        self._sightings = sightings
+        self._lives = lives
+        self._recordings = recordings
+        self._now = now
+        self._tasks: list[asyncio.Task[None]] = []
+        self.tally: Counter[str] = Counter()
+
+    def start(self, watched: Watched) -> None:
+        """Look now, and then again and again."""
+        rounds = asyncio.create_task(self._rounds(), name="rooms-look")
+        self._tasks = [rounds, asyncio.create_task(self._watch(watched), name="rooms-watch")]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def once(self) -> None:
+        """One look at everything. Raises RoomsUnavailable, StorageUnavailable."""
+        asked_at = self._now()
+        unfinished = await self._rooms.unfinished()
+        live = {room.name: room for room in await self._server.rooms()}
+        for room in unfinished:
+            await self._compare(room, live.get(room.live_name), asked_at)
+        known = {room.live_name for room in unfinished}
+        for name, found in live.items():
+            if name not in known and is_ours(name) and found.people:
+                await self._compare_scheduled(found, asked_at)
+
+    async def look_at(self, names: tuple[str, ...]) -> None:
+        """One look at these live sessions. Raises RoomsUnavailable, StorageUnavailable."""
+        for name in names:
+            asked_at = self._now()
+            room = await self._rooms.of_live(name)
+            if room is not None and room.status is not Status.ENDED:
+                found = await self._server.people(name)
+                if found:
+                    await self._sightings.looked(room, found, asked_at)
+
+    async def resume(self) -> None:
+        """After our own start: rooms that are live and to be recorded are, from now on."""
+        for room in await self._rooms.unfinished():
+            if room.status is Status.LIVE and room.recording_enabled and room.recording_url is None:
+                self._recordings.begin(room)
+
+    async def _compare(self, room: Room, found: LiveRoom | None, asked_at: datetime) -> None:
+        if room.status is Status.ENDED:
+            if found is not None:
+                await self._server.delete(room.live_name)
+            await self._lives.cleared(room)
+        elif found is None or found.sid != room.room_sid:
+            await self._lives.gone(room, room.room_sid or "", asked_at, MEDIA_LOST)
+        else:
+            await self._sightings.looked(room, await self._server.people(room.live_name), asked_at)
+
+    async def _compare_scheduled(self, found: LiveRoom, asked_at: datetime) -> None:
+        """Somebody is in a room of which nothing was heard."""
+        room = await self._rooms.of_live(found.name)
+        if room is None or room.status is Status.ENDED:
+            return
+        room = await self._lives.stands(room, found.sid)
+        if room.room_sid != found.sid:
+            return
+        await self._sightings.looked(room, await self._server.people(found.name), asked_at)
+
+    async def _rounds(self) -> None:
+        resumed, rounds = False, 0
+        while True:
+            looked = await self._tried(self.once)
+            if looked and not resumed:
+                resumed = await self._tried(self.resume)
+            if rounds % _PURGE_ROUNDS == 0:
+                await self._tried(self._purge)
+            rounds += 1
+            await asyncio.sleep(EVERY_S)
+
+    async def _watch(self, watched: Watched) -> None:
+        while True:
+            await asyncio.sleep(WATCHED_EVERY_S)
+            if names := watched.names():
+                await self._tried(partial(self.look_at, names))
+
+    async def _purge(self) -> None:
+        await self._people.purge(self._now() - _KEPT)
+
+    async def _tried(self, look: Callable[[], Awaitable[None]]) -> bool:
+        """Whether it went well. What did not is tried again in the next round."""
+        self.tally["looks"] += 1
+        try:
+            await look()
+        except PatchbayError as error:
+            self.tally["unanswered"] += 1
+            _log.warning("rooms.look_unanswered", code=error.code)
+            return False
+        except Exception:  # noqa: BLE001  # why: edge of the loop; one broken look must not end it
+            self.tally["broken"] += 1
+            _log.exception("rooms.look_broken")
+            return False
+        return True

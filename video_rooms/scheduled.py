@@ -1,0 +1,236 @@
+"""Scheduled rooms. Fits ``gateway.http.ports_rooms.ScheduledRooms`` and ``video_rooms.ports.Entrance``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from telephony.errors import Conflict, InvalidInput, NotFound, RoomsUnavailable
+from telephony.ids import TenantId
+from video_rooms.core import schedule
+from video_rooms.core.grants import Who
+from video_rooms.core.ics import WayIn, calendar
+from video_rooms.core.live import MediaKind
+from video_rooms.core.room import Person, Presence, Recurrence, Role, Room, Status
+from video_rooms.core.told import room_told
+from video_rooms.core.wishes import Detail, JoinWish, NewRoom, Pass, Scheduled
+from video_rooms.doors import Doors
+from video_rooms.hosting import Hosting
+from video_rooms.lives import Lives
+from video_rooms.people import Roster
+from video_rooms.ports import Chances, PinTaken, RoomAnnouncer, RoomServer, RoomStore
+from video_rooms.recordings import Recordings
+
+PIN_DIGITS: Final = 9
+_PIN_TRIES: Final = 8
+_HOST: Final = "Host"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomParts:
+    """What rooms are made of. ``way_in`` tells what a calendar file says about getting in."""
+
+    server: RoomServer
+    rooms: RoomStore
+    roster: Roster
+    lives: Lives
+    doors: Doors
+    hosting: Hosting
+    recordings: Recordings
+    announcer: RoomAnnouncer
+    chances: Chances
+    now: Callable[[], datetime]
+    way_in: Callable[[Room], WayIn] = lambda room: WayIn()
+
+
+class KeptRooms:
+    """Every verb knows the tenant; another one's room is not there."""
+
+    def __init__(self, parts: RoomParts) -> None:
+        self._parts = parts
+
+    # ------------------------------------------------------------ the plan
+
+    async def schedule(self, tenant: TenantId, wanted: NewRoom) -> Scheduled:
+        """Keep a room. The media server makes its own at once, so that its name there is known. Raises
+        InvalidInput, RoomsUnavailable, StorageUnavailable."""
+        _check_plan(wanted.scheduled_at, wanted.recurrence)
+        parts, at = self._parts, self._parts.now()
+        room_id, name = parts.chances.uuid(), parts.lives.fresh_name(tenant)
+        live = await parts.doors.made(name, room_id, wanted.max_participants)
+        room = Room(
+            id=room_id,
+            tenant=tenant,
+            name=wanted.name,
+            host_user_id=wanted.host_user_id,
+            status=Status.SCHEDULED,
+            live_name=name,
+            room_sid=live.sid,
+            scheduled_at=wanted.scheduled_at,
+            started_at=None,
+            ended_at=None,
+            recording_enabled=wanted.recording_enabled,
+            recording_url=None,
+            max_participants=wanted.max_participants,
+            settings=wanted.settings,
+            created_at=at,
+            updated_at=at,
+            duration_minutes=wanted.duration_minutes,
+            waiting_room=wanted.waiting_room,
+            recurrence=wanted.recurrence,
+        )
+        room = await self._added(room, wanted.dial_in)
+        parts.announcer.tell(tenant, "room.scheduled", room.id, room_told(room, why="new"))
+        host = await parts.doors.let(room, Who(wanted.host_user_id, _HOST, Role.HOST))
+        return Scheduled(room, host)
+
+    async def page(self, tenant: TenantId, status: Status | None, limit: int) -> Sequence[Room]:
+        """See the port."""
+        return await self._parts.rooms.page(tenant, status, limit)
+
+    async def detail(self, tenant: TenantId, room_id: str) -> Detail:
+        """See the port."""
+        room = await self._room(tenant, room_id)
+        return Detail(room, await self._parts.roster.of(room.id))
+
+    async def reschedule(
+        self,
+        tenant: TenantId,
+        room_id: str,
+        *,
+        scheduled_at: datetime | None,
+        duration_minutes: int | None,
+        recurrence: Recurrence | None,
+    ) -> Room:
+        """See the port. A series at a new hour, whose rule stays, has no exceptions any more: they named
+        occurrences that are no more."""
+        at = self._parts.now()
+
+        def planned(room: Room) -> Room:
+            plan = recurrence
+            if plan is None and room.recurrence is not None:
+                moves = scheduled_at is not None and scheduled_at != room.scheduled_at
+                plan = replace(room.recurrence, without=(), moved=()) if moves else room.recurrence
+            starts = scheduled_at or room.scheduled_at
+            _check_plan(starts, plan)
+            lasts = duration_minutes or room.duration_minutes
+            changed = replace(room, scheduled_at=starts, duration_minutes=lasts, recurrence=plan)
+            return room if changed == room else replace(changed, sequence=room.sequence + 1, updated_at=at)
+
+        return await self._planned(tenant, room_id, planned, "moved")
+
+    async def skip(self, tenant: TenantId, room_id: str, occurrence: datetime) -> Room:
+        """See the port. Raises Conflict where it is the last one."""
+        at = self._parts.now()
+        return await self._planned(
+            tenant, room_id, lambda room: schedule.skipped(room, occurrence, at), "occurrence_skipped"
+        )
+
+    async def move(self, tenant: TenantId, room_id: str, occurrence: datetime, to: datetime) -> Room:
+        """See the port. Raises Conflict where another one begins at that moment."""
+        at = self._parts.now()
+        return await self._planned(
+            tenant, room_id, lambda room: schedule.moved(room, occurrence, to, at), "occurrence_moved"
+        )
+
+    async def calendar(self, tenant: TenantId, room_id: str) -> str:
+        """See the port."""
+        room = await self._room(tenant, room_id)
+        return calendar(room, self._parts.way_in(room))
+
+    # ------------------------------------------------------------ the live session
+
+    async def join(self, tenant: TenantId, room_id: str, wish: JoinWish) -> Pass:
+        """See the port."""
+        room = await self._parts.doors.open(tenant, room_id)
+        who = Who(
+            wish.identity,
+            wish.display_name,
+            wish.role,
+            wish.ttl_s,
+            user_id=wish.user_id,
+            contact_id=wish.contact_id,
+        )
+        return await self._parts.doors.let(room, who)
+
+    async def end(self, tenant: TenantId, room_id: str) -> Room:
+        """See the port. It has ended even where the media server does not answer (RoomsUnavailable): who is
+        in it then is put out as soon as that is there again."""
+        parts = self._parts
+        room = await parts.lives.ended(await self._room(tenant, room_id))
+        if room.gone_at is None:
+            await parts.server.delete(room.live_name)
+            await parts.lives.cleared(room)
+        return room
+
+    async def start_recording(self, tenant: TenantId, room_id: str) -> str:
+        """See the port."""
+        room = await self._room(tenant, room_id)
+        people = await self._parts.roster.of(room.id) if room.status is Status.LIVE else ()
+        if not any(line.presence is Presence.JOINED for line in people):
+            raise Conflict("nobody is in the room")
+        return await self._parts.recordings.start(room)
+
+    async def stop_recording(self, tenant: TenantId, room_id: str) -> None:
+        """See the port."""
+        await self._parts.recordings.stop(await self._room(tenant, room_id))
+
+    async def kick(self, tenant: TenantId, room_id: str, identity: str) -> None:
+        """See the port."""
+        await self._parts.hosting.kick(await self._room(tenant, room_id), identity)
+
+    async def mute(self, tenant: TenantId, room_id: str, identity: str, kind: MediaKind) -> None:
+        """See the port."""
+        await self._parts.hosting.mute(await self._room(tenant, room_id), identity, kind)
+
+    async def admit(self, tenant: TenantId, room_id: str, identity: str) -> Person:
+        """See the port."""
+        return await self._parts.hosting.admit(await self._room(tenant, room_id), identity)
+
+    async def deny(self, tenant: TenantId, room_id: str, identity: str) -> None:
+        """See the port."""
+        await self._parts.hosting.deny(await self._room(tenant, room_id), identity)
+
+    async def has_space(self, room: Room) -> bool:
+        """Whether one more telephone may come in. Raises RoomsUnavailable."""
+        return await self._parts.doors.has_space(room)
+
+    # ------------------------------------------------------------ parts
+
+    async def _room(self, tenant: TenantId, room_id: str) -> Room:
+        room = await self._parts.rooms.get(tenant, room_id)
+        if room is None:
+            raise NotFound("there is no such room")
+        return room
+
+    async def _added(self, room: Room, dial_in: bool) -> Room:
+        for _ in range(_PIN_TRIES):
+            drawn = replace(room, pin=self._parts.chances.digits(PIN_DIGITS)) if dial_in else room
+            try:
+                await self._parts.rooms.add(drawn)
+            except PinTaken:
+                continue
+            return drawn
+        raise RoomsUnavailable("no PIN is free")
+
+    async def _planned(self, tenant: TenantId, room_id: str, edit: Callable[[Room], Room], why: str) -> Room:
+        def open_only(room: Room) -> Room:
+            if room.status is Status.ENDED:
+                raise Conflict("the room has ended")
+            return edit(room)
+
+        room = await self._parts.rooms.change(tenant, room_id, open_only)
+        if room is None:
+            raise NotFound("there is no such room")
+        self._parts.announcer.tell(tenant, "room.scheduled", room.id, room_told(room, why=why))
+        return room
+
+
+def _check_plan(starts: datetime | None, plan: Recurrence | None) -> None:
+    if plan is None:
+        return
+    if starts is None:
+        raise InvalidInput("a series needs its first start", field="scheduled_at", expected="a moment")
+    schedule.check(starts, plan)
