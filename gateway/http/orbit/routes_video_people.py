@@ -6,9 +6,10 @@ from typing import Final
 
 from gateway.http.operation import OPEN
 from gateway.http.orbit import video_invites, video_people
+from gateway.http.orbit.video_desk import phones_of
 from gateway.http.orbit.video_fields import InvitePath, PersonPath, TokenPath
 from gateway.http.orbit.video_operations import BARE, KEPT, ROOM, reads, writes
-from gateway.http.orbit.video_schemas import CreateInvite, ListInvites, MuteTrack, RedeemInvite
+from gateway.http.orbit.video_schemas import CallIn, CreateInvite, ListInvites, MuteTrack, RedeemInvite
 from gateway.http.orbit.video_shown import (
     DeniedShown,
     GuestPassShown,
@@ -18,7 +19,14 @@ from gateway.http.orbit.video_shown import (
     PersonShown,
     VideoInviteShown,
 )
-from telephony.errors import Conflict, NotFound, RoomsUnavailable, TooMany
+from telephony.errors import (
+    Conflict,
+    NotFound,
+    RoomsUnavailable,
+    SwitchUnavailable,
+    TooMany,
+    UnknownReference,
+)
 
 _INVITES: Final = f"{ROOM}/invites"
 _PEOPLE: Final = f"{ROOM}/participants"
@@ -77,6 +85,22 @@ INVITES: Final = (
 )
 
 CONTROLS: Final = (
+    writes(
+        _PEOPLE,
+        "callIntoRoom",
+        "Call a telephone into a room",
+        video_people.call_in,
+        "VIDEO_PARTICIPANT_CALL_FAILED",
+        status=202,
+        body=CallIn,
+        shows=PersonShown,
+        bucket="calls.create",
+        id_prefix="call",
+        needs=phones_of,
+        raises=(NotFound, Conflict, UnknownReference, SwitchUnavailable),
+        description="An ordinary outbound call, judged and counted as one: the key needs `calls:write` too. "
+        "The answer is the telephone's line on the roster; what becomes of it is told there, and by events.",
+    ),
     writes(
         f"{_PERSON}/kick",
         "kickParticipant",

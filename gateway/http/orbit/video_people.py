@@ -5,9 +5,11 @@ from __future__ import annotations
 from gateway.http.answers import Answer
 from gateway.http.operation import Ask
 from gateway.http.orbit.audit import note
-from gateway.http.orbit.video_desk import place_of, rooms_of
-from gateway.http.orbit.video_schemas import MuteTrack
+from gateway.http.orbit.room_dialling import call_into_room
+from gateway.http.orbit.video_desk import phones_of, place_of, rooms_of
+from gateway.http.orbit.video_schemas import CallIn, MuteTrack
 from gateway.http.orbit.video_views import person_view
+from video_rooms.core.wishes import CallOut
 
 
 async def kick(ask: Ask) -> Answer:
@@ -40,3 +42,18 @@ async def deny(ask: Ask) -> Answer:
     identity = ask.path["identity"]
     await rooms_of(ask.face).scheduled.deny(tenant, room_id, identity)
     return Answer({"room_id": room_id, "identity": identity, "denied": True})
+
+
+async def call_in(ask: Ask) -> Answer:
+    """Call a telephone into the room. It costs what a call does, so the key must be one that places calls."""
+    wanted: CallIn = ask.body
+    ask.caller.demand("calls:write")
+    tenant, room_id = place_of(ask)
+    await rooms_of(ask.face).scheduled.detail(tenant, room_id)  # why: no such room is said before all else
+    wish = CallOut(
+        to=wanted.to,
+        display_name=wanted.display_name,
+        ring_timeout_s=wanted.ring_timeout,
+        consent=wanted.consent,
+    )
+    return Answer(person_view(await call_into_room(ask, phones_of(ask.face), room_id, wish, wanted.from_)))

@@ -10,18 +10,22 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from dialplan.core.call import Endpoint, HoldMusic
 from dialplan.fakes import ManualClock
 from gateway.http.ports_rooms import VideoRooms
 from telephony.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, RoomsUnavailable
-from telephony.ids import TenantId
+from telephony.ids import CallId, TenantId
+from telephony.numbers import mask
 from video_rooms.core import schedule
 from video_rooms.core.ics import WayIn, calendar
 from video_rooms.core.live import Kind, LivePerson, LiveRoom, MediaKind
 from video_rooms.core.room import Invite, Person, Presence, Recurrence, Role, Room, Status
+from video_rooms.core.tape import RoomTape, TapeState
 from video_rooms.core.wishes import (
     Adhoc,
     AdhocPage,
     AdhocWish,
+    CallOut,
     Detail,
     InviteWish,
     JoinWish,
@@ -37,6 +41,8 @@ PASSING = f"{VIDEO}/rooms"
 URL = "wss://media.example"
 SIGNED = "signed-by-the-media-server"
 FIRST = "2026-05-10T14:00:00Z"
+TAPE = "EG_0000000000{}"
+"""Each room of these tests has one recording, of this id."""
 
 
 async def room_paths(client: Any) -> dict[str, str]:
@@ -55,6 +61,8 @@ async def room_paths(client: Any) -> dict[str, str]:
         "identity": "user_42",
         "occurrence": "20260511T140000Z",
         "name": "quick-sync",
+        "recordingId": TAPE.format(room_id[-4:]),
+        "file": "composite.mp4",
     }
 
 
@@ -69,6 +77,7 @@ class RoomsBehind:
     passing: dict[str, Adhoc] = field(default_factory=dict)
     recording: dict[str, str] = field(default_factory=dict)
     heard: list[bytes] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
     asked: list[Any] = field(default_factory=list)
     away: bool = False
     broken: bool = False
@@ -118,7 +127,7 @@ class RoomsBehind:
         )
 
     def ports(self) -> VideoRooms:
-        return VideoRooms(Kept(self), Invites(self), Passing(self), Hook(self))
+        return VideoRooms(Kept(self), Invites(self), Passing(self), Hook(self), Phones(self), Tapes(self))
 
 
 @dataclass(eq=False)
@@ -381,3 +390,57 @@ class Hook:
         if authorization != SIGNED:
             raise NotAuthenticated("the signature is not the media server's")
         self.behind.heard.append(body)
+
+
+@dataclass(eq=False)
+class Phones:
+    """Fits ``RoomPhones``."""
+
+    behind: RoomsBehind
+
+    async def prepare(
+        self, tenant: TenantId, room_id: str, wanted: CallOut, call_id: CallId
+    ) -> tuple[Endpoint, Person]:
+        room = self.behind.find(tenant, room_id)
+        if room.status is Status.ENDED:
+            raise NotFound("the room has ended")
+        self.behind.asked.append(wanted)
+        shown = wanted.display_name or ("Phone" if wanted.to.startswith("phone:") else mask(wanted.to))
+        line = Person(room_id, f"phone_{call_id}", shown, Role.PHONE, Presence.PENDING, call_id=call_id)
+        self.behind.people[room_id][line.identity] = line
+        return HoldMusic(), line
+
+    async def forget(self, call_id: CallId) -> None:
+        for people in self.behind.people.values():
+            people.pop(f"phone_{call_id}", None)
+
+    async def one(self, room_id: str, call_id: CallId) -> Person | None:
+        return self.behind.people[room_id].get(f"phone_{call_id}")
+
+
+@dataclass(eq=False)
+class Tapes:
+    """Fits ``RoomTapes``: one finished recording of every room."""
+
+    behind: RoomsBehind
+
+    async def get(self, tenant: TenantId, tape_id: str) -> RoomTape | None:
+        found = [tape for room in self.behind.kept for tape in await self.of_room(tenant, room)]
+        return next((tape for tape in found if tape.id == tape_id), None)
+
+    async def of_room(self, tenant: TenantId, room_id: str) -> Sequence[RoomTape]:
+        self.behind.check()
+        room = self.behind.kept[room_id]
+        if room.tenant != tenant or room_id in self.behind.forgotten:
+            return ()
+        now = self.behind.now()
+        return (
+            RoomTape(TAPE.format(room_id[-4:]), room_id, tenant, TapeState.READY, now, now, 61_000, 9_000, 2),
+        )
+
+    async def forget(self, tenant: TenantId, tape_id: str) -> bool:
+        tape = await self.get(tenant, tape_id)
+        if tape is None:
+            return False
+        self.behind.forgotten.add(tape.room_id)
+        return True

@@ -29,6 +29,7 @@ KEYED = [
 ]
 WITHOUT_KEY = {
     "downloadRecording",
+    "downloadRoomRecording",
     "downloadAttachment",
     "alive",
     "ready",
@@ -127,6 +128,9 @@ ALLOWED: dict[str, set[str]] = {
     "stopRoomRecording": {"owner", "admin", "developer"},
     "skipOccurrence": {"owner", "admin", "developer"},
     "moveOccurrence": {"owner", "admin", "developer"},
+    "listRoomRecordings": {"owner", "admin", "developer", "viewer", "billing"},
+    "getRoomRecording": {"owner", "admin", "developer", "viewer", "billing"},
+    "deleteRoomRecording": {"owner", "admin", "developer"},
     "getRoomCalendar": {"owner", "admin", "developer", "viewer", "billing"},
     "createInvite": {"owner", "admin", "developer"},
     "listInvites": {"owner", "admin", "developer", "viewer", "billing"},
@@ -134,6 +138,7 @@ ALLOWED: dict[str, set[str]] = {
     "kickParticipant": {"owner", "admin", "developer"},
     "muteParticipant": {"owner", "admin", "developer"},
     "admitParticipant": {"owner", "admin", "developer"},
+    "callIntoRoom": {"owner", "admin", "developer"},
     "denyParticipant": {"owner", "admin", "developer"},
     "createAdhocRoom": {"owner", "admin", "developer"},
     "listAdhocRooms": {"owner", "admin", "developer", "viewer", "billing"},
@@ -179,6 +184,7 @@ def _body(op: Operation) -> dict[str, Any] | None:
         "changeRoom": {"duration_minutes": 30},
         "joinRoom": {"identity": "user_42"},
         "moveOccurrence": {"to": "2026-05-11T15:00:00Z"},
+        "callIntoRoom": {"to": "phone:alice"},
         "createAdhocRoom": {"name": "quick-sync"},
         "createAdhocToken": {"participant_name": "Jane"},
     }

@@ -26,6 +26,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "joinRoom": {"identity": "user_42"},
     "moveOccurrence": {"to": "2026-05-11T15:00:00Z"},
     "redeemInvite": {"display_name": "Jo"},
+    "callIntoRoom": {"to": "phone:alice"},
     "createAdhocRoom": {"name": "quick-sync"},
     "createAdhocToken": {"participant_name": "Jane"},
 }
@@ -49,6 +50,7 @@ FAILURES = {
     "muteParticipant": "VIDEO_PARTICIPANT_MUTE_FAILED",
     "admitParticipant": "VIDEO_PARTICIPANT_ADMIT_FAILED",
     "denyParticipant": "VIDEO_PARTICIPANT_DENY_FAILED",
+    "callIntoRoom": "VIDEO_PARTICIPANT_CALL_FAILED",
     "createAdhocRoom": "VIDEO_ROOM_CREATION_FAILED",
     "listAdhocRooms": "VIDEO_ROOM_LIST_FAILED",
     "getAdhocRoom": "VIDEO_ROOM_DETAILS_FAILED",

@@ -1,0 +1,99 @@
+"""Telephones that are called into rooms: judged, counted and placed as every other call."""
+
+import pytest
+
+from tests.unit.http.rig import FROM, OTHER, TO, Rig
+from tests.unit.http.rooms_behind import KEPT, room_paths
+from video_rooms.core.wishes import CallOut
+
+pytestmark = pytest.mark.unit
+
+
+async def _path(rig: Rig) -> str:
+    return f"{KEPT}/{(await room_paths(rig.client))['id']}/participants"
+
+
+async def test_a_telephone_is_called_and_is_on_the_roster_at_once(rig: Rig):
+    path = await _path(rig)
+    wanted = {"to": TO, "from": FROM, "display_name": "The driver", "ring_timeout": 20, "consent": False}
+    answer = await rig.client.post(path, wanted)
+    assert answer.status == 202, answer.body
+    line = answer.data
+    assert (line["display_name"], line["role"], line["status"]) == ("The driver", "phone", "pending")
+    assert (line["joined_at"], line["left_at"]) == (None, None)
+    assert rig.rooms.asked[-1] == CallOut(TO, "The driver", 20, consent=False)
+    assert line in (await rig.client.get(path.removesuffix("/participants"))).data["participants"]
+    call = (await rig.client.get(f"/api/v1/voice/calls/{line['call_id']}")).data
+    assert (call["to"], call["from"], call["status"]) == (TO, FROM, "initiating")
+    assert rig.director.live(line["call_id"]) is not None
+
+
+async def test_left_out_it_is_as_usual_and_no_number_is_shown(rig: Rig):
+    answer = await rig.client.post(await _path(rig), {"to": TO})
+    assert answer.status == 202
+    assert rig.rooms.asked[-1] == CallOut(TO)
+    assert TO not in answer.body.decode()
+    assert TO[1:] not in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({}, "VALIDATION_ERROR", "to"),
+        ({"to": ""}, "VALIDATION_ERROR", "to"),
+        ({"to": "phone:"}, "VALIDATION_ERROR", "to"),
+        ({"to": "phone:nobody"}, "VALIDATION_ERROR", "to"),
+        ({"to": "12"}, "INVALID_PHONE_NUMBER", "to"),
+        ({"to": "+911"}, "EMERGENCY_NUMBER", "to"),
+        ({"to": "+19005550100"}, "PREMIUM_NUMBER", "to"),
+        ({"to": "+4930123456"}, "COUNTRY_NOT_ALLOWED", "to"),
+        ({"to": FROM}, "CALL_LOOP", "to"),
+        ({"to": TO, "from": OTHER}, "NUMBER_NOT_OWNED", "from"),
+        ({"to": TO, "display_name": ""}, "VALIDATION_ERROR", "display_name"),
+        ({"to": TO, "display_name": "x" * 121}, "VALIDATION_ERROR", "display_name"),
+        ({"to": TO, "ring_timeout": 4}, "VALIDATION_ERROR", "ring_timeout"),
+        ({"to": TO, "ring_timeout": 301}, "VALIDATION_ERROR", "ring_timeout"),
+        ({"to": TO, "consent": "yes"}, "VALIDATION_ERROR", "consent"),
+        ({"to": TO, "sip": "x"}, "VALIDATION_ERROR", "sip"),
+    ],
+)
+async def test_who_cannot_be_called_is_not(rig: Rig, fields: dict[str, object], code: str, field: str):
+    answer = await rig.client.post(await _path(rig), fields)
+    assert (answer.status, answer.code, answer.field) == (400, code, field), answer.body
+    assert not rig.switch.orders
+
+
+async def test_a_key_must_be_one_that_places_calls(rig: Rig):
+    path = await _path(rig)
+    rooms_alone = rig.client.having(await rig.key("owner", scopes=("video:read", "video:write")))
+    answer = await rooms_alone.post(path, {"to": TO})
+    assert (answer.status, answer.code) == (403, "INSUFFICIENT_PERMISSIONS")
+    answer = await rig.client.having(rig.keys["test"]).post(path, {"to": TO})
+    assert (answer.status, answer.code) == (403, "TEST_KEY")
+    assert not rig.switch.orders
+
+
+async def test_it_counts_as_placing_a_call(rig: Rig):
+    path = await _path(rig)
+    for _ in range(3):
+        assert (await rig.client.post("/api/v1/voice/calls", {"to": "x"})).status == 422
+    answer = await rig.client.post(path, {"to": TO})
+    assert (answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]) == ("60", "56")
+
+
+async def test_an_ended_room_calls_nobody(rig: Rig):
+    path = await _path(rig)
+    await rig.client.post(f"{path.removesuffix('/participants')}/end")
+    answer = await rig.client.post(path, {"to": TO})
+    assert (answer.status, answer.code) == (404, "NOT_FOUND")
+    assert not rig.switch.orders
+
+
+async def test_the_same_key_calls_once(rig: Rig):
+    path, once = await _path(rig), {"Idempotency-Key": "one"}
+    first = await rig.client.post(path, {"to": TO}, once)
+    again = await rig.client.post(path, {"to": TO}, once)
+    assert (again.status, again.body) == (202, first.body)
+    assert (
+        len([line for people in rig.rooms.people.values() for line in people.values() if line.call_id]) == 1
+    )
