@@ -215,7 +215,8 @@ class LiveKitRooms:
             raise _translated(refusal) from refusal
         except TimeoutError as failure:
             raise RoomsUnavailable(f"the media server does not answer within {within_s:g} s") from failure
-        except (aiohttp.ClientError, OSError, DecodeError) as failure:
+        except (aiohttp.ClientError, OSError, DecodeError, AttributeError) as failure:
+            # why AttributeError: livekit-api 1.2.2 takes an error without a body for a JSON object
             raise RoomsUnavailable(f"the media server is away: {type(failure).__name__}") from failure
 
     def _open(self) -> api.LiveKitAPI:

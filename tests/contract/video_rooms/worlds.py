@@ -150,6 +150,9 @@ class RealGuest:
         return bool(self._here.room.local_participant.permissions.can_publish)
 
     async def unmute(self) -> None:
+        """Once they know that they are muted."""
+        mine = self._here.room.local_participant.track_publications
+        await self._here.until(lambda: any(track.muted for track in mine.values()), 5, "told of the mute")
         self._here.mute(False)
 
     async def until_out(self) -> None:
