@@ -90,8 +90,9 @@ class FakeLegCarrier:
     # ------------------------------------------------------------ LegCarrier
 
     async def expect(self, leg_id: str, ear: LegEar, within_s: float) -> str:
-        if not self.up:
-            raise RoomsUnavailable("nobody carries telephones into rooms")
+        known = self.legs.get(leg_id)
+        if not self.up or (known is not None and known.state.channel is not Channel.GONE):
+            raise RoomsUnavailable("nobody carries this leg")
         leg = self.legs[leg_id] = FakeLeg(leg_id, ear)
         loop = asyncio.get_running_loop()
         leg.timer = loop.call_later(within_s, self.hangs_up, leg_id, "never_came")

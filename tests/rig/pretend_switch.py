@@ -171,7 +171,7 @@ async def dial_websocket(
     http: aiohttp.ClientSession, address: tuple[str, int], dialled: str, *, starts: bool = True
 ) -> WebSocketChannel | None:
     """Dial(WebSocket/…); None where it was not let in."""
-    found = re.fullmatch(r"WebSocket/patchbay/c\((\w+)\)nu?f\(json\)v\(t=([\w-]+)\)", dialled)
+    found = re.fullmatch(r"WebSocket/(?:patchbay|room\d)/c\((\w+)\)nu?f\(json\)v\(t=([\w-]+)\)", dialled)
     assert found is not None, dialled
     url = f"ws://{address[0]}:{address[1]}/media?t={found[2]}"
     try:

@@ -121,7 +121,6 @@ class Enter:
     stay: int
     join: Join
     muted: bool
-    attributes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +234,7 @@ def _join(now: Carriage, order: Join) -> Step:
     left, effects = _leave(now)
     stay = left.stay + 1
     entering = replace(left, where=Where.ENTERING, stay=stay, room_muted=False, crowd=None)
-    return entering, (*effects, Enter(stay, order, now.muted, now.attributes))
+    return entering, (*effects, Enter(stay, order, now.muted))
 
 
 def _leave(now: Carriage) -> Step:

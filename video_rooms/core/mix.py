@@ -30,9 +30,11 @@ class Mix:
     # ------------------------------------------------------------ what may be heard
 
     def enter(self, feeds: Mapping[str, Feed], own: str) -> None:
-        """Listen to these voices but ``own``; whoever comes to them is heard, too."""
+        """Listen to these voices but ``own``; whoever comes to them is heard, too. Those that are listened to
+        already go on."""
+        if feeds is not self._feeds:
+            self._cursors.clear()
         self._feeds, self._own = feeds, own
-        self._cursors.clear()
 
     def leave(self) -> None:
         self.enter({}, "")

@@ -1,0 +1,95 @@
+"""Rooms of a LiveKit server, entered through LiveKit's own library.
+
+What was seen of livekit 1.2.1 and LiveKit 1.13.5, and decides how this is written: an attempt at a room
+that is cancelled leaves somebody in it and ends the process some seconds later, so none is; the loop must not
+close before all rooms are left; a full room is refused with 500 and no reason; the library's log has tokens
+in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+import structlog
+from livekit import rtc
+from livekit.rtc.participant import PublishTrackError
+
+from video_rooms.bridge.ffi import SoundQueue, installed
+from video_rooms.bridge.rtc_stay import RtcStay, Wish
+from video_rooms.core.leg import Join
+from video_rooms.ports_media import NotAdmitted, StayEar
+
+_log = structlog.get_logger("video_rooms.bridge")
+logging.getLogger("livekit").setLevel(logging.CRITICAL)  # below, it tells tokens
+
+ATTEMPT_S = 5.0
+PUBLISH_S = 5.0
+_ASK_S = 2.0
+
+
+class RtcRooms:
+    """Fits ``RoomDoor``. ``back_within_s``: how long a connection that broke may take to come back. Raises
+    ``RoomsUnavailable`` where the library is not as it must be."""
+
+    def __init__(self, *, back_within_s: float = 8.0) -> None:
+        self._queue: SoundQueue = installed()
+        self._back_within_s = back_within_s
+        self._stays: set[RtcStay] = set()
+
+    def __len__(self) -> int:
+        return len(self._stays)
+
+    async def enter(self, join: Join, ear: StayEar, *, muted: bool) -> RtcStay:
+        room = rtc.Room()
+        stay = RtcStay(room, join, ear, Wish(self._queue, self._back_within_s, self._stays.discard))
+        try:
+            await room.connect(
+                join.url, join.token, rtc.RoomOptions(auto_subscribe=False, connect_timeout=ATTEMPT_S)
+            )
+        except rtc.ConnectError as refusal:
+            raise NotAdmitted(await _why(refusal.message, join)) from None
+        self._stays.add(stay)
+        try:
+            async with asyncio.timeout(PUBLISH_S):
+                await stay.publish(muted)
+        except (TimeoutError, PublishTrackError) as fault:
+            _log.warning("room_not_published", why=type(fault).__name__)
+            await stay.leave()
+            raise NotAdmitted("timeout" if isinstance(fault, TimeoutError) else "refused") from None
+        return stay
+
+    async def close(self) -> None:
+        await asyncio.gather(*(stay.leave() for stay in tuple(self._stays)))
+
+
+async def _why(said: str, join: Join) -> str:
+    """Why the server did not let us in. What the library said has the token in it, and goes no further."""
+    if "401" in said or "403" in said:
+        return "refused"
+    if "404" in said:
+        return "no_room"
+    if "handshake error: 500" not in said:
+        return "unreachable"
+    answer = await _asked(join)
+    return {200: "full", 401: "refused", 404: "no_room"}.get(answer, "unreachable")
+
+
+async def _asked(join: Join) -> int:
+    """Whether the token is good and the room is there, by the server's own question for that; the status. It
+    is 200 where all is well but nobody more is let in."""
+    parts = urlsplit(join.url)
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    url = urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/rtc/validate", "", ""))
+    headers: Mapping[str, str] = {"Authorization": f"Bearer {join.token}"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ASK_S)) as http,
+            http.get(url, headers=headers, allow_redirects=False) as answer,
+        ):
+            return answer.status
+    except (aiohttp.ClientError, TimeoutError):
+        return 0
