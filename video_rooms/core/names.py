@@ -95,7 +95,16 @@ def shown(name: str) -> str:
     >>> shown("Ann"), shown("Ann +44 7700 900123"), shown("07700 900123")
     ('Ann', 'Ann +44 •••• 0123', '0770••••••23')
     """
-    return mask_text(_IN_TEXT.sub(lambda found: number_shown(found.group()), name))
+    return mask_text(plain(name))
+
+
+def plain(text: str) -> str:
+    """A text in which every number with its country code is masked; other digits stay: ids, addresses.
+
+    >>> plain("https://a.example/20260510/+447700900123")
+    'https://a.example/20260510/+44 •••• 0123'
+    """
+    return _IN_TEXT.sub(lambda found: number_shown(found.group()), text)
 
 
 def identity_shown(identity: str) -> str:

@@ -32,6 +32,7 @@ _REASONS: Final = {
 _CLOCK_STEP: Final = timedelta(seconds=1)
 """The media server's reports are dated in whole seconds."""
 _HERE: Final = (Presence.JOINED, Presence.WAITING)
+_CALLED: Final = (Presence.PENDING, Presence.RINGING)
 
 
 def is_seen(person: LivePerson) -> bool:
@@ -135,8 +136,12 @@ def told(before: Person | None, after: Person | None) -> tuple[tuple[str, Person
     match after.presence:
         case Presence.JOINED if was is Presence.WAITING:
             return ("room.participant.admitted", after), ("room.participant.joined", after)
+        case Presence.JOINED if was in _CALLED:
+            return ("room.phone.joined", after), ("room.participant.joined", after)
         case Presence.JOINED:
             return (("room.participant.joined", after),)
+        case Presence.RINGING:
+            return (("room.phone.ringing", after),)
         case Presence.WAITING:
             return (("room.participant.waiting", after),)
         case Presence.LEFT if was in _HERE and after.why_left == KICKED:

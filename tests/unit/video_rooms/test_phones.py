@@ -311,7 +311,7 @@ async def test_a_telephone_is_called_into_the_room(tmp_path: Path) -> None:
         assert stage.heard() == words(Words.ASK_CONSENT)
         await stage.press("1")
         assert (await stage.line()).presence is Presence.JOINED
-        assert stage.told.kinds == ["room.participant.joined"]
+        assert stage.told.kinds == ["room.phone.ringing", "room.phone.joined", "room.participant.joined"]
         assert (await stage.desk.line_of(ROOM, "call_1")) == await stage.line()
 
 

@@ -38,7 +38,7 @@ def test_the_ten_lines_verify_what_we_send_and_nothing_else() -> None:
 
 
 def test_every_event_is_explained() -> None:
-    rooms = "call|recording|session|interaction|message|agent|pool|webhook"
+    rooms = "call|recording|session|interaction|message|agent|room|pool|webhook"
     told = set(re.findall(rf"`((?:{rooms})\.[a-z_.]+)`", PAGE))
     assert told >= set(CATALOGUE)
 
