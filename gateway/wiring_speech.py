@@ -29,6 +29,9 @@ SERVICE_S: Final = 4.0
 """How long a service may take for a phrase, or for a turn that is over. Sessions wait 6 s for a turn and 8 s
 for a phrase: what is left is for the engine that stands in."""
 
+_PHRASES, _FILES, _STREAMS = 32, 64, 256
+"""How many phrases, turns as files, and turns as streams a service is given at once."""
+
 
 class AgentSpeech:
     """Voice and ears of agents that read and write words: what the settings choose, with the offline engines
@@ -93,18 +96,21 @@ def speaking_service(
         secret=_revealed(settings.tts_token),
         names=names,
         deadline_s=SERVICE_S,
+        at_once=_PHRASES,
     )
     return HttpSpeech(asked, reach, wall)
 
 
 def listening_service(settings: Settings, reach: GuardedSpeech) -> SpeechToText | None:
     """The service that listens; None where none is chosen."""
-    url, languages, secret = settings.stt_url, settings.stt_languages, _revealed(settings.stt_token)
+    url, known, secret = settings.stt_url, settings.stt_languages, _revealed(settings.stt_token)
     match settings.stt:
         case "http":
-            return HttpHearing(HttpHearingSettings(url, languages, secret, deadline_s=SERVICE_S), reach)
+            files = HttpHearingSettings(url, known, secret, deadline_s=SERVICE_S, at_once=_FILES)
+            return HttpHearing(files, reach)
         case "websocket":
-            return StreamHearing(StreamHearingSettings(url, languages, secret, deadline_s=SERVICE_S), reach)
+            streams = StreamHearingSettings(url, known, secret, deadline_s=SERVICE_S, at_once=_STREAMS)
+            return StreamHearing(streams, reach)
         case "pocketsphinx":
             return None
 

@@ -98,8 +98,7 @@ class StandbyHearing:
         if self._away.may_try(self._now()):
             try:
                 turn = self._service.listen(language, rate_hz, grammar, partial)
-            except SpeechUnavailable as error:
-                self.failed(error)
+            except SpeechUnavailable:  # too many turns at once: that is no news of the service
                 if not able:
                     raise
             else:

@@ -226,13 +226,16 @@ def test_where_the_other_is_no_use_the_failure_is_told(language: str, grammar: G
 
 
 @in_virtual_time
-async def test_a_service_that_takes_no_more_turns_has_failed_too() -> None:
+async def test_turns_beyond_what_is_taken_at_once_go_to_the_other_and_are_no_failure() -> None:
     pair = Pair()
     pair.service.refuses = SpeechUnavailable("too many")
-    pair.spare.answers = [(0.1, "good day")]
-    assert await pair.turn() == "good day"
+    pair.spare.answers = [(0.1, "good day")] * 3
+    assert [await pair.turn() for _ in range(3)] == ["good day"] * 3
     with pytest.raises(SpeechUnavailable, match="too many"):
         await pair.turn(language="de")
+    assert not pair.both.away
+    pair.service.refuses, pair.service.answers = None, [(0.1, "by the service")]
+    assert await pair.turn() == "by the service"
 
 
 @in_virtual_time
