@@ -317,7 +317,7 @@ class Playout:
             return 0
         gone = self._gone_then if self._freeze is not None else self.switch.gone(now)
         waiting = self._limbo if self._freeze is not None else self._flight
-        return sum(sent.frame is not None and sent.number > gone for sent in waiting)
+        return len([sent for sent in waiting if sent.number > gone and sent.frame is not None])
 
     def queued_ms(self, now: float) -> int:
         """What waits here and in the switch."""
@@ -326,5 +326,9 @@ class Playout:
 
     def heard_ms(self, now: float) -> int:
         """What was played and was not silence."""
+        if self._freeze is None and not self.direct:
+            gone = self.switch.gone(now)
+            played = [sent for sent in self._flight if sent.number <= gone and sent.frame is not None]
+            return (self._heard + len(played)) * FRAME_MS
         sound = sum(sent.frame is not None for sent in (*self._limbo, *self._flight))
         return (self._heard + sound - self._unheard(now)) * FRAME_MS
