@@ -11,6 +11,7 @@ from dialplan.core.call import Endpoint
 from telephony.ids import CallId, TenantId
 from video_rooms.core.live import MediaKind
 from video_rooms.core.room import Invite, Person, Recurrence, Room, Status
+from video_rooms.core.tape import RoomTape
 from video_rooms.core.wishes import (
     Adhoc,
     AdhocPage,
@@ -152,6 +153,20 @@ class RoomPhones(Protocol):
         ...
 
 
+class RoomTapes(Protocol):
+    """What is kept of rooms' recordings; see ``gateway.storage.room_tapes``."""
+
+    async def get(self, tenant: TenantId, tape_id: str) -> RoomTape | None: ...
+
+    async def of_room(self, tenant: TenantId, room_id: str) -> Sequence[RoomTape]:
+        """Oldest first."""
+        ...
+
+    async def forget(self, tenant: TenantId, tape_id: str) -> bool:
+        """False where it is not there, or still being made."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class VideoRooms:
     """All that the face asks of rooms. Without ``phones`` no telephone can be called into one."""
@@ -161,3 +176,4 @@ class VideoRooms:
     adhoc: AdhocRooms
     hook: RoomHook
     phones: RoomPhones | None = None
+    tapes: RoomTapes | None = None

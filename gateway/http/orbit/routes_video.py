@@ -8,6 +8,7 @@ from gateway.http.operation import Room
 from gateway.http.orbit import video_scheduled
 from gateway.http.orbit.routes_video_adhoc import ADHOC, HOOK
 from gateway.http.orbit.routes_video_people import CONTROLS, INVITES
+from gateway.http.orbit.routes_video_recordings import RECORDINGS
 from gateway.http.orbit.video_fields import OccurrencePath
 from gateway.http.orbit.video_operations import BARE, ROOM, ROOMS, operation, reads, writes
 from gateway.http.orbit.video_schemas import ChangeRoom, CreateRoom, JoinRoom, ListRooms, MoveOccurrence
@@ -145,4 +146,4 @@ SCHEDULED: Final = (
     ),
 )
 
-VIDEO: Final = Room(("/api/v1/video",), (*SCHEDULED, *INVITES, *CONTROLS, *ADHOC, HOOK))
+VIDEO: Final = Room(("/api/v1/video",), (*SCHEDULED, *INVITES, *CONTROLS, *RECORDINGS, *ADHOC, HOOK))

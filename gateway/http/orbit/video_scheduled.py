@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from gateway.http.answers import Answer, Plain
 from gateway.http.operation import Ask
 from gateway.http.orbit.audit import note
 from gateway.http.orbit.video_desk import occurrence_of, place_of, rooms_of
+from gateway.http.orbit.video_recordings import room_links
 from gateway.http.orbit.video_schemas import (
     ChangeRoom,
     CreateRoom,
@@ -62,7 +64,7 @@ async def list_rooms(ask: Ask) -> Answer:
     query: ListRooms = ask.query
     status = None if query.status is None else Status(query.status)
     rooms = await rooms_of(ask.face).scheduled.page(ask.caller.tenant, status, query.limit)
-    return Answer([listed_view(room) for room in rooms])
+    return Answer([listed_view(_fresh(ask, room)) for room in rooms])
 
 
 async def get(ask: Ask) -> Answer:
@@ -70,7 +72,7 @@ async def get(ask: Ask) -> Answer:
     detail = await rooms_of(ask.face).scheduled.detail(*place_of(ask))
     return Answer(
         {
-            "room": room_view(detail.room, ask.exchange.at),
+            "room": room_view(_fresh(ask, detail.room), ask.exchange.at),
             "participants": [person_view(person) for person in detail.people],
         }
     )
@@ -129,7 +131,7 @@ async def end(ask: Ask) -> Answer:
     """Put everybody out for good. A room that has ended is told again."""
     room = await rooms_of(ask.face).scheduled.end(*place_of(ask))
     await note(ask, "room.ended", room.id, {})
-    shown = listed_view(room)
+    shown = listed_view(_fresh(ask, room))
     return Answer({"room_id": room.id, "status": shown["status"], "ended_at": shown["ended_at"]})
 
 
@@ -151,8 +153,14 @@ async def stop_recording(ask: Ask) -> Answer:
 
 async def _planned(ask: Ask, room: Room) -> Answer:
     await note(ask, "room.rescheduled", room.id, {"sequence": room.sequence})
-    return Answer(room_view(room, ask.exchange.at))
+    return Answer(room_view(_fresh(ask, room), ask.exchange.at))
 
 
 def _recurrence(wanted: RecurrenceWanted | None) -> Recurrence | None:
     return None if wanted is None else Recurrence(wanted.rule, wanted.timezone)
+
+
+def _fresh(ask: Ask, room: Room) -> Room:
+    """The room with an address of its recording that holds from now."""
+    url = room_links(ask).fresh(room.recording_url, ask.exchange.at.timestamp())
+    return replace(room, recording_url=url)
