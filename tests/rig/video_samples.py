@@ -31,10 +31,10 @@ class Curl:
 
 
 def read_curl(text: str) -> Curl:
-    """A curl command of the flags -X, -H and -d. ``$API`` is taken off its address."""
-    words = iter(shlex.split(text.replace("\\\n", " ")))
+    """A curl command of the flags -X, -H, -d and -s, comments left out. ``$API`` is taken off its address."""
+    words = iter(shlex.split(text.replace("\\\n", " "), comments=True))
     assert next(words) == "curl"
-    method, path, headers, body = "GET", "", {}, None
+    method, path, headers, body = "", "", dict[str, str](), None
     for word in words:
         match word:
             case "-X":
@@ -44,9 +44,11 @@ def read_curl(text: str) -> Curl:
                 headers[name] = value
             case "-d":
                 body = next(words).encode()
+            case "-s":
+                pass
             case _:
                 path = word.removeprefix("$API")
-    return Curl(method, path, headers, body)
+    return Curl(method or ("GET" if body is None else "POST"), path, headers, body)
 
 
 def text(value: Any) -> bool:
