@@ -42,6 +42,7 @@ class Round:
     """What one way did at one number of calls. CPU in percent of a core for one call."""
 
     calls: int
+    refused: int = 0
     rtts: list[float] = field(default_factory=list)
     missing_per_1000: float = 0.0
     asterisk_percent: float = 0.0
@@ -84,17 +85,18 @@ async def one_round(bench: AgentBench, way: str, calls: int, seconds: float) -> 
         before = await spent(bench, way)
         await callers.measure(seconds, settle_s=0.0)
         after = await spent(bench, way)
-        each = 100 / seconds / calls
+        each = 100 / seconds / max(1, len(lines))
         packets = sum(line.packets for line in lines)
         return Round(
             calls,
+            calls - len(lines),
             rtts=sorted(rtt for line in lines for rtt in line.rtts),
             missing_per_1000=1000 * sum(line.holes for line in lines) / max(1, packets),
             asterisk_percent=(after.switch - before.switch) * each,
             python_percent=(after.gateway - before.gateway) * each,
             far_end_percent=(after.far_end - before.far_end) * each,
             callers_percent=(after.callers - before.callers) * each,
-            memory_kb=(memory_kb(bench.gateway_pid) - before_kb) / calls,
+            memory_kb=(memory_kb(bench.gateway_pid) - before_kb) / max(1, len(lines)),
             late_per_1000=1000 * (after.late - before.late) / max(1.0, after.beats - before.beats),
         )
     finally:
@@ -137,7 +139,11 @@ async def creep(bench: AgentBench, seconds: float) -> float:
 def holds(ours: Round, bare: Round) -> bool:
     """Whether this many calls are carried."""
     late = ours.p(0.99) - bare.p(0.99) > ADDED_P99_MS
-    return not late and ours.missing_per_1000 <= max(MISSING_PER_1000, bare.missing_per_1000)
+    return (
+        not ours.refused
+        and not late
+        and ours.missing_per_1000 <= max(MISSING_PER_1000, bare.missing_per_1000)
+    )
 
 
 async def measure(folder: Path, given: argparse.Namespace) -> None:
@@ -161,8 +167,9 @@ async def measure(folder: Path, given: argparse.Namespace) -> None:
 
 def tell(way: str, done: Round) -> None:
     print(
-        f"{way:<9} {done.calls:>4} calls: p50 {done.p(0.5):6.1f}  p99 {done.p(0.99):6.1f} ms,"
-        f" {done.missing_per_1000:5.2f} per 1000 missing, Asterisk {done.asterisk_percent:.2f} %,"
+        f"{way:<9} {done.calls:>4} calls ({done.refused} refused):"
+        f" p50 {done.p(0.5):6.1f}  p99 {done.p(0.99):6.1f} ms, {done.missing_per_1000:5.2f} per 1000 missing,"
+        f" Asterisk {done.asterisk_percent:.2f} %,"
         f" gateway {done.python_percent:.2f} %, far end {done.far_end_percent:.2f} %,"
         f" callers {done.callers_percent:.2f} % a call, {done.late_per_1000:.1f} per 1000 beats late,"
         f" {done.memory_kb:.0f} kB a call",

@@ -167,12 +167,14 @@ class Callers:
         self.lines: list[Line] = []
 
     async def call(self, number: str, calls: int, *, keeps: bool = False) -> list[Line]:
-        """Place so many calls, some at a time; each speaks once it is answered. ``keeps``: what is heard."""
+        """Place so many calls, some at a time; each speaks once it is answered. Returns those that were.
+        ``keeps``: what is heard is kept."""
         made: list[Line] = []
-        while len(made) < calls:
-            some = [self._phone.call(self._dial(number)) for _ in range(min(_AT_ONCE, calls - len(made)))]
-            await asyncio.gather(*(call.reaches(CallState.ANSWERED, within_s=20.0) for call in some))
-            made += [self._taken(call, keeps) for call in some]
+        for first in range(0, calls, _AT_ONCE):
+            some = [self._phone.call(self._dial(number)) for _ in range(min(_AT_ONCE, calls - first))]
+            ways = (call.reaches(CallState.ANSWERED, within_s=20.0) for call in some)
+            seen = await asyncio.gather(*ways, return_exceptions=True)
+            made += [self._taken(call, keeps) for call, failed in zip(some, seen, strict=True) if not failed]
         self.lines += made
         return made
 
