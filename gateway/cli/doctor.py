@@ -26,6 +26,7 @@ from gateway.runtime.checks_machine import (
     read_plan,
 )
 from gateway.runtime.checks_masking import check_carriers, judge_pool
+from gateway.runtime.checks_rooms import check_rooms
 from gateway.runtime.checks_servers import check_database, check_redis, check_switch
 from gateway.runtime.checks_speech import check_ears, check_voice
 from gateway.runtime.findings import Finding, exit_code, fail, ok
@@ -41,7 +42,7 @@ _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")] = False,
 ) -> None:
-    """Check programs, folders, disk, ports, the switch, Redis, the database, speech, carriers and the pool.
+    """Check programs, folders, disk, ports, switch, Redis, database, speech, carriers, rooms and the pool.
 
     Works on a stack that runs, on one that does not, and on external servers. Exit code 1 if anything fails.
     """
@@ -67,6 +68,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings += await _examine_redis(settings, running)
     findings += await check_database(settings.database_url, time.time)
     findings += await asyncio.to_thread(lambda: list(check_carriers(settings)))
+    findings += await check_rooms(settings, running)
     return findings + await _examine_pool(settings)
 
 

@@ -55,8 +55,8 @@ def provide_livekit(settings: Settings, say: Say) -> Program | None:
         return None
     try:
         return build_livekit(settings.runtime_dir, go, say)
-    except ProvisionFailed as failure:
-        say(f"runtime: {failure.message}")
+    except (ProvisionFailed, OSError) as failure:
+        say(f"runtime: {failure}")
         say(f"runtime: {NAME} could not be built: {NO_ROOMS}")
         return None
 

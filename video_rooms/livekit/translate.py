@@ -95,10 +95,10 @@ def egress_of(told: api.EgressInfo) -> EgressNews:
 
 def event_of(told: api.WebhookEvent) -> LiveEvent | None:
     """None for a kind that we pass over. Raises InvalidInput for one that says too little."""
-    if told.event not in _TOLD:
+    if told.event and told.event not in _TOLD:
         return None
-    if not told.id:
-        raise InvalidInput("a report without an id", field="id")
+    if not told.event or not told.id:
+        raise InvalidInput("a report without an id or an event", field="id")
     what = Happened(told.event)
     of_egress = what in (Happened.EGRESS_STARTED, Happened.EGRESS_UPDATED, Happened.EGRESS_ENDED)
     if of_egress != told.HasField("egress_info") or not (of_egress or told.room.name):
