@@ -130,7 +130,7 @@ class Child:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *spec.argv, cwd=spec.cwd, env=dict(spec.env), stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with(os.getpid()),
+                    stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with(os.getpid()),
                 )  # fmt: skip
             except OSError as failure:
                 raise ChildFailed(f"{spec.name} cannot be run: {failure}") from failure
@@ -229,7 +229,7 @@ def rotate(log: Path, limit: int = _LOG_LIMIT) -> None:
         log.replace(log.with_name(log.name + ".1"))
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def die_with(parent: int) -> Callable[[], None]:
     """What a child does between fork and exec: private files, and SIGTERM when ``parent`` is gone."""
 
     def prepare() -> None:

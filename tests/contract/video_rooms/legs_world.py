@@ -15,6 +15,7 @@ import aiohttp
 import numpy as np
 
 from gateway.room_worker import Worker
+from gateway.room_workers import RoomWorkers, RoomWorkersPlan
 from tests.rig.livekit import LiveKitRig
 from tests.rig.pretend_switch import WebSocketChannel, dial_websocket
 from tests.rig.visitors import share_of
@@ -22,7 +23,6 @@ from video_rooms.core.leg import Gone, Join, LegFact
 from video_rooms.core.sound import FRAME_BYTES, RATE_HZ
 from video_rooms.fakes_legs import FakeLegCarrier
 from video_rooms.ports import LegCarrier
-from voice_agents.wire.asterisk import MediaAbilities
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class Phone:
             number, due = number + 1, due + 0.02
             await asyncio.sleep(max(0.0, due - loop.time()))
 
-    def heard(self, last_s: float = 0.3) -> np.ndarray:  # type: ignore[type-arg]
+    def heard(self, last_s: float = 0.3) -> np.ndarray:
         frames = self.channel.heard[-int(last_s * 50) :]
         return np.frombuffer(b"".join(frame or bytes(FRAME_BYTES) for frame in frames), np.int16)
 
@@ -102,7 +102,7 @@ class LegWorld:
     rooms: LiveKitRig | None
     phones: dict[str, Phone] = field(default_factory=dict)
     ears: dict[str, Ear] = field(default_factory=dict)
-    _dialled: dict[str, str] = field(default_factory=dict)
+    dialled: dict[str, str] = field(default_factory=dict)
 
     @property
     def fake(self) -> FakeLegCarrier:
@@ -111,7 +111,7 @@ class LegWorld:
 
     async def expect(self, leg_id: str, within_s: float = 5.0) -> Ear:
         ear = self.ears[leg_id] = Ear()
-        self._dialled[leg_id] = await self.carrier.expect(leg_id, ear, within_s)
+        self.dialled[leg_id] = await self.carrier.expect(leg_id, ear, within_s)
         return ear
 
     async def arrives(self, leg_id: str) -> None:
@@ -119,14 +119,14 @@ class LegWorld:
         if self.rooms is None:
             self.fake.arrives(leg_id)
             return
-        dialled = self._dialled[leg_id]
+        dialled = self.dialled[leg_id]
         channel = await dial_websocket(self.http, self.address(dialled), dialled)
         assert channel is not None, "not let in"
         self.phones[leg_id] = Phone(channel)
 
     async def is_let_in(self, leg_id: str) -> bool:
         """Whether the switch may bring what it was told to dial."""
-        dialled = self._dialled[leg_id]
+        dialled = self.dialled[leg_id]
         channel = await dial_websocket(self.http, self.address(dialled), dialled)
         if channel is not None:
             await channel.hangs_up()
@@ -260,19 +260,36 @@ class LegWorld:
 
 @asynccontextmanager
 async def running_legs(kind: str, livekit: LiveKitRig | None, folder: Path) -> AsyncIterator[LegWorld]:
-    """``kind``: ``fake``, ``bridge``."""
+    """``kind``: ``fake``, ``bridge`` (in this process), ``workers`` (two)."""
     async with aiohttp.ClientSession() as http:
         if kind == "fake":
             yield LegWorld(FakeLegCarrier(), lambda _: ("", 0), http, None)
             return
-        worker = Worker(MediaAbilities(), "room0", write_tone(folder / "hold.wav", 500, 1.0))
-        address = await worker.start("127.0.0.1", 0)
-        world = LegWorld(worker.bridge, lambda _: address, http, livekit)
+        music = write_tone(folder / "hold.wav", 500, 1.0)
+        if kind == "bridge":
+            worker = Worker("room0", music)
+            port = await worker.start("127.0.0.1", 0)
+            world = LegWorld(worker.bridge, lambda _: ("127.0.0.1", port), http, livekit)
+            try:
+                yield world
+            finally:
+                await world.close()
+                await worker.close()
+                assert len(worker.bridge) == 0
+                assert len(worker.rooms) == 0, "every room was left"
+                assert len(worker.bridge.halls) == 0
+            return
+        workers = RoomWorkers(RoomWorkersPlan(2, "127.0.0.1", 0, music, "warning"))
+        await workers.start()
+        world = LegWorld(workers, lambda dialled: address_in(workers, dialled), http, livekit)
         try:
             yield world
         finally:
             await world.close()
-            await worker.close()
-            assert len(worker.bridge) == 0
-            assert len(worker.rooms) == 0, "every room was left"
-            assert len(worker.bridge.halls) == 0
+            await workers.stop()
+
+
+def address_in(workers: RoomWorkers, dialled: str) -> tuple[str, int]:
+    """Where the connection leads that is named in a dial string."""
+    number = int(dialled.split("/")[1].removeprefix("room"))
+    return "127.0.0.1", workers.states[number].port

@@ -1,4 +1,4 @@
-"""What every carrier of legs promises: the bridge within a process, and the fake."""
+"""What every carrier of legs promises: the bridge within a process, worker processes, and the fake."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from video_rooms.core.leg import (
 
 pytestmark = pytest.mark.contract
 
-CARRIERS = ("fake", "bridge")
+CARRIERS = ("fake", "bridge", "workers")
 
 
 @pytest.fixture(scope="module", params=CARRIERS)

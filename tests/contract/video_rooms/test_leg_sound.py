@@ -27,7 +27,7 @@ from video_rooms.core.leg import (
 
 pytestmark = pytest.mark.contract
 
-CARRIERS = ("bridge",)
+CARRIERS = ("bridge", "workers")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=CARRIERS)
