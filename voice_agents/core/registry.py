@@ -131,7 +131,7 @@ def spec_of(kept: Kept) -> AgentSpec:
         codec=_text(said, "codec"),
         auth=Auth(kept.auth_kind, kept.secret),
         greeting=Greeting(**_part(said, "greeting")),
-        barge_in=_barge_in(_part(said, "barge_in")),
+        barge_in=_barge_in(_part(said, "barge_in"), dialect_of(said)),
         silence=_silence(said),
         shutdown=Shutdown(**_part(said, "shutdown")),
         fallback=Fallback(**{name: value or "" for name, value in _part(said, "fallback").items()}),
@@ -173,8 +173,10 @@ def may_transfer(allowed: tuple[str, ...], to: str) -> bool:
     return any(to == one or (one.endswith("*") and to.startswith(one[:-1])) for one in allowed)
 
 
-def _barge_in(part: dict[str, Any]) -> BargeIn:
-    return BargeIn(**part | {"mode": BargeMode(part.get("mode", BargeMode.PAUSE))})
+def _barge_in(part: dict[str, Any], dialect: DialectName) -> BargeIn:
+    """Where nothing is said, a bot for Twilio decides alone, by ``clear``, as it does there."""
+    usual = BargeMode.OFF if dialect is DialectName.TWILIO else BargeMode.PAUSE
+    return BargeIn(**part | {"mode": BargeMode(part.get("mode", usual))})
 
 
 def _part(said: Stored, name: str) -> dict[str, Any]:

@@ -115,3 +115,20 @@ def test_everything_that_is_said_arrives():
 )
 def test_a_transfer_goes_where_the_list_allows(allowed: tuple[str, ...], to: str, may: bool):
     assert may_transfer(allowed, to) is may
+
+
+@pytest.mark.parametrize(
+    ("said", "mode"),
+    [
+        ({"dialect": "twilio", "url": "wss://bot.example"}, "off"),
+        ({"dialect": "twilio", "url": "wss://bot.example", "barge_in": {"min_ms": 80}}, "off"),
+        ({"dialect": "twilio", "url": "wss://bot.example", "barge_in": {"mode": "clear"}}, "clear"),
+        ({"dialect": "native", "url": "wss://bot.example"}, "pause"),
+        ({}, "pause"),
+    ],
+)
+def test_a_bot_for_twilio_decides_alone_on_interruptions_unless_told_otherwise(
+    said: dict[str, Json], mode: str
+):
+    kept = Kept("agt_1", 1, "ten_1", {"name": "Desk", **said})
+    assert spec_of(kept).barge_in.mode == mode
