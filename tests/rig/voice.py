@@ -163,15 +163,17 @@ class Voice:
 
 
 @asynccontextmanager
-async def running_voice(folder: Path, media: tuple[str, int] = ("127.0.0.1", 0)) -> AsyncIterator[Voice]:
+async def running_voice(
+    folder: Path, media: tuple[str, int] = ("127.0.0.1", 0), **changes: object
+) -> AsyncIterator[Voice]:
     """Everything up, with prompts of a tone each; the carrier answers and sounds another one. ``media`` is
-    where agents' sound is taken, if anywhere."""
+    where agents' sound is taken, if anywhere; ``changes`` are fields of ``SwitchSpec``."""
     decide: Decide = lambda facts: voice.far_end  # noqa: E731  # why: voice is made below
     agi_port = free_port()
     carrier = await SipPhone.open("127.0.0.2", 0, decide=decide, name="carrier")
     try:
         plan = demo_plan(PHONE_PASSWORDS, trunk_port=carrier.address[1])
-        async with running_switch(folder, plan, agi_port, media=media) as switch:
+        async with running_switch(folder, plan, agi_port, media=media, **changes) as switch:
             sounds = switch.spec.sounds / "tests"
             sounds.mkdir(parents=True)
             write_wav(sounds / "prompt.wav", Wave(tone(PROMPT_HZ, 0.6)))

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from telephony.errors import Conflict, NotFound
-from tests.contract.video_rooms.desk_world import OURS, World
+from tests.rig.room_desk import OURS, World
 from tests.unit.video_rooms.phone_stage import CALLER, LINE, Calls, Tries, Voice
 from video_rooms.core.leg import Join
 from video_rooms.core.room import Person, Presence, Role, Room, Status
