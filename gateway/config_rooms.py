@@ -57,7 +57,9 @@ class RoomSettings(AgentSettings):
     """``room_server`` None: the embedded one, where ``livekit`` is ``auto`` and the program can be had; else
     there are no rooms. ``livekit_public_url``: what browsers are told to connect to; empty: the server's own
     address. ``livekit_old_keys``: keys whose signature under the media server's reports is still taken.
-    ``room_host_admin``: whether a host's token also opens the media server's own control interface."""
+    ``room_host_admin``: whether a host's token also opens the media server's own control interface.
+    ``room_workers``: processes that carry telephones into rooms, 0: the gateway itself does; the switch
+    brings them their sound to ``room_media_port`` and the ports after it, on ``media_host``."""
 
     room_server: RoomServerAddress | None
     livekit: Literal["auto", "off"]
@@ -67,6 +69,8 @@ class RoomSettings(AgentSettings):
     livekit_public_url: str
     livekit_old_keys: Secret | None
     room_host_admin: bool
+    room_workers: int
+    room_media_port: int
 
 
 class RoomFields(TypedDict):
@@ -78,6 +82,8 @@ class RoomFields(TypedDict):
     livekit_public_url: str
     livekit_old_keys: Secret | None
     room_host_admin: bool
+    room_workers: int
+    room_media_port: int
 
 
 def room_fields(env: Variables, environ: Mapping[str, str]) -> RoomFields:
@@ -94,6 +100,8 @@ def room_fields(env: Variables, environ: Mapping[str, str]) -> RoomFields:
         livekit_public_url=env.url("LIVEKIT_PUBLIC_URL", ("ws", "wss"), ""),
         livekit_old_keys=old_keys,
         room_host_admin=env.flag("ROOM_HOST_ADMIN", True),
+        room_workers=env.integer("ROOM_WORKERS", 2, 0, 8),
+        room_media_port=env.integer("ROOM_MEDIA_PORT", 4_580, 1, 65_528),
     )
 
 
@@ -118,6 +126,8 @@ def room_variables(settings: RoomSettings) -> dict[str, object]:
         "livekit_public_url": settings.livekit_public_url,
         "livekit_old_keys": None if old is None else old.reveal(),
         "room_host_admin": "1" if settings.room_host_admin else "0",
+        "room_workers": settings.room_workers,
+        "room_media_port": settings.room_media_port,
     }
 
 

@@ -64,6 +64,8 @@ class SwitchSpec:
     restart: bool = True
     media: tuple[str, int] = ("127.0.0.1", 0)
     """Where the gateway takes agents' sound; port 0: nowhere."""
+    room_media: tuple[int, ...] = ()
+    """The ports, on the same host, of those who carry telephones into rooms; at most ten."""
 
 
 def free_switch_ports(rtp: int = 400) -> SwitchPorts:
@@ -87,6 +89,9 @@ def spec_from_settings(settings: Settings, plan: SwitchPlan) -> SwitchSpec:
         ),
         agi=(settings.agi_host, settings.agi_port),
         media=(settings.media_host, settings.media_port),
+        room_media=tuple(
+            range(settings.room_media_port, settings.room_media_port + max(1, settings.room_workers))
+        ),
         recordings=settings.recordings_dir,
         sounds=settings.sounds_dir,
         sip_host=settings.sip_host,
@@ -191,6 +196,7 @@ class EmbeddedSwitch:
             logins=self._logins,
             agi=spec.agi,
             media=spec.media,
+            room_media=spec.room_media,
             sip_host=spec.sip_host,
             systemname=spec.systemname,
             limits=spec.limits,

@@ -92,6 +92,8 @@ class SwitchConfig:
     """Host and port of the gateway's FastAGI server."""
     media: tuple[str, int] = ("127.0.0.1", 0)
     """Host and port of the gateway's media sockets for agents; port 0: there are none."""
+    room_media: tuple[int, ...] = ()
+    """The ports, on the same host, of those who carry telephones into rooms."""
     sip_host: str = "127.0.0.1"
     systemname: str = "patchbay"
     limits: SwitchLimits = field(default_factory=SwitchLimits)
@@ -158,6 +160,7 @@ def _values(config: SwitchConfig) -> Mapping[str, object]:
         "agi_port": config.agi[1],
         "media_host": config.media[0],
         "media_port": config.media[1],
+        "room_media_ports": config.room_media,
         "sip": plan.sip,
         "sip_bind": config.sip_host,
         "sip_port": plan.sip.udp_port or ports.sip,

@@ -98,6 +98,20 @@ def test_a_name_a_template_does_not_get_is_an_error(tmp_path: Path) -> None:
         render(config(tmp_path), tmp_path)
 
 
+def test_each_who_carries_telephones_into_rooms_has_a_connection_of_its_own(tmp_path: Path) -> None:
+    plain = config(tmp_path)
+    assert "[room" not in render(plain)["websocket_client.conf"]
+    text = render(replace(plain, media=("127.0.0.1", 4574), room_media=(4580, 4581)))["websocket_client.conf"]
+    uris = {name: section(text, name)["uri"] for name in ("patchbay", "room0", "room1")}
+    assert uris == {
+        "patchbay": "ws://127.0.0.1:4574/media",
+        "room0": "ws://127.0.0.1:4580/media",
+        "room1": "ws://127.0.0.1:4581/media",
+    }
+    assert section(text, "room0") | {"uri": ""} == section(text, "patchbay") | {"uri": ""}
+    assert "[room2]" not in text
+
+
 def test_nothing_of_one_party_reaches_the_other(tmp_path: Path) -> None:
     shared = section(render(config(tmp_path))["pjsip.conf"], "private")
     for key in PRIVATE:
