@@ -178,7 +178,7 @@ class RoomRecordings:
             room.live_name, f"recorder_{tape.id}", "recorder", Role.RECORDER, parts.pass_id(now), now + _TOKEN
         )
         spec = ReelSpec(
-            parts.server.url, parts.server.token(grant), str(folder), parts.ffmpeg,
+            parts.server.near_url, parts.server.token(grant), str(folder), parts.ffmpeg,
             parts.width, parts.height, parts.frames,
         )  # fmt: skip
         process = await asyncio.create_subprocess_exec(

@@ -88,7 +88,8 @@ class FakeRoomServer:
     """Fits ``video_rooms.ports.RoomServer``. ``recorder``: whether its own recorder works."""
 
     clock: Clock
-    url: str = "ws://rooms.invalid"
+    url: str = "wss://rooms.invalid"
+    near_url: str = "ws://near.rooms.invalid"
     away: bool = False
     recorder: bool = False
     deliveries: list[Delivery] = field(default_factory=list)

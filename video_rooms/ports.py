@@ -25,6 +25,11 @@ class RoomServer(Protocol):
         """What browsers connect to, ``ws://`` or ``wss://``."""
         ...
 
+    @property
+    def near_url(self) -> str:
+        """The same for legs and recorders of our own, which may have a shorter way."""
+        ...
+
     def token(self, grant: Grant) -> str:
         """A signed token. Asks nobody."""
         ...

@@ -53,7 +53,7 @@ class LiveKitRooms:
     ) -> None:
         self._address = address
         self._clock = clock
-        self._url = address.public_url or "ws" + address.url.removeprefix("http").removeprefix("ws")
+        self._near = "ws" + address.url.removeprefix("http").removeprefix("ws")
         self._hook_keys = {**address.old_keys, address.key: address.secret}
         self._host_is_admin = host_is_admin
         self._client: api.LiveKitAPI | None = None
@@ -65,7 +65,11 @@ class LiveKitRooms:
 
     @property
     def url(self) -> str:
-        return self._url
+        return self._address.public_url or self._near
+
+    @property
+    def near_url(self) -> str:
+        return self._near
 
     async def close(self) -> None:
         """End its connections."""
@@ -199,6 +203,10 @@ class LiveKitRooms:
         except egress.NoRecorder:
             return False
         return found is not None
+
+    async def ask(self, asked: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T | None:
+        """For what else is asked of this server by the same client. Errors as everywhere here."""
+        return await self._ask(asked)
 
     async def _ask(
         self, asked: Callable[[api.LiveKitAPI], Awaitable[T]], deadline_s: float | None = None
