@@ -23,6 +23,14 @@ SECURITY: Final[Headers] = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 API_ONLY: Final[Headers] = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),)
+ANY_ORIGIN: Final[Headers] = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"X-Request-Id, Retry-After, X-RateLimit-Limit, X-RateLimit-Reset"),
+)
+PREFLIGHT: Final[Headers] = (
+    (b"access-control-allow-headers", b"Content-Type"),
+    (b"access-control-max-age", b"86400"),
+)
 _KEY: Final = "patchbay.exchange"
 
 

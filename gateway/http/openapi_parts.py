@@ -8,17 +8,18 @@ Json = dict[str, Any]
 
 DESCRIPTION: Final = """\
 Place, follow, record and end telephone calls over your own Asterisk; let people call and text each other
-through proxy numbers; put AI agents on the line.
+through proxy numbers; put AI agents on the line; meet in video rooms, by browser and by telephone.
 
 **Base paths.** Everything is under `/api/v1`; voice also under `/v1/voice`, masking under `/v1/proxy`,
-agents under `/v1/agents`.
+agents under `/v1/agents`; video rooms under `/api/v1/video` alone.
 
 **Keys.** Send your key as `X-API-Key` or `Authorization: Bearer`. A key has a role (owner, admin, developer,
 viewer, billing) and scopes; without `pii:read` numbers are masked. Test keys place no calls and open no
 masking sessions.
 
 **Envelope.** `{data, meta{request_id, timestamp}}`; lists add `meta.pagination{cursor, has_more, total}`.
-Errors are `{error{code, message, status, details}, meta}`; `details` names the field and the rule.
+Errors are `{error{code, message, status, details}, meta}`; `details` names the field and the rule. A field that
+breaks its rule is 422; below `/api/v1/video` it is 400.
 
 **Retries.** Every POST takes an `Idempotency-Key`: the same key and body give the same answer for 24 hours,
 with `Idempotent-Replayed: true`; another body is refused. 429 and 503 say when to come back (`Retry-After`),

@@ -64,6 +64,8 @@ class Operation:
     ``path_rules`` judges the parameters of the path, which are plain ids without it. ``invalid``: the status
     of a field that breaks its rule. ``failure``: the code of a defect in this operation. ``needs`` raises
     Unavailable where what it stands on is not set up; it is asked before the request is read.
+    ``any_origin``: pages of any site may ask it from a browser (Fetch Standard, "CORS protocol"): only for
+    what needs no key, where the request itself holds the credential.
     """
 
     method: str
@@ -94,6 +96,7 @@ class Operation:
     invalid: Literal[400, 422] = 422
     failure: str = ""
     needs: Callable[[Face], object] | None = None
+    any_origin: bool = False
 
 
 @dataclass(frozen=True, slots=True)

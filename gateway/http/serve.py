@@ -14,7 +14,7 @@ from gateway.http import idempotency
 from gateway.http.answers import FileSlice, Plain, Reply
 from gateway.http.body import demand_json, parse_json, read_body
 from gateway.http.errors import MethodNotAllowed, Overdue
-from gateway.http.exchange import API_ONLY, JSON, Exchange, exchange_of
+from gateway.http.exchange import ANY_ORIGIN, API_ONLY, JSON, PREFLIGHT, Exchange, exchange_of
 from gateway.http.face import Face
 from gateway.http.files import send_slice
 from gateway.http.operation import OPEN, Ask, Bucket, Operation
@@ -41,11 +41,18 @@ class Switchboard:
         self._template = template
         self._by_method = {operation.method: operation for operation in operations}
         self._allowed = tuple(sorted(self._by_method))
+        self._any_origin = all(operation.any_origin for operation in operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         exchange.route = self._template
         method = exchange.method
+        if self._any_origin:
+            exchange.extra += ANY_ORIGIN
+            if method == "OPTIONS":
+                asked = (b"access-control-allow-methods", ", ".join(self._allowed).encode())
+                await exchange.send(send, 204, (asked, *PREFLIGHT), b"")
+                return
         operation = self._by_method.get("GET" if method == "HEAD" else method)
         if operation is None:
             raise MethodNotAllowed(self._allowed)

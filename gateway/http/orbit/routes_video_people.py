@@ -75,12 +75,13 @@ INVITES: Final = (
         access=OPEN,
         tag=KEPT,
         bucket="guests",
+        any_origin=True,
         body=RedeemInvite,
         shows=GuestPassShown,
         path_rules=TokenPath,
         raises=(NotFound, Conflict, TooMany, RoomsUnavailable),
         description="No key: the token is the credential. 404 whatever is wrong with the invite. 30 requests "
-        "a minute from one address.",
+        "a minute from one address. Pages of any origin may ask it.",
     ),
 )
 

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from gateway.http.exchange import to_json
 from gateway.http.schema import OneLine, Strict
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,6 +62,17 @@ GuestIdentity = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A
 InviteToken = Annotated[str, Field(min_length=24, max_length=64, pattern=r"^[A-Za-z0-9_\-]+$")]
 Pairs = Annotated[dict[str, JsonValue], Field(max_length=200)]
 """An object of the client's own: kept as it is."""
+PASSED_ON_MAX: Final = 16 * 1024
+
+
+def _passed_on(pairs: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(to_json(pairs)) > PASSED_ON_MAX:
+        raise PydanticCustomError("too_large", "at most 16384 bytes as JSON")
+    return pairs
+
+
+PassedOn = Annotated[Pairs, AfterValidator(_passed_on)]
+"""The same for everybody in a room: each of them is sent it, and a token carries it."""
 Track = Literal["audio", "video"]
 Minutes = Annotated[int, Field(ge=1, le=1440)]
 

@@ -17,6 +17,7 @@ from gateway.http.orbit.video_fields import (
     Minutes,
     NameCursor,
     Pairs,
+    PassedOn,
     Title,
     Track,
     Uuid,
@@ -176,7 +177,7 @@ class CreateAdhoc(Strict):
     max_participants: Annotated[int, Field(ge=2, le=100)] | None = Field(
         default=None, description="How many may be in it at once; no limit if left out."
     )
-    metadata: Pairs | None = Field(default=None, description="Passed on to everybody in the room.")
+    metadata: PassedOn | None = Field(default=None, description="Passed on to everybody in the room.")
 
 
 class ListAdhoc(Strict):
@@ -190,4 +191,4 @@ class AdhocToken(Strict):
     """Who wants in."""
 
     participant_name: Title = Field(description="Shown to the others, and the identity.")
-    metadata: Pairs | None = Field(default=None, description="Passed on to everybody in the room.")
+    metadata: PassedOn | None = Field(default=None, description="Passed on to everybody in the room.")

@@ -283,6 +283,7 @@ async def test_mute_takes_sound_unless_told_otherwise(rig: Rig):
         ({"name": "abc", "max_participants": 1}, "max_participants"),
         ({"name": "abc", "max_participants": 101}, "max_participants"),
         ({"name": "abc", "metadata": "text"}, "metadata"),
+        ({"name": "abc", "metadata": {"long": "x" * 16_384}}, "metadata"),
     ],
 )
 async def test_an_adhoc_room_beyond_its_bounds_is_refused(rig: Rig, fields: dict[str, Any], field: str):
@@ -309,6 +310,7 @@ async def test_an_adhoc_room_takes_an_object_and_shows_a_text(rig: Rig):
         ({"participant_name": ""}, "participant_name"),
         ({"participant_name": "x" * 201}, "participant_name"),
         ({"participant_name": "Jo", "metadata": []}, "metadata"),
+        ({"participant_name": "Jo", "metadata": {"long": "x" * 16_384}}, "metadata"),
     ],
 )
 async def test_a_token_for_an_adhoc_room_is_asked_for_within_bounds(

@@ -267,6 +267,23 @@ async def test_the_address_of_the_media_server_has_three_names(rig: Rig):
     assert redeemed.data["room_id"] == paths["id"]
 
 
+async def test_pages_of_any_site_may_redeem_and_ask_nothing_else(rig: Rig):
+    paths = await room_paths(rig.client)
+    path = f"{VIDEO}/invites/{paths['inviteToken']}/redeem"
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    before = await rig.client.having(None).ask("OPTIONS", path, headers=asked)
+    assert (before.status, before.body) == (204, b"")
+    assert before.headers["access-control-allow-origin"] == "*"
+    assert before.headers["access-control-allow-methods"] == "POST"
+    assert before.headers["access-control-allow-headers"] == "Content-Type"
+    for body in ({"display_name": "Jo"}, {}):
+        answer = await rig.client.having(None).ask("POST", path, body, {"Origin": "https://app.example"})
+        assert answer.headers["access-control-allow-origin"] == "*", answer.status
+    for method, keyed in (("OPTIONS", KEPT), ("OPTIONS", f"{VIDEO}/webhook"), ("GET", KEPT)):
+        answer = await rig.client.ask(method, keyed, headers=asked)
+        assert "access-control-allow-origin" not in answer.headers
+
+
 @pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json"}])
 @pytest.mark.parametrize(
     "verb", ["end", "recording/start", "recording/stop", "participants/user_42/kick", "invites"]
