@@ -28,6 +28,7 @@ from dialplan.core.routing import Offered, RouteFacts
 from gateway.storage.records import Json, OwnedNumber
 from telephony.causes import Cause
 from telephony.errors import InvalidInput
+from telephony.ids import TenantId
 from telephony.numbers import E164
 
 _log = structlog.get_logger("gateway.routes")
@@ -77,6 +78,18 @@ class NumberRoutes:
     async def go_on(self, offered: Offered, call: Call, digits: str) -> RouteFacts:
         """No route of this book is a detour: whoever asks again hears what the number's route is now."""
         return self.known(offered)
+
+    def room_lines(self, tenant: TenantId) -> tuple[str, ...]:
+        """The tenant's dial-in numbers for video rooms, E.164."""
+        found = (
+            facts.did.reveal()
+            for facts in self._by_digits.values()
+            if facts.tenant == tenant
+            and facts.did is not None
+            and isinstance(facts.route, Connect)
+            and isinstance(facts.route.endpoint, VideoRoom)
+        )
+        return tuple(sorted(found))
 
     def known(self, offered: Offered) -> RouteFacts:
         """The answer to both, at once."""

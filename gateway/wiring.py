@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from gateway.http.limits import LocalRates, Rates
 from gateway.http.limits_redis import RedisRates
 from gateway.http.orbit.proxy_people import Judges
 from gateway.http.orbit.proxy_reader import SessionReader
-from gateway.http.ports import PhoneBook, Webhooks
+from gateway.http.ports import PhoneBook
 from gateway.masking_metrics import PoolWatch
 from gateway.phone_book import PlannedPhones
 from gateway.prompts import SpokenPrompts
@@ -42,14 +42,11 @@ from gateway.storage.outbox import SqlOutbox
 from gateway.storage.recordings import RecordingRepository
 from gateway.storage.usage import UsageRepository
 from gateway.storage.webhook_book import SqlEndpointBook
-from gateway.storage.webhook_log import SqlDeliveryLog
 from gateway.switch_records import SwitchRecords
 from gateway.trunk_choice import choose_by_prefix, limits_of
-from gateway.webhooks.core.signing import make_secret
 from gateway.webhooks.core.ssrf import Policy
 from gateway.webhooks.deliver import Deliverer
 from gateway.webhooks.poster import GuardedPoster
-from gateway.webhooks.service import EndpointService, Makers, Stores
 from gateway.wiring_agents import AgentEngine, AgentParts, AgentStores
 from gateway.wiring_masking import (
     MaskingEngine,
@@ -59,10 +56,12 @@ from gateway.wiring_masking import (
     call_interactions,
     masking_stores,
 )
+from gateway.wiring_rooms import RoomParts, Rooms, rooms_over
 from gateway.wiring_speech import espeak_command, make_speech
 from gateway.wiring_texts import TextEngine, TextParts, masking_face
 from gateway.wiring_voice import SwitchDoor, VoiceEngine, VoiceParts
 from gateway.wiring_watch import probes, registry
+from gateway.wiring_webhooks import Wake, WebhookStores, new_webhook_secret, webhook_service
 from telephony.errors import InvalidInput
 from telephony.numbers import E164
 
@@ -80,7 +79,7 @@ class _Storage:
     masking: MaskingStores
     used: UsedLater
     agents: AgentStores
-    wake: _Wake
+    wake: Wake
 
 
 class Product:
@@ -99,7 +98,7 @@ class Product:
         secret = ensure_signing_secret(settings).reveal().encode()
         plan = await asyncio.to_thread(_plan, settings)
         policy = Policy(allow_private=settings.webhook_allow_private)
-        wake = _Wake()
+        wake = Wake()
         storage = await self._open_storage(secret, wake)
         wake.to = deliverer = await self._start_deliverer(storage, policy)
         prompts = await self._make_prompts()
@@ -110,13 +109,16 @@ class Product:
 
         await numbers_changed()
         phones, limits = PlannedPhones(plan), _limits(settings, storage, clock)
-        webhooks = _webhooks(storage, deliverer, policy, secret, clock)
+        webhooks = webhook_service(
+            WebhookStores(storage.database, storage.book, storage.outbox), deliverer, policy, secret, clock
+        )
         masking = await self._make_masking(storage, policy, secret, prompts, choose_by_prefix(plan))
         judges = Judges(limits, storage.numbers, phones, storage.books.agents)
         reader = SessionReader(judges, prompts, webhooks, masking.settings.of, clock.epoch)
         agents = await self._start_agents(storage, policy, secret, limits, prompts, phones)
-        book = agents.book(await masking.book(routes, reader.read))
-        engine = await self._start_engine(plan, storage, book, agents)
+        rooms = await self._start_rooms(storage, secret, prompts, routes)
+        book = rooms.book(agents.book(await masking.book(routes, reader.read)))
+        engine = await self._start_engine(plan, storage, book, agents, rooms)
         texts = await self._start_masking(storage, plan, masking, engine, secret)
         self._keep_house(storage, texts)
         return Face(
@@ -134,11 +136,12 @@ class Product:
             auth=Authenticator(storage.books.keys, clock),
             rates=self._make_rates(),
             limits=limits,
-            probes=probes(storage.database, engine),
+            probes=probes(storage.database, engine, rooms.server),
             registry=registry(engine, deliverer, masking, texts, self._watch_pool(storage), agents),
             numbers_changed=numbers_changed,
             agent_calls=agents.on_calls,
             documents=agents.documents,
+            rooms=rooms.face,
             **masking_face(masking, texts),
         )
 
@@ -180,14 +183,35 @@ class Product:
         await engine.start()
         return engine
 
+    async def _start_rooms(
+        self, storage: _Storage, secret: bytes, prompts: SpokenPrompts, routes: NumberRoutes
+    ) -> Rooms:
+        parts = RoomParts(
+            self._settings,
+            storage.database,
+            storage.outbox,
+            storage.wake,
+            self._clock,
+            secret,
+            self._make_rates(),
+            prompts.speech,
+            routes.room_lines,
+        )
+        rooms = rooms_over(parts)
+        self._exits.push_async_callback(rooms.stop)
+        await rooms.start()
+        return rooms
+
     async def _start_engine(
-        self, plan: SwitchPlan, storage: _Storage, routes: RouteBook, agents: AgentEngine
+        self, plan: SwitchPlan, storage: _Storage, routes: RouteBook, agents: AgentEngine, rooms: Rooms
     ) -> VoiceEngine:
         engine = self._make_engine(plan, storage, routes)
         agents.attach(engine)
+        rooms.attach(engine)
         await engine.start()
         self._exits.push_async_callback(engine.stop)
         self._exits.push_async_callback(agents.drain)
+        self._exits.push_async_callback(rooms.stop)
         return engine
 
     async def _start_masking(
@@ -237,13 +261,13 @@ class Product:
         self._exits.push_async_callback(watch.stop)
         return watch
 
-    async def _open_storage(self, secret: bytes, wake: _Wake) -> _Storage:
+    async def _open_storage(self, secret: bytes, wake: Wake) -> _Storage:
         settings, clock = self._settings, self._clock
         database = await Database.open(settings.database_url, synchronous=settings.db_synchronous)
         self._exits.push_async_callback(database.close)
         await database.migrate()
         cursors = Cursors(secret)
-        book = SqlEndpointBook(clock.mono, _new_secret)
+        book = SqlEndpointBook(clock.mono, new_webhook_secret)
         outbox = SqlOutbox(database, book, clock, new_id)
         masking, used = masking_stores(database, cursors, outbox, wake), UsedLater()
         announcers = Announcers([WebhookAnnouncer(outbox, wake), call_interactions(masking, used)])
@@ -340,33 +364,6 @@ class Product:
         redis = Redis.from_url(self._settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
         self._exits.push_async_callback(redis.aclose)
         return RedisRates(redis, self._clock.epoch)
-
-
-class _Wake:
-    """Wakes the deliverer, which is made after the store that calls it."""
-
-    def __init__(self) -> None:
-        self.to: Deliverer | None = None
-
-    def __call__(self, lanes: Sequence[str]) -> None:
-        if self.to is not None:
-            self.to.notify(lanes)
-
-
-def _webhooks(
-    storage: _Storage, deliverer: Deliverer, policy: Policy, secret: bytes, clock: SystemClock
-) -> Webhooks:
-    return EndpointService(
-        Stores(storage.database, storage.book, SqlDeliveryLog(), storage.outbox),
-        Makers(clock, new_id, _new_secret),
-        policy,
-        Cursors(secret),
-        deliverer.notify,
-    )
-
-
-def _new_secret() -> str:
-    return make_secret(random_bytes(32))
 
 
 def _limits(settings: Settings, storage: _Storage, clock: SystemClock) -> TenantLimits:

@@ -6,7 +6,6 @@ With ``gateway.wiring`` the only place that names adapters of the voice room.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -55,10 +54,9 @@ from voice_agents.ports import AgentBook, SessionStore, SpeechEar, SpeechFront, 
 from voice_agents.providers.webrtc_vad import WebrtcDetectors
 from voice_agents.speech.front import Fronts
 from voice_agents.surroundings import Surroundings
-from voice_agents.wire.asterisk import MediaAbilities, abilities_of
+from voice_agents.wire.asterisk import MediaAbilities, abilities_of, version_in
 
 _log = structlog.get_logger("gateway.agents")
-_VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 _DRAIN_S: Final = 10.0
 """How long a stop waits for agents to say goodbye. Other calls go on without us; these cannot."""
 _TOKEN_BYTES: Final = 18
@@ -183,11 +181,11 @@ class AgentEngine:
 
     def _version_read(self, text: str) -> None:
         """The media driver's abilities follow from the switch's version."""
-        found = _VERSION.search(text)
-        if found is None or not isinstance(self.media, WebSocketPort):
+        version = version_in(text)
+        if version is None or not isinstance(self.media, WebSocketPort):
             return
         try:
-            self.media.abilities = abilities_of(tuple(int(part or 0) for part in found.groups()))
+            self.media.abilities = abilities_of(version)
         except PatchbayError as error:
             _log.error("agents.switch_too_old", why=error.message)
 

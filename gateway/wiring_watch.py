@@ -8,12 +8,14 @@ from gateway import metrics
 from gateway.agent_metrics import AgentMetrics
 from gateway.http.ports import Health, Probe
 from gateway.masking_metrics import MaskingMetrics, PoolWatch, TextMetrics
+from gateway.room_health import rooms_probe
 from gateway.storage.database import Database
 from gateway.webhooks.deliver import Deliverer
 from gateway.wiring_agents import AgentEngine
 from gateway.wiring_masking import MaskingEngine
 from gateway.wiring_texts import TextEngine
 from gateway.wiring_voice import VoiceEngine
+from video_rooms.ports import RoomServer
 
 
 def registry(
@@ -37,8 +39,9 @@ def registry(
     return made
 
 
-def probes(database: Database, engine: VoiceEngine) -> dict[str, Probe]:
-    """What must be up for calls to be made. Redis is not: without it rates are counted here."""
+def probes(database: Database, engine: VoiceEngine, media: RoomServer | None) -> dict[str, Probe]:
+    """What must be up for calls to be made. Redis is not: without it rates are counted here; nor is the media
+    server, whose lack is only told."""
 
     async def storage() -> Health:
         await database.read(lambda conn: conn.exec_driver_sql("SELECT 1").scalar(), deadline_s=1.0)
@@ -48,4 +51,4 @@ def probes(database: Database, engine: VoiceEngine) -> dict[str, Probe]:
         away = [role for role, link in engine.links.items() if link.metrics().state.value != "up"]
         return Health(not away and engine.looked, f"not up: {', '.join(away)}" if away else "")
 
-    return {"database": storage, "switch": switch}
+    return {"database": storage, "switch": switch, "rooms": rooms_probe(media)}

@@ -24,11 +24,11 @@ def chord(seconds: int = 12) -> array[int]:
     return samples
 
 
-def write_music(folder: Path) -> None:
-    """Put ``hold.wav`` into ``folder`` unless it is there."""
+def write_music(folder: Path) -> Path:
+    """Put ``hold.wav`` into ``folder`` unless it is there; its path."""
     place = folder / "hold.wav"
     if place.exists():
-        return
+        return place
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / ".hold.part"
     with wave.open(str(fresh), "wb") as file:
@@ -37,3 +37,4 @@ def write_music(folder: Path) -> None:
         file.setframerate(_RATE_HZ)
         file.writeframes(chord().tobytes())
     fresh.replace(place)
+    return place

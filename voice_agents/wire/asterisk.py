@@ -45,6 +45,7 @@ class MediaAbilities:
 OLDEST = (22, 8)
 """JSON control and marks exist since 22.8.0, and pings no longer end calls."""
 _UNBUFFERED_SINCE = (22, 12)
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 def abilities_of(version: tuple[int, ...]) -> MediaAbilities:
@@ -56,6 +57,12 @@ def abilities_of(version: tuple[int, ...]) -> MediaAbilities:
         shown = ".".join(str(part) for part in version)
         raise UnsafeValue(f"the media WebSocket needs Asterisk 22.8.0 or newer, this is {shown}")
     return MediaAbilities(asks_unbuffered=version >= _UNBUFFERED_SINCE)
+
+
+def version_in(text: str) -> tuple[int, ...] | None:
+    """The version that a switch tells of itself ("Asterisk 22.10.1"); None where none can be read."""
+    found = _VERSION.search(text)
+    return None if found is None else tuple(int(part or 0) for part in found.groups())
 
 
 def check_token(token: str) -> str:
