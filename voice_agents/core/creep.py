@@ -9,7 +9,7 @@ without any pause loses a frame once it is 200 ms behind what it was.
 from __future__ import annotations
 
 from voice_agents.core.audio import Codec
-from voice_agents.core.sound import to_linear
+from voice_agents.core.sound import peak, to_linear
 
 WINDOW = 25
 """Looks (20 ms each) in one window. What waits is judged by two in a row, a sender's pace by four."""
@@ -91,9 +91,3 @@ class CreepWatch:
 def quiet(codec: Codec, frame: bytes) -> bool:
     """Whether nothing in a frame is louder than the noise of a line."""
     return peak(to_linear(codec, frame)) <= _QUIET
-
-
-def peak(pcm: bytes) -> int:
-    """The loudest sample of linear sound."""
-    values = memoryview(pcm[: len(pcm) & ~1]).cast("h")
-    return max(max(values, default=0), -min(values, default=0))

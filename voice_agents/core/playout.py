@@ -74,6 +74,8 @@ class Playout:
         self._frames = deque[bytes]()
         self._tail = b""
         self._flight = deque[_Sent]()
+        self._aloft = 0
+        """Frames in flight that are sound, not silence."""
         self._marks = deque[tuple[int, str]]()
         self._told: list[tuple[str, bool]] = []
         self._in = self._out = self._frontier = self._heard = 0
@@ -152,11 +154,13 @@ class Playout:
         self.creep.look()
         frame = self._pull() or self._padded(now)
         self.creep.level(len(self._frames))
+        self._aloft += frame is not None
         self._flight.append(_Sent(self.switch.send(now), self._out, frame))
         return frame or self._silence
 
     def _give(self, frame: bytes | None, now: float, orders: list[Order]) -> None:
         number = self.switch.send(now)
+        self._aloft += frame is not None
         self._flight.append(_Sent(number, self._out, frame))
         self._spoke = number if frame is not None else -1
         orders.append(frame or self._silence)
@@ -241,7 +245,9 @@ class Playout:
         while self._flight and self._flight[0].number <= number:
             sent = self._flight.popleft()
             self._frontier = max(self._frontier, sent.place)
-            self._heard += sent.frame is not None
+            if sent.frame is not None:
+                self._heard += 1
+                self._aloft -= 1
         self._reach()
 
     def _reach(self) -> None:
@@ -286,7 +292,8 @@ class Playout:
         self._freeze, self._frozen_at, self._gone_then = why, now, self.switch.gone(now)
         self._limbo = list(self._flight)
         self._flight.clear()
-        self._out -= sum(sent.frame is not None for sent in self._limbo)
+        self._out -= self._aloft
+        self._aloft = 0
         self._probed_place = self._frontier
         self.switch.emptied()
         return True
@@ -315,9 +322,17 @@ class Playout:
         """Frames of sound that the switch has not played, or had not when it was told to stop."""
         if self.direct:
             return 0
-        gone = self._gone_then if self._freeze is not None else self.switch.gone(now)
-        waiting = self._limbo if self._freeze is not None else self._flight
-        return len([sent for sent in waiting if sent.number > gone and sent.frame is not None])
+        if self._freeze is not None:
+            gone = self._gone_then
+            return len([sent for sent in self._limbo if sent.number > gone and sent.frame is not None])
+        if not self._aloft:
+            return 0
+        gone, unheard = self.switch.gone(now), 0
+        for sent in reversed(self._flight):
+            if sent.number <= gone:
+                break
+            unheard += sent.frame is not None
+        return unheard
 
     def queued_ms(self, now: float) -> int:
         """What waits here and in the switch."""
@@ -326,9 +341,5 @@ class Playout:
 
     def heard_ms(self, now: float) -> int:
         """What was played and was not silence."""
-        if self._freeze is None and not self.direct:
-            gone = self.switch.gone(now)
-            played = [sent for sent in self._flight if sent.number <= gone and sent.frame is not None]
-            return (self._heard + len(played)) * FRAME_MS
-        sound = sum(sent.frame is not None for sent in (*self._limbo, *self._flight))
+        sound = self._aloft + sum(sent.frame is not None for sent in self._limbo)
         return (self._heard + sound - self._unheard(now)) * FRAME_MS

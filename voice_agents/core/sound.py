@@ -50,6 +50,11 @@ def pcm_rms(pcm: bytes) -> int:
     return audioop.rms(pcm[: len(pcm) & ~1], _WIDTH)
 
 
+def peak(pcm: bytes) -> int:
+    """The loudest sample of linear sound, 0 to 32768."""
+    return audioop.max(pcm[: len(pcm) & ~1], _WIDTH)
+
+
 def scaled(pcm: bytes, factor: float) -> bytes:
     """Linear sound louder or softer; what would be too loud is cut off, not wrapped."""
     return audioop.mul(pcm, _WIDTH, factor)
