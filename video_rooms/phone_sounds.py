@@ -10,6 +10,7 @@ import math
 import struct
 import wave
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ _RATE: Final = 16_000
 _JOINED: Final = ((880.0, 0.12), (1320.0, 0.15))
 """Hertz and seconds: two rising notes."""
 _SPEECHLESS: Final = ((400.0, 0.2), (0.0, 0.1), (400.0, 0.2))
+_SPEAK_S: Final = 4.0
+"""How long a telephone waits for words that were never spoken; then it hears a tone."""
 _LOUD: Final = 8000
 _RAMP: Final = 80
 """Samples over which a note begins and ends: without it every note clicks."""
@@ -37,11 +40,19 @@ class PhoneSounds:
         self._tone = folder / "room-joined.wav"
         self._speechless = folder / "room-no-speech.wav"
         self._known: dict[tuple[Line, str], Path] = {}
+        self._warming: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
-        """Make the tones, and have everything spoken that is often said: nobody shall wait for it."""
+        """Make the tones, and begin to have everything spoken that is often said: nobody shall wait for it.
+        What is said before that is spoken when it is needed."""
         await asyncio.to_thread(self.make_tones)
-        await self.speak_all()
+        self._warming = asyncio.create_task(self.speak_all(), name="phone-words")
+
+    async def close(self) -> None:
+        """Stop preparing."""
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
 
     def make_tones(self) -> None:
         """Write the tones' files."""
@@ -65,13 +76,19 @@ class PhoneSounds:
 
     async def files(self, lines: Sequence[Line], language: str) -> tuple[Path, ...]:
         """The files of these; what cannot be spoken is a tone."""
-        for line in lines:
-            if self._path(line, language) is None:
-                await self._speak(line, language)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SPEAK_S):
+                for line in lines:
+                    if self._path(line, language) is None:
+                        await self._speak(line, language)
         return tuple(self._path(line, language) or self._speechless for line in lines)
 
     def _path(self, line: Line, language: str) -> Path | None:
-        return self._tone if line.words is Words.TONE else self._known.get((line, language))
+        """Its file, where that is there: those of speech are cleared away when they are many."""
+        if line.words is Words.TONE:
+            return self._tone
+        known = self._known.get((line, language))
+        return known if known is not None and known.is_file() else None
 
     async def _speak(self, line: Line, language: str) -> bool:
         if line.words is Words.TONE:

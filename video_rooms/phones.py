@@ -212,3 +212,4 @@ class PhoneDesk:
             self._around.calls.end(call_id, STOPPING)
             self.call_over(call_id, STOPPING)
         await asyncio.gather(*(guest.settle(_SETTLE_S) for guest in list(self._leaving)))
+        await self._around.sounds.close()

@@ -188,7 +188,8 @@ async def running_room_calls(folder: Path, livekit: LiveKitRig) -> AsyncIterator
         spoken = folder / "spoken"
         spoken.mkdir()
         sounds = PhoneSounds(ToneVoice(spoken), spoken)
-        await sounds.prepare()
+        sounds.make_tones()
+        await sounds.speak_all()
         around = PhoneSurroundings(
             carrier=bridge,
             pins=RoomPins(rooms, people, tries, clock.wall),

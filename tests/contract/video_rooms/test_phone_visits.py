@@ -80,7 +80,7 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
         return grant.room
 
     carrier = FakeLegCarrier(room_of=room_of)
-    sounds = PhoneSounds(Voice(), tmp_path)
+    sounds = PhoneSounds(Voice(tmp_path), tmp_path)
     loop = asyncio.get_running_loop()
     around = PhoneSurroundings(
         carrier=carrier,
@@ -108,7 +108,8 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
         )
     )
     door.to = world.desk.scheduled
-    await sounds.prepare()
+    sounds.make_tones()
+    await sounds.speak_all()
     yield Line(world, carrier, phones, calls)
     await phones.close()
 

@@ -58,18 +58,22 @@ def host(presence: Presence = Presence.JOINED) -> Person:
 
 
 class Voice:
-    """Speaks by naming a file after its text. While ``mute`` nothing is spoken."""
+    """Speaks by naming a file after its text. While ``mute`` nothing is spoken, and words are lost; while
+    ``slow`` it takes a minute."""
 
-    def __init__(self) -> None:
-        self.mute = False
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.mute = self.slow = False
         self.texts: list[str] = []
 
     async def speak(self, text: str, language: str) -> Path:
         self.texts.append(text)
         if self.mute:
             raise SpeechUnavailable
-        await asyncio.sleep(0)
-        return Path("/sounds") / language / f"{text}.wav"
+        await asyncio.sleep(60 if self.slow else 0)
+        path = self._folder / f"{text}.wav"
+        path.touch()
+        return path
 
 
 @dataclass
@@ -152,7 +156,7 @@ class Stage:
         loop = asyncio.get_running_loop()
         self.carrier = FakeLegCarrier()
         self.rooms, self.people, self.tries = MemoryRooms(), People(), Tries()
-        self.door, self.told, self.calls, self.voice = Door(self.rooms), Told(), Calls(), Voice()
+        self.door, self.told, self.calls, self.voice = Door(self.rooms), Told(), Calls(), Voice(tones)
         self.door.opens.set()
         self.sounds = PhoneSounds(self.voice, tones)
         self.wall: Callable[[], datetime] = lambda: START + timedelta(seconds=loop.time())
