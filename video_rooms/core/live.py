@@ -52,7 +52,7 @@ class LivePerson:
 
 @dataclass(frozen=True, slots=True)
 class LiveRoom:
-    """A room at the media server. ``people`` counts those who count."""
+    """A room at the media server. ``people`` counts those who count; it may be some seconds old."""
 
     name: str
     sid: str
