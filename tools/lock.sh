@@ -7,4 +7,4 @@ python3 -m venv "$tmp/venv"
 "$tmp/venv/bin/pip" install -q uv
 "$tmp/venv/bin/uv" pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-  --extra trial --extra speech --extra rooms --extra dev pyproject.toml -o requirements.lock
+  --extra trial --extra speech --extra dev pyproject.toml -o requirements.lock
