@@ -119,6 +119,7 @@ def _of_inbound(mark: str, thing: Inbound) -> api.SIPInboundTrunkInfo:
     return api.SIPInboundTrunkInfo(
         name=_NAME,
         metadata=metadata_of(mark, thing),
+        numbers=[thing.number],
         allowed_addresses=thing.allowed,
         auth_username=thing.user,
         auth_password=thing.password,
@@ -129,14 +130,11 @@ def _of_inbound(mark: str, thing: Inbound) -> api.SIPInboundTrunkInfo:
 
 
 def _inbound(told: api.SIPInboundTrunkInfo) -> Inbound | None:
-    if (
-        told.numbers
-        or told.allowed_numbers
-        or dict(told.headers_to_attributes) != SHOWN
-        or told.name != _NAME
-    ):
+    plain = told.name == _NAME and len(told.numbers) == 1 and not told.allowed_numbers
+    if not plain or dict(told.headers_to_attributes) != SHOWN:
         return None
     return Inbound(
+        told.numbers[0],
         told.auth_username,
         told.auth_password,
         tuple(told.allowed_addresses),
@@ -171,7 +169,7 @@ def _of_call(mark: str, thing: OneCall) -> api.SIPDispatchRuleInfo:
         metadata=metadata_of(mark, thing),
         rule=api.SIPDispatchRule(dispatch_rule_direct=direct),
         trunk_ids=[thing.trunk],
-        numbers=[thing.code],
+        numbers=[thing.number],
         inbound_numbers=[thing.caller],
         hide_phone_number=True,
         attributes=thing.attributes,

@@ -1,0 +1,1 @@
+"""Telephones brought into rooms by a SIP trunk to LiveKit's SIP service."""
