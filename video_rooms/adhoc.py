@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +14,7 @@ from video_rooms.core.grants import USUAL_S
 from video_rooms.core.live import Grant, LiveRoom
 from video_rooms.core.names import bare_name, is_url_safe, prefix, shown, wire_name
 from video_rooms.core.room import Role
+from video_rooms.core.roster import counts
 from video_rooms.core.wishes import Adhoc, AdhocPage, AdhocWish, Token
 from video_rooms.ports import Chances, RoomServer
 
@@ -57,8 +59,11 @@ class PassingRooms:
         """The room with whoever is in it; recorders are not shown."""
         room = await self._found(tenant, name)
         people = await self._server.people(room.name)
-        shown_ones = tuple(person for person in people if not person.hidden)
-        return Adhoc(room, bare_name(tenant, room.name) or "", shown_ones)
+        visible = tuple(person for person in people if not person.hidden)
+        now = replace(
+            room, people=sum(map(counts, people))
+        )  # why: what the room itself tells is some seconds old
+        return Adhoc(now, bare_name(tenant, room.name) or "", visible)
 
     async def delete(self, tenant: TenantId, name: str) -> None:
         """See the port."""

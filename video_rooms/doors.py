@@ -14,6 +14,7 @@ from video_rooms.core.bans import pass_time
 from video_rooms.core.grants import Who, grant, lifetime_s
 from video_rooms.core.live import LiveRoom
 from video_rooms.core.room import Ban, Role, Room, Status
+from video_rooms.core.roster import counts
 from video_rooms.core.wishes import Pass
 from video_rooms.lives import MEDIA_LOST, Lives
 from video_rooms.ports import Chances, PeopleStore, RoomServer, RoomStore
@@ -103,8 +104,9 @@ class Doors:
 
     async def has_space(self, room: Room) -> bool:
         """Whether one more may come in, telephones counted. Raises RoomsUnavailable."""
-        found = await self._server.rooms([room.live_name])
-        return not found or found[0].people < room.max_participants
+        # why people are counted here: the number that a room itself tells is some seconds old
+        there = await self._server.people(room.live_name)
+        return sum(counts(person) for person in there) < room.max_participants
 
     async def _take_over(self, room: Room, identity: str, now: datetime, until: datetime) -> None:
         """A member's identity is theirs: a guest who chose the same one before is put out by it."""

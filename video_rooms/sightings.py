@@ -118,20 +118,23 @@ class Sightings:
         else:
             changed = await self._roster.change(room, person.identity, edit)
         after = changed.after
-        if after is None or after.sid != person.sid:
+        if after is None:
+            return
+        await self._begun(room, after, line)
+        if after.sid != person.sid:
             return
         if line.presence is Presence.WAITING and after.presence is Presence.JOINED:
             await self._server.update(room.live_name, person.identity, attributes=LET_IN, let_in=True)
-        await self._begun(room, after, line)
         came_now = changed.before is None or changed.before.presence is not Presence.JOINED
         if after.role is Role.HOST and after.presence is Presence.JOINED and came_now:
             self._phones.host_came(room.id)
 
     async def _begun(self, room: Room, after: Person, line: Person) -> None:
         """A room in which somebody is is live, and one in which somebody was has been."""
-        inside = after.presence is Presence.JOINED or line.presence is Presence.JOINED
-        at, sid = after.joined_at, room.room_sid
-        if not inside or after.sid != line.sid or after.role is Role.AGENT or at is None or sid is None:
+        latest, sid = after.sid == line.sid, room.room_sid
+        inside = line.presence is Presence.JOINED or (latest and after.presence is Presence.JOINED)
+        at = after.joined_at if latest else line.joined_at
+        if not inside or line.role is Role.AGENT or at is None or sid is None:
             return
         if life.began(room, sid, at, "") is not room:
             await self._lives.began(room, sid, at)

@@ -44,6 +44,12 @@ def is_seen(person: LivePerson) -> bool:
     )
 
 
+def counts(person: LivePerson) -> bool:
+    """Whether somebody takes a place in the room, as the media server counts: telephones do, and who waits in
+    the lobby; agents and recorders do not."""
+    return person.kind not in (Kind.AGENT, Kind.EGRESS) and not person.hidden
+
+
 def role_of(person: LivePerson) -> Role:
     """The role that the token gave."""
     told = person.attributes.get(ROLE, "")
@@ -107,9 +113,10 @@ def left(before: Person, at: datetime, why: str) -> Person:
     if before.presence is not Presence.LEFT:
         return replace(before, presence=Presence.LEFT, left_at=at, why_left=why, hand_raised=False)
     since = at if before.left_at is None else min(at, before.left_at)
-    return replace(
-        before, left_at=since, why_left=why if before.why_left in (None, LOST) else before.why_left
-    )
+    guessed = before.why_left in (None, LOST)
+    if before.why_left == ROOM_ENDED and before.left_at is not None:
+        guessed = at < before.left_at - _CLOCK_STEP  # they had left by themselves before the room was ended
+    return replace(before, left_at=since, why_left=why if guessed else before.why_left)
 
 
 def missing(before: Person, session: str, asked_at: datetime) -> bool:

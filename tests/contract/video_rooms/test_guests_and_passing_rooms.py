@@ -10,7 +10,7 @@ import pytest
 
 from telephony.errors import InvalidInput, NotFound, RoomsUnavailable
 from telephony.ids import TenantId
-from tests.contract.video_rooms.desk_world import OURS, T0, THEIRS, World
+from tests.rig.room_desk import OURS, T0, THEIRS, World
 from video_rooms.core.room import Presence, Role
 from video_rooms.core.wishes import AdhocWish, InviteWish
 

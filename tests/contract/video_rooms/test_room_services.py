@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from telephony.errors import Conflict, InvalidInput, NotFound, RoomsUnavailable, StorageUnavailable
-from tests.contract.video_rooms.desk_world import NEW, OURS, T0, THEIRS, World
+from tests.rig.room_desk import NEW, OURS, T0, THEIRS, World
 from video_rooms.core.live import PASS
 from video_rooms.core.room import Presence, Recurrence, Role, Status
 from video_rooms.fakes import FakeRoomServer, TurnedAway

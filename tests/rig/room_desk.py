@@ -57,6 +57,8 @@ class World:
     phones: QuietPhones = field(default_factory=QuietPhones)
     told: ToldRooms = field(default_factory=ToldRooms)
     chances: CountedChances = field(default_factory=CountedChances)
+    passes: dict[str, str] = field(default_factory=dict)
+    """Tokens that a test keeps."""
     server: FakeRoomServer = field(init=False)
     desk: RoomDesk = field(init=False)
 

@@ -1,0 +1,345 @@
+"""The services of rooms on a real LiveKit server, with the published client in the place of browsers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from livekit import rtc
+
+from gateway.clocks import SystemClock
+from gateway.room_chances import RoomChances
+from telephony.errors import NotFound, RoomsUnavailable
+from telephony.ids import TenantId
+from tests.contract.video_rooms.worlds import address_of
+from tests.rig.livekit import LiveKitRig, running_livekit
+from tests.rig.visitors import Visitor, visitor
+from video_rooms.core.room import Person, Presence, Role, Room, Status
+from video_rooms.core.wishes import AdhocWish, InviteWish, JoinWish, NewRoom, Pass
+from video_rooms.desk import Around, RoomDesk, furnish
+from video_rooms.doors import Timeouts
+from video_rooms.fakes_around import FakeRecorder, QuietPhones, ToldRooms
+from video_rooms.fakes_stores import MemoryInvites, MemoryPeople, MemoryRooms
+from video_rooms.livekit.control import LiveKitRooms
+
+pytestmark = pytest.mark.contract
+
+T = TypeVar("T")
+OURS = TenantId("ten_ours")
+NEW = NewRoom("Meeting", None, False, 10, {}, "key_host")
+IN_VAIN = 100
+"""How often somebody who was put out tries their old token."""
+
+
+class EarlierClock(SystemClock):
+    """A clock that is this much behind: what it makes has expired already."""
+
+    def __init__(self, behind: timedelta) -> None:
+        super().__init__()
+        self._behind = behind
+
+    def wall(self) -> datetime:
+        return super().wall() - self._behind
+
+
+@dataclass(slots=True)
+class Meeting:
+    """A desk on the real server, which is told of every report as it comes."""
+
+    rig: LiveKitRig
+    clock: SystemClock = field(default_factory=SystemClock)
+    rooms: MemoryRooms = field(default_factory=MemoryRooms)
+    people: MemoryPeople = field(default_factory=MemoryPeople)
+    invites: MemoryInvites = field(default_factory=MemoryInvites)
+    told: ToldRooms = field(default_factory=ToldRooms)
+    recorder: FakeRecorder = field(default_factory=FakeRecorder)
+    departure_s: int = 1
+    server: LiveKitRooms = field(init=False)
+    desk: RoomDesk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.server = LiveKitRooms(address_of(self.rig), self.clock)
+        around = Around(
+            self.server,
+            self.rooms,
+            self.people,
+            self.invites,
+            self.recorder,
+            QuietPhones(),
+            self.told,
+            RoomChances(),
+            self.clock,
+            timeouts=Timeouts(empty_s=60, departure_s=self.departure_s),
+        )
+        self.desk = furnish(around)
+
+    async def listen(self) -> None:
+        """Give every report to the desk, for ever."""
+        hooks, taken = self.rig.hooks, len(self.rig.hooks.reports)
+        while True:
+            async with hooks._came:
+                await hooks._came.wait_for(lambda: len(hooks.reports) > taken)  # noqa: B023
+                fresh = hooks.reports[taken:]
+            taken += len(fresh)
+            for report in fresh:
+                await self.desk.hook.heard(report.body, report.authorization)
+
+    async def schedule(self, **changes: object) -> Room:
+        made = await self.desk.scheduled.schedule(OURS, NewRoom(**{**_fields(NEW), **changes}))  # type: ignore[arg-type]
+        return made.room
+
+    async def join(self, room: Room, identity: str, role: Role = Role.PARTICIPANT, **more: object) -> Pass:
+        wish = JoinWish(identity, identity.title(), role, **more)  # type: ignore[arg-type]
+        return await self.desk.scheduled.join(OURS, room.id, wish)
+
+    async def guest(self, room: Room, name: str) -> Pass:
+        invite = await self.desk.invites.create(OURS, room.id, InviteWish(None, None, 1))
+        return await self.desk.invites.redeem(invite.token, name, None)
+
+    async def line(self, room: Room, identity: str) -> Person | None:
+        return await self.people.one(room.id, identity)
+
+    async def stands(self, room: Room, identity: str, presence: Presence) -> Person:
+        """Somebody's line, once they stand there as this."""
+
+        async def so() -> Person | None:
+            line = await self.line(room, identity)
+            return line if line is not None and line.presence is presence else None
+
+        return await self.until(so, f"{identity} {presence}")
+
+    async def is_(self, room: Room, status: Status) -> Room:
+        async def so() -> Room | None:
+            known = await self.rooms.get(OURS, room.id)
+            return known if known is not None and known.status is status else None
+
+        return await self.until(so, f"the room {status}")
+
+    async def until(self, holds: Callable[[], Awaitable[T | None]], what: str, within_s: float = 10) -> T:
+        """What is wanted, once it is there."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    if (found := await holds()) is not None:
+                        return found
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"not within {within_s} s: {what}; told: {self.told.kinds()}") from None
+
+
+def _fields(new: NewRoom) -> dict[str, object]:
+    return {name: getattr(new, name) for name in NewRoom.__dataclass_fields__}
+
+
+@asynccontextmanager
+async def meeting_at(rig: LiveKitRig, departure_s: int = 1) -> AsyncIterator[Meeting]:
+    meeting = Meeting(rig, departure_s=departure_s)
+    listening = asyncio.create_task(meeting.listen())
+    try:
+        yield meeting
+    finally:
+        listening.cancel()
+        ended = await asyncio.gather(listening, return_exceptions=True)
+        await meeting.server.close()
+    assert isinstance(ended[0], asyncio.CancelledError), "every report was taken"
+
+
+@pytest.fixture
+async def meeting(livekit: LiveKitRig) -> AsyncIterator[Meeting]:
+    async with meeting_at(livekit) as opened:
+        yield opened
+
+
+async def out(who: Visitor, within_s: float = 5) -> str:
+    async with asyncio.timeout(within_s):
+        return await asyncio.shield(who.left)
+
+
+async def test_a_meeting_from_its_plan_to_its_end(meeting: Meeting) -> None:
+    room = await meeting.schedule(recording_enabled=True)
+    assert room.room_sid is not None
+    assert room.room_sid.startswith("RM_")
+    host_pass = await meeting.join(room, "ann", Role.HOST)
+    guest_pass = await meeting.guest(room, "Bob")
+    async with (
+        visitor(host_pass.url, host_pass.token) as ann,
+        visitor(guest_pass.url, guest_pass.token) as bob,
+    ):
+        await meeting.is_(room, Status.LIVE)
+        await meeting.stands(room, "ann", Presence.JOINED)
+        line = await meeting.stands(room, guest_pass.identity, Presence.JOINED)
+        assert (line.display_name, line.role) == ("Bob", Role.PARTICIPANT)
+        await bob.speak(440)
+        await ann.hears(guest_pass.identity, 440)
+        assert meeting.recorder.rooms == {room.id: "EG_1"}
+        await meeting.desk.scheduled.mute(OURS, room.id, guest_pass.identity, "audio")
+        mine = bob.room.local_participant.track_publications
+        await bob.until(lambda: any(track.muted for track in mine.values()), 5, "told of the mute")
+        bob.mute(False)
+        ann.forget()
+        await ann.hears(guest_pass.identity, 440)
+        ended = await meeting.desk.scheduled.end(OURS, room.id)
+        assert ended.status is Status.ENDED
+        assert await out(ann) == await out(bob) == "ROOM_DELETED"
+    assert meeting.recorder.stopped == ["EG_1"]
+    with pytest.raises(NotFound):
+        await meeting.join(room, "ann")
+    with pytest.raises(rtc.ConnectError):
+        async with visitor(host_pass.url, host_pass.token, within_s=2):
+            pass
+    people = (await meeting.desk.scheduled.detail(OURS, room.id)).people
+    assert {(one.presence, one.why_left) for one in people} == {(Presence.LEFT, "room_ended")}
+    kinds = meeting.told.kinds()
+    assert [kinds.count(f"room.{what}") for what in ("started", "ended", "participant.joined")] == [1, 1, 2]
+
+
+async def test_all_gone_is_the_end_and_nobody_had_to_say_so(meeting: Meeting) -> None:
+    room = await meeting.schedule()
+    passed = await meeting.join(room, "ann")
+    async with visitor(passed.url, passed.token):
+        await meeting.stands(room, "ann", Presence.JOINED)
+    await meeting.stands(room, "ann", Presence.LEFT)
+    ended = await meeting.is_(room, Status.ENDED)
+    assert ended.ended_at is not None
+    assert ended.started_at is not None
+    assert ended.ended_at >= ended.started_at
+    assert meeting.told.last("room.ended")["why"] == "empty"
+
+
+async def test_a_kick_holds_however_often_the_old_token_is_tried(meeting: Meeting) -> None:
+    room = await meeting.schedule()
+    host, old = await meeting.join(room, "ann", Role.HOST), await meeting.join(room, "bob")
+    longest, loop = 0.0, asyncio.get_running_loop()
+    async with visitor(host.url, host.token) as ann:
+        async with visitor(old.url, old.token) as bob:
+            await ann.sees("bob")
+            await meeting.stands(room, "bob", Presence.JOINED)
+            await meeting.desk.scheduled.kick(OURS, room.id, "bob")
+            assert await out(bob) == "PARTICIPANT_REMOVED"
+        entered = 0
+        for _ in range(IN_VAIN):
+            began = loop.time()
+            try:
+                async with visitor(old.url, old.token) as bob:
+                    came = loop.time()
+                    entered += 1
+                    assert await out(bob) == "PARTICIPANT_REMOVED"
+                    longest = max(longest, loop.time() - came)
+            except rtc.ConnectError:  # put out before the connection stood
+                longest = max(longest, loop.time() - began)
+        assert longest < 1.0
+        assert entered > IN_VAIN // 2
+        line = await meeting.line(room, "bob")
+        assert line is not None
+        assert (line.presence, line.why_left) == (Presence.LEFT, "kicked")
+        assert meeting.told.kinds().count("room.participant.joined") == 2
+        fresh = await meeting.join(room, "bob")
+        async with visitor(fresh.url, fresh.token) as bob:
+            await meeting.stands(room, "bob", Presence.JOINED)
+            await ann.sees("bob")
+            await meeting.desk.reconciler.once()
+            assert not bob.left.done()
+
+
+async def test_a_kick_holds_where_no_report_comes(livekit: LiveKitRig) -> None:
+    meeting = Meeting(livekit)
+    try:
+        room = await meeting.schedule()
+        old = await meeting.join(room, "bob")
+        async with visitor(old.url, old.token) as bob:
+            await meeting.desk.reconciler.once()
+            await meeting.desk.scheduled.kick(OURS, room.id, "bob")
+            await out(bob)
+        async with visitor(old.url, old.token) as bob:
+            await meeting.desk.reconciler.look_at(meeting.desk.watched.names())
+            assert await out(bob) == "PARTICIPANT_REMOVED"
+    finally:
+        await meeting.server.close()
+
+
+async def test_a_guest_waits_deaf_and_dumb_until_let_in(meeting: Meeting) -> None:
+    room = await meeting.schedule(waiting_room=True)
+    host, waiting = await meeting.join(room, "ann", Role.HOST), await meeting.guest(room, "Bob")
+    who = waiting.identity
+    async with visitor(host.url, host.token) as ann, visitor(waiting.url, waiting.token) as bob:
+        await meeting.stands(room, who, Presence.WAITING)
+        await ann.speak(440)
+        assert not bob.room.local_participant.permissions.can_publish
+        assert not bob.room.local_participant.permissions.can_subscribe
+        await meeting.desk.scheduled.admit(OURS, room.id, who)
+        await bob.until(lambda: bob.room.local_participant.permissions.can_publish, 5, "let in")
+        await bob.hears("ann", 440)
+        await bob.speak(880)
+        await ann.hears(who, 880)
+        await meeting.desk.reconciler.once()
+        line = await meeting.line(room, who)
+        assert line is not None
+        assert line.presence is Presence.JOINED
+    async with visitor(waiting.url, waiting.token) as bob:
+        await bob.until(lambda: bob.room.local_participant.permissions.can_publish, 5, "let in again")
+
+
+async def test_a_full_room_and_an_old_pass_let_nobody_in(meeting: Meeting) -> None:
+    room = await meeting.schedule(max_participants=1)
+    first, second = await meeting.join(room, "ann"), await meeting.join(room, "bob")
+    earlier = EarlierClock(timedelta(minutes=10))
+    late = Meeting(meeting.rig, earlier, meeting.rooms, meeting.people)
+    expired = await late.join(room, "carl", ttl_s=60)
+    await late.server.close()
+    with pytest.raises(rtc.ConnectError):
+        async with visitor(expired.url, expired.token, within_s=2):
+            pass
+    async with visitor(first.url, first.token):
+        await meeting.stands(room, "ann", Presence.JOINED)
+        assert not await meeting.desk.scheduled.has_space(room)
+        with pytest.raises(rtc.ConnectError):
+            async with visitor(second.url, second.token, within_s=2):
+                pass
+
+
+async def test_passing_rooms_of_tenants_stand_beside_one_another(meeting: Meeting) -> None:
+    theirs, name = TenantId("ten_theirs"), meeting.rig.name("sync")
+    adhoc = meeting.desk.adhoc
+    _, host = await adhoc.create(OURS, AdhocWish(name, 2, {"a": 1}, "key_1"))
+    await adhoc.create(theirs, AdhocWish(name, None, None, "key_2"))
+    async with visitor(host.url, host.token):
+        found = await adhoc.one(OURS, name)
+        assert ([one.identity for one in found.people], found.room.people) == (["key_1"], 1)
+        assert found.room.metadata == '{"a": 1}'
+        assert (await adhoc.one(theirs, name)).people == ()
+        await adhoc.delete(theirs, name)
+        assert (await adhoc.page(OURS, cursor=name, limit=1)).rooms[0].display_name == name
+        await adhoc.delete(OURS, name)
+    with pytest.raises(NotFound):
+        await adhoc.one(OURS, name)
+
+
+async def test_a_media_server_that_dies_ends_what_was_live_once_it_is_back(tmp_path: Path) -> None:
+    async with running_livekit(tmp_path) as rig, meeting_at(rig, departure_s=60) as meeting:
+        room = await meeting.schedule()
+        passed = await meeting.join(room, "ann")
+        async with visitor(passed.url, passed.token):  # and gone before the end: her client would wait for it
+            await meeting.stands(room, "ann", Presence.JOINED)
+        await meeting.is_(room, Status.LIVE)
+        rig.server.kill()
+        away: list[Status] = []
+
+        async def over() -> bool | None:
+            try:
+                await meeting.desk.reconciler.once()
+            except RoomsUnavailable:
+                away.append((await meeting.is_(room, Status.LIVE)).status)
+                return None
+            known = await meeting.rooms.get(OURS, room.id)
+            return True if known is not None and known.status is Status.ENDED else None
+
+        await meeting.until(over, "an end", 30)
+        assert away, "it was away for a while, and nothing was concluded"
+        assert meeting.told.last("room.ended")["why"] == "media_server_lost_it"
+        await rig.server.child.until(lambda child: child.phase == "running" and child.restarts > 0, 10)
