@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,6 @@ from gateway.room_chances import RoomChances
 from gateway.room_routes import RoomRoutes
 from gateway.room_worker import RoomPort
 from gateway.rooms_on_calls import DirectedRooms, RoomsOnCalls
-from gateway.runtime.switch import TEMPLATES
 from gateway.trial.audio import Wave, tone, write_wav
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_incoming import IncomingCall
@@ -51,17 +49,6 @@ from voice_agents.wire.asterisk import abilities_of
 LONGEST_S = 600.0
 _HZ = {words: 1000.0 + 60.0 * at for at, words in enumerate(Words) if words is not Words.TONE}
 """What each thing sounds like that is said: a tone of its own."""
-_ROOM0 = """
-[room0]
-type = websocket_client
-connection_type = per_call_config
-uri = ws://{host}:{port}/media
-protocols = media
-connection_timeout = 500
-reconnect_attempts = 1
-reconnect_interval = 100
-tls_enabled = no
-"""
 
 
 def hz_of(words: Words) -> float:
@@ -161,15 +148,6 @@ class RoomCalls:
         return await self.voice.store.until(call_id, lambda call: call.settled, "the call's end", within_s)
 
 
-def templates_with_room(folder: Path, address: tuple[str, int]) -> Path:
-    """The switch's templates, with the worker's connection besides."""
-    made = folder / "templates"
-    shutil.copytree(TEMPLATES, made)
-    client = made / "websocket_client.conf.j2"
-    client.write_text(client.read_text() + _ROOM0.format(host=address[0], port=address[1]))
-    return made
-
-
 @asynccontextmanager
 async def running_room_calls(folder: Path, livekit: LiveKitRig) -> AsyncIterator[RoomCalls]:
     """Everything up but the media server, which is given, on free ports. Its reports are taken."""
@@ -210,8 +188,7 @@ async def running_room_calls(folder: Path, livekit: LiveKitRig) -> AsyncIterator
         exits.callback(reports.cancel)
         services.start()
         exits.push_async_callback(services.stop)
-        templates = templates_with_room(folder, address)
-        voice = await exits.enter_async_context(running_voice(folder, templates=templates))
+        voice = await exits.enter_async_context(running_voice(folder, room_media=(address[1],)))
         routes = RoomRoutes(FixedBook(_line_facts()), phones, new_id)
 
         async def facts_for(offered: Offered) -> RouteFacts:

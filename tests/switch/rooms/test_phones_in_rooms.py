@@ -282,7 +282,7 @@ async def test_a_media_server_that_dies_is_told_and_the_call_ends(
         caller, call_id = await calls.dials_in(room.pin)
         async with visitor(livekit.url, await calls.pass_for(room, "usr_host", Role.HOST)):
             await calls.line(room, call_id, lambda line: line.presence is Presence.JOINED)
-            await livekit.server.stop()
+            livekit.server.kill()
             await caller.reaches(CallState.ENDED, 30.0)
         line = await calls.line(room, call_id, left)
         assert line.why_left == "lost"
