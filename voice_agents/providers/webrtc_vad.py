@@ -46,7 +46,7 @@ class WebrtcDetector:
         self._needed = max(1, -(-min_ms // FRAME_MS))
         self._hangover = max(1, settings.hangover_ms // FRAME_MS)
         self._bridged = settings.bridged_ms // FRAME_MS
-        self._quiet = deque[int](maxlen=max(1, settings.floor_ms // FRAME_MS))
+        self._floor = _Floor(max(1, settings.floor_ms // FRAME_MS))
         self._speaking = False
         self._voiced = self._since = self._pause = 0
 
@@ -59,8 +59,7 @@ class WebrtcDetector:
         if self._resampler is not None:
             pcm = self._resampler.feed(pcm)
         loud = pcm_rms(pcm)
-        floor = min(self._quiet, default=0)
-        self._quiet.append(loud)
+        floor = self._floor.before(loud)
         if loud < self._settings.least or loud < floor * self._settings.over:
             return False
         wanted = self._rate * FRAME_MS // 1000 * 2
@@ -86,6 +85,27 @@ class WebrtcDetector:
             return None
         ago, self._speaking, self._pause = self._pause * FRAME_MS, False, 0
         return Voicing(False, ago)
+
+
+class _Floor:
+    """The least of the last levels, found without looking through them: of those that wait, one that is not
+    less than a later one will never be the least again."""
+
+    def __init__(self, frames: int) -> None:
+        self._frames, self._count = frames, 0
+        self._least = deque[tuple[int, int]]()
+
+    def before(self, level: int) -> int:
+        """The least level before this one, 0 where there is none; from now on this one is among them."""
+        least = self._least
+        if least and least[0][0] <= self._count - self._frames:
+            least.popleft()
+        found = least[0][1] if least else 0
+        while least and least[-1][1] >= level:
+            least.pop()
+        self._count += 1
+        least.append((self._count, level))
+        return found
 
 
 class WebrtcDetectors:
