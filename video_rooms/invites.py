@@ -50,7 +50,7 @@ class Guests:
             raise NotFound("the room has ended")
         at = self._now()
         invite = Invite(
-            id=self._chances.uuid(),
+            id=wish.id or self._chances.uuid(),
             room_id=room_id,
             tenant=tenant,
             token=self._chances.token(),

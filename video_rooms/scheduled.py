@@ -58,7 +58,7 @@ class KeptRooms:
         InvalidInput, RoomsUnavailable, StorageUnavailable."""
         _check_plan(wanted.scheduled_at, wanted.recurrence)
         parts, at = self._parts, self._parts.now()
-        room_id, name = parts.chances.uuid(), parts.lives.fresh_name(tenant)
+        room_id, name = wanted.id or parts.chances.uuid(), parts.lives.fresh_name(tenant)
         live = await parts.doors.made(name, room_id, wanted.max_participants)
         room = Room(
             id=room_id,

@@ -18,8 +18,8 @@ viewer, billing) and scopes; without `pii:read` numbers are masked. Test keys pl
 masking sessions.
 
 **Envelope.** `{data, meta{request_id, timestamp}}`; lists add `meta.pagination{cursor, has_more, total}`.
-Errors are `{error{code, message, status, details}, meta}`; `details` names the field and the rule. A field that
-breaks its rule is 422; below `/api/v1/video` it is 400.
+Errors are `{error{code, message, status, details}, meta}`; `details` names the field and the rule. A field
+that breaks its rule is 422; below `/api/v1/video` it is 400.
 
 **Retries.** Every POST takes an `Idempotency-Key`: the same key and body give the same answer for 24 hours,
 with `Idempotent-Replayed: true`; another body is refused. 429 and 503 say when to come back (`Retry-After`),

@@ -12,7 +12,8 @@ from video_rooms.core.room import Json, Person, Recurrence, Role, Room
 
 @dataclass(frozen=True, slots=True)
 class NewRoom:
-    """A room to schedule. ``scheduled_at`` None: now. ``host_user_id`` is the caller's own id."""
+    """A room to schedule. ``scheduled_at`` None: now. ``host_user_id`` is the caller's own id. ``id``: a UUID
+    that no room has; None: one is made."""
 
     name: str
     scheduled_at: datetime | None
@@ -24,6 +25,7 @@ class NewRoom:
     waiting_room: bool = False
     recurrence: Recurrence | None = None
     dial_in: bool = True
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,12 @@ class Scheduled:
 
 @dataclass(frozen=True, slots=True)
 class InviteWish:
+    """An invite to be made. ``id`` is a UUID that no invite has; None: one is made."""
+
     participant_name: str | None
     expires_in_hours: int | None
     max_uses: int | None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

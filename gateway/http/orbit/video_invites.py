@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.http.answers import Answer
 from gateway.http.operation import Ask
 from gateway.http.orbit.audit import note
-from gateway.http.orbit.video_desk import place_of, rooms_of
+from gateway.http.orbit.video_desk import own_uuid, place_of, rooms_of
 from gateway.http.orbit.video_schemas import CreateInvite, ListInvites, RedeemInvite
 from gateway.http.orbit.video_views import guest_view, invite_view
 from video_rooms.core.wishes import InviteWish
 
+_MOST: Final = 500
+
 
 async def create(ask: Ask) -> Answer:
+    """Make an invite. One that a cut-off attempt made is found again."""
     wanted: CreateInvite = ask.body
-    wish = InviteWish(wanted.participant_name, wanted.expires_in_hours, wanted.max_uses)
-    invite = await rooms_of(ask.face).invites.create(*place_of(ask), wish)
+    invites, invite_id = rooms_of(ask.face).invites, own_uuid(ask)
+    if ask.again:
+        known = await invites.page(*place_of(ask), expired_too=True, limit=_MOST)
+        made = next((one for one in known if one.id == invite_id), None)
+        if made is not None:
+            return Answer(invite_view(made))
+    wish = InviteWish(wanted.participant_name, wanted.expires_in_hours, wanted.max_uses, invite_id)
+    invite = await invites.create(*place_of(ask), wish)
     await note(ask, "room.invite_created", invite.room_id, {"invite_id": invite.id})
     return Answer(invite_view(invite))
 

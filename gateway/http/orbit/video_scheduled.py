@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from gateway.http.answers import Answer, Plain
 from gateway.http.operation import Ask
 from gateway.http.orbit.audit import note
-from gateway.http.orbit.video_desk import occurrence_of, place_of, rooms_of
+from gateway.http.orbit.video_desk import occurrence_of, own_uuid, place_of, rooms_of
 from gateway.http.orbit.video_recordings import room_links
 from gateway.http.orbit.video_schemas import (
     ChangeRoom,
@@ -18,18 +19,22 @@ from gateway.http.orbit.video_schemas import (
     MoveOccurrence,
     RecurrenceWanted,
 )
-from gateway.http.orbit.video_views import dial_in_view, listed_view, pass_view, person_view, room_view
+from gateway.http.orbit.video_views import listed_view, made_view, pass_view, person_view, room_view
+from telephony.errors import NotFound
 from video_rooms.core import schedule
 from video_rooms.core.room import Recurrence, Role, Room, Status
 from video_rooms.core.wishes import JoinWish, NewRoom
 
 HOSTS: Final = "video:write"
 """The scope of those who may make hosts."""
+_HOST: Final = "Host"
 
 
 async def create(ask: Ask) -> Answer:
-    """Schedule a room; its maker can go in at once."""
+    """Schedule a room; its maker can go in at once. One that a cut-off attempt made is found again."""
     wanted: CreateRoom = ask.body
+    if ask.again and (before := await _made_before(ask)) is not None:
+        return before
     recurrence = _recurrence(wanted.recurrence)
     if recurrence is not None and wanted.scheduled_at is not None:
         schedule.check(wanted.scheduled_at, recurrence)
@@ -46,18 +51,21 @@ async def create(ask: Ask) -> Answer:
             waiting_room=wanted.waiting_room,
             recurrence=recurrence,
             dial_in=wanted.dial_in,
+            id=own_uuid(ask),
         ),
     )
     await note(ask, "room.scheduled", made.room.id, {"max_participants": wanted.max_participants})
-    return Answer(
-        {
-            "room_id": made.room.id,
-            "room_sid": made.room.room_sid,
-            "host_token": made.host.token,
-            "ws_url": made.host.url,
-            **dial_in_view(made.room),
-        }
-    )
+    return Answer(made_view(made.host))
+
+
+async def _made_before(ask: Ask) -> Answer | None:
+    kept, tenant, room_id = rooms_of(ask.face).scheduled, ask.caller.tenant, own_uuid(ask)
+    with suppress(NotFound):
+        await kept.detail(tenant, room_id)
+        return Answer(
+            made_view(await kept.join(tenant, room_id, JoinWish(ask.caller.key_id, _HOST, Role.HOST)))
+        )
+    return None
 
 
 async def list_rooms(ask: Ask) -> Answer:

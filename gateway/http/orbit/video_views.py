@@ -49,6 +49,17 @@ def room_view(room: Room, now: datetime) -> View:
     }
 
 
+def made_view(host: Pass) -> View:
+    """A room just scheduled, by its maker's way in."""
+    return {
+        "room_id": host.room.id,
+        "room_sid": host.room.room_sid,
+        "host_token": host.token,
+        "ws_url": host.url,
+        **dial_in_view(host.room),
+    }
+
+
 def dial_in_view(room: Room) -> View:
     """How telephones come in."""
     return {"pin": room.pin or None, "dial_in": bool(room.pin)}

@@ -141,7 +141,7 @@ class Kept:
         self.behind.asked.append(wanted)
         now, number = self.behind.now(), self.behind.number()
         room = Room(
-            id=self.behind.uuid(),
+            id=wanted.id or self.behind.uuid(),
             tenant=tenant,
             name=wanted.name,
             host_user_id=wanted.host_user_id,
@@ -278,7 +278,7 @@ class Invites:
         self.behind.find(tenant, room_id)
         now = self.behind.now()
         invite = Invite(
-            id=self.behind.uuid(),
+            id=wish.id or self.behind.uuid(),
             room_id=room_id,
             tenant=tenant,
             token=f"{self.behind.number():032d}",

@@ -306,6 +306,32 @@ async def test_the_same_key_makes_one_room(rig: Rig):
     assert (other.status, other.code) == (422, "IDEMPOTENCY_MISMATCH")
 
 
+@pytest.mark.parametrize("what", ["room", "invite"])
+async def test_what_an_attempt_made_before_it_was_cut_off_is_found_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    room_id = (await rig.client.post(KEPT, {"name": "Talk"})).data["room_id"]
+    path, body = (
+        (KEPT, {"name": "Once"}) if what == "room" else (f"{KEPT}/{room_id}/invites", {"max_uses": 2})
+    )
+    once = {"Idempotency-Key": "once"}
+
+    async def cut_off(_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.face.books.audit, "append", cut_off)
+        assert (await rig.client.post(path, body, once)).status == 500
+    assert (await rig.client.post(path, body, once)).code == "IDEMPOTENCY_IN_PROGRESS"
+    rig.clock.advance(120)
+    again = await rig.client.post(path, body, once)
+    assert again.status == 201, again.body
+    made = rig.rooms.kept if what == "room" else rig.rooms.given
+    assert list(made)[-1] == again.data["room_id" if what == "room" else "id"]
+    assert len(made) == (2 if what == "room" else 1)
+    assert (await rig.client.post(path, body, once)).body == again.body
+
+
 async def test_a_refusal_is_kept_and_a_server_that_is_away_is_not(rig: Rig):
     paths = await room_paths(rig.client)
     rig.rooms.away = True
