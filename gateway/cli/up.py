@@ -51,6 +51,8 @@ def _welcome(stack: Stack, settings: Settings, key: FirstKey) -> None:
     if stack.switch is not None:
         address = stack.switch.address
         typer.echo(f"SIP         {address.sip_host}:{address.sip_port} (UDP and TCP)")
+    if stack.livekit is not None:
+        typer.echo(f"rooms       {stack.livekit.address.url} (LiveKit)")
     for trunk in stack.plan.trunks:
         typer.echo(f"trunk       {trunk.name} at {trunk.host}:{trunk.port}")
     for phone in stack.plan.phones:
