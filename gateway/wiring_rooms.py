@@ -5,7 +5,6 @@ With ``gateway.wiring`` the only place that names adapters of the video room.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from gateway.room_routes import RoomRoutes
 from gateway.room_workers import RoomsHere, RoomWorkers, RoomWorkersPlan, room_carrier
 from gateway.rooms_on_calls import DirectedRooms, RatedTries, RoomsOnCalls, SpokenRooms
 from gateway.runtime.music import write_music
+from gateway.runtime.programs import ffmpeg_program
 from gateway.storage.database import Database
 from gateway.storage.outbox import SqlOutbox
 from gateway.storage.room_invites import RoomInviteRepository
@@ -224,18 +224,6 @@ def _media_server(settings: Settings, address: RoomServerAddress, clock: SystemC
         old_keys={} if old is None else read_keys(old),
     )
     return LiveKitRooms(known, clock, host_is_admin=settings.room_host_admin)
-
-
-def ffmpeg_program() -> str:
-    """The recorder's encoder: one on the machine, else the one that comes with the package; empty: none."""
-    found = shutil.which("ffmpeg")
-    if found is not None:
-        return found
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        return ""
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def _egress_id(clock: SystemClock) -> str:

@@ -19,10 +19,10 @@ import uvloop
 from gateway.bootstrap import ensure_first_key
 from gateway.clocks import SystemClock, new_id, random_bytes
 from gateway.config import Settings, current_settings
-from gateway.runtime.ports import free_port, free_ports, free_sip_port, free_udp_range
+from gateway.runtime.ports import free_port, free_port_row, free_ports, free_sip_port, free_udp_range
 from gateway.stack import Stack, base_url
 from gateway.trial.demo.report import Told, report
-from gateway.trial.demo.stage import CARRIER_IP, OWN_NUMBER, Stage
+from gateway.trial.demo.stage import CARRIER_IP, OWN_NUMBER, Stage, StorySkipped
 from gateway.trial.demo.stories import STORIES, Story
 from gateway.trial.listener import WebhookListener
 
@@ -87,6 +87,9 @@ async def _one(stage: Stage, name: str, story: Story) -> Told:
     try:
         async with asyncio.timeout(_STORY_DEADLINE_S):
             await story(stage, told)
+    except StorySkipped as missing:
+        told.skipped = str(missing)
+        print(f"   skipped: {missing}")
     except Exception as error:  # noqa: BLE001  # why: one broken story must not keep the others from being told
         told.check("the story went to its end", False, f"{type(error).__name__}: {error}")
     told.seconds = loop.time() - began
@@ -99,6 +102,7 @@ async def _one(stage: Stage, name: str, story: Story) -> Told:
 def demo_settings(given: Settings, var: Path) -> Settings:
     """The caller's settings on ports nobody uses, with all state below ``var``."""
     ami, agi, media, api, livekit = free_ports(5)
+    room_media = free_port_row(given.room_workers or 1)
     (livekit_udp,) = free_ports(1, kind=socket.SOCK_DGRAM)
     first, last = free_udp_range(400)
     return replace(
@@ -122,6 +126,7 @@ def demo_settings(given: Settings, var: Path) -> Settings:
         rtp_port_min=first,
         rtp_port_max=last,
         redis_url="",
+        room_media_port=room_media,
         livekit_port=livekit,
         livekit_udp_port=livekit_udp,
         webhook_allow_private=True,
@@ -138,6 +143,6 @@ def _printer(elapsed: Callable[[], float]) -> Callable[[str], None]:
 def _summary(stories: list[Told], var: Path) -> None:
     print()
     for story in stories:
-        mark = "held  " if story.held else "FAILED"
+        mark = "skipped" if story.skipped else "held   " if story.held else "FAILED "
         print(f"{mark}  {story.seconds:6.2f} s  {story.name}")
     print(f"report: {var / 'report.json'}")

@@ -23,6 +23,19 @@ def free_ports(
         return [int(s.getsockname()[1]) for s in sockets]
 
 
+def free_port_row(count: int, host: str = "127.0.0.1") -> int:
+    """The first of ``count`` free ports in a row."""
+    while True:
+        first = free_port(host)
+        with ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    held.enter_context(_bound(host, port, socket.SOCK_STREAM))
+            except (OSError, OverflowError):
+                continue
+        return first
+
+
 def free_sip_port(host: str = "127.0.0.1") -> int:
     """A port free for UDP and for TCP, as a SIP listener wants."""
     with ExitStack() as held:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+import imageio_ffmpeg
+
 from gateway.config import Settings
 from gateway.runtime.errors import ProgramTooOld, ProvisionFailed
 from gateway.runtime.packages import Say, fetch_prefix, find_prefix, machine_recipe
@@ -153,3 +155,14 @@ def describe(tools: Tools) -> list[str]:
 def line_of(program: Program) -> str:
     """One program for a person."""
     return f"{program.name} {show(program.version)} ({program.origin})"
+
+
+def ffmpeg_program() -> str:
+    """The recorder's encoder: one on the machine, else the one that comes with the package; empty: none."""
+    found = shutil.which("ffmpeg")
+    if found is not None:
+        return found
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:  # why: what the package raises where it has none for this machine
+        return ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from livekit import rtc
 
+logging.getLogger("livekit").setLevel(logging.CRITICAL)  # it writes tokens, and what is expected, to stderr
 HEARING_RATE = 16_000
 """Samples a second of what is kept, one channel, 16-bit."""
 _SPEAKING_RATE = 48_000

@@ -19,7 +19,7 @@ import aiohttp
 from gateway.bootstrap import ensure_first_key
 from gateway.clocks import SystemClock, new_id, random_bytes
 from gateway.config import Settings
-from gateway.runtime.ports import free_port, free_ports, free_sip_port, free_udp_range
+from gateway.runtime.ports import free_port, free_port_row, free_ports, free_sip_port, free_udp_range
 from gateway.stack import Stack, base_url
 from gateway.trial.sip_behaviour import Decide, by_last_digits
 from gateway.trial.sip_phone import SipPhone
@@ -123,6 +123,7 @@ def free_settings(var: Path, extra: Mapping[str, str] | None = None) -> Settings
             "PATCHBAY_MEDIA_PORT": str(media),
             "PATCHBAY_LIVEKIT": "off",
             "PATCHBAY_LIVEKIT_PORT": str(livekit),
+            "PATCHBAY_ROOM_MEDIA_PORT": str(free_port_row(2)),
             "PATCHBAY_LIVEKIT_UDP_PORT": str(livekit_udp),
             "PATCHBAY_API_PORT": str(api),
             "PATCHBAY_SIP_PORT": str(free_sip_port()),

@@ -16,14 +16,18 @@ class Check:
 
 @dataclass(slots=True)
 class Told:
-    """One story as it went. ``held`` only if something was checked and all of it held."""
+    """One story as it went. ``held`` only if something was checked and all of it held, or it was ``skipped``,
+    which says what it would have needed."""
 
     name: str
     seconds: float = 0.0
     checks: list[Check] = field(default_factory=list)
+    skipped: str | None = None
 
     @property
     def held(self) -> bool:
+        if self.skipped is not None:
+            return True
         return bool(self.checks) and all(check.held for check in self.checks)
 
     def check(self, name: str, held: bool, detail: object = "") -> None:
@@ -32,13 +36,14 @@ class Told:
 
 
 def report(stories: list[Told]) -> dict[str, object]:
-    """``{held, stories: [{name, held, seconds, checks: [{name, held, detail}]}]}``."""
+    """``{held, stories: [{name, held, skipped, seconds, checks: [{name, held, detail}]}]}``."""
     return {
         "held": bool(stories) and all(story.held for story in stories),
         "stories": [
             {
                 "name": story.name,
                 "held": story.held,
+                "skipped": story.skipped,
                 "seconds": round(story.seconds, 3),
                 "checks": [{"name": c.name, "held": c.held, "detail": c.detail} for c in story.checks],
             }

@@ -27,6 +27,10 @@ class StoryBroken(Exception):
     """The API answered so that the story cannot go on."""
 
 
+class StorySkipped(Exception):
+    """What the story is about cannot be had on this machine; the text says what is missing."""
+
+
 @dataclass(slots=True)
 class Stage:
     """One demonstration's collaborators. ``say`` prints a line of the timeline."""

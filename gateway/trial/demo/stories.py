@@ -15,6 +15,7 @@ from gateway.trial.audio import (
 from gateway.trial.demo.agents import agents
 from gateway.trial.demo.masking import masking
 from gateway.trial.demo.report import Told
+from gateway.trial.demo.rooms import rooms
 from gateway.trial.demo.stage import CARRIER_IP, OWN_NUMBER, Stage
 from gateway.trial.demo.voices import spoken
 from gateway.trial.sip_behaviour import answers, by_last_digits
@@ -190,6 +191,7 @@ STORIES: tuple[tuple[str, Story], ...] = (
     ("what is never dialled", refused),
     ("two people behind proxy numbers", masking),
     ("an agent who is told before the end", agents),
+    ("a telephone in a video room", rooms),
 )
 
 
