@@ -81,7 +81,7 @@ def furnish(around: Around) -> RoomDesk:
     recordings = Recordings(rooms, around.recorder, announcer, now)
     lives = Lives(rooms, roster, recordings, phones, announcer, chances, now)
     doors = Doors(server, rooms, people, lives, chances, now, around.timeouts)
-    sightings = Sightings(server, people, roster, lives, phones, watched)
+    sightings = Sightings(server, people, roster, lives, phones, watched, now)
     hosting = Hosting(server, people, roster, lives, phones, watched, now)
     parts = RoomParts(
         server, rooms, roster, lives, doors, hosting, recordings, announcer, chances, now, around.way_in

@@ -73,6 +73,8 @@ class Doors:
             if room.status is Status.LIVE and room.room_sid not in {one.sid for one in found}:
                 await self._lives.gone(room, room.room_sid or "", self._now(), MEDIA_LOST)
                 continue
+            if found and found[0].sid == room.room_sid and room.gone_at is None:
+                return room
             live = found[0] if found else await self.made(room.live_name, room.id, room.max_participants)
             stands = await self._stands(room, live.sid)
             if stands is not None:
@@ -110,13 +112,8 @@ class Doors:
 
     async def _take_over(self, room: Room, identity: str, now: datetime, until: datetime) -> None:
         """A member's identity is theirs: a guest who chose the same one before is put out by it."""
-        name = room.live_name
-        if not await self._people.claim(name, _member(identity), now, until):
-            await self._people.claim(name, _member(identity), now, until, force=True)
-            await self._people.claim(name, identity, now, until, force=True)
-        elif not await self._people.claim(name, identity, now, until):
-            await self._people.claim(name, identity, now, until, force=True)
-            await self._people.ban(Ban(name, identity, now))
+        if not await self._people.claim(room.live_name, identity, now, until, member=True):
+            await self._people.ban(Ban(room.live_name, identity, now))
 
     async def _stands(self, room: Room, sid: str) -> Room | None:
         """Written down that the media server has it; None where it is in another session or over by now."""
@@ -131,8 +128,3 @@ class Doors:
             await self._server.delete(room.live_name)
             return None
         return known if known.live_name == room.live_name else None
-
-
-def _member(identity: str) -> str:
-    """The claim that says whose an identity is; no identity of anybody's: those hold no line break."""
-    return f"{identity}\nmember"

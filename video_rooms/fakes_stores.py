@@ -85,6 +85,14 @@ def _unfinished(room: Room) -> bool:
 _Key = tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An identity that is kept for a member's pass, or a guest's."""
+
+    member: bool
+    until: datetime
+
+
 @dataclass(slots=True, eq=False)
 class MemoryPeople:
     """Fits ``video_rooms.ports.PeopleStore``."""
@@ -92,7 +100,7 @@ class MemoryPeople:
     away: bool = False
     lines: dict[_Key, Person] = field(default_factory=dict)
     bans: dict[_Key, datetime] = field(default_factory=dict)
-    claims: dict[_Key, datetime] = field(default_factory=dict)
+    claims: dict[_Key, Claim] = field(default_factory=dict)
     reports: dict[str, datetime] = field(default_factory=dict)
 
     async def put(self, person: Person) -> None:
@@ -129,6 +137,16 @@ class MemoryPeople:
         self._answer()
         return self.lines.get((room_id, identity))
 
+    async def outside(self) -> tuple[Person, ...]:
+        self._answer()
+        called = (Presence.PENDING, Presence.RINGING)
+        found = (
+            line
+            for line in self.lines.values()
+            if line.presence in called or (line.presence is Presence.WAITING and not line.sid)
+        )
+        return tuple(sorted(found, key=lambda line: (line.room_id, line.identity)))
+
     async def ban(self, ban: Ban) -> None:
         self._answer()
         key = ban.live_name, ban.identity
@@ -155,19 +173,21 @@ class MemoryPeople:
         self.reports.pop(event_id, None)
 
     async def claim(
-        self, live_name: str, identity: str, now: datetime, until: datetime, *, force: bool = False
+        self, live_name: str, identity: str, now: datetime, until: datetime, *, member: bool = False
     ) -> bool:
         self._answer()
         held = self.claims.get((live_name, identity))
-        if held is not None and held > now and not force:
-            return False
-        self.claims[live_name, identity] = until if held is None or not force else max(held, until)
-        return True
+        if held is None or held.until <= now:
+            self.claims[live_name, identity] = Claim(member, until)
+            return True
+        if member:
+            self.claims[live_name, identity] = Claim(True, max(until, held.until))
+        return member and held.member
 
     async def purge(self, before: datetime) -> None:
         self._answer()
         self.bans = {key: at for key, at in self.bans.items() if at >= before}
-        self.claims = {key: until for key, until in self.claims.items() if until >= before}
+        self.claims = {key: claim for key, claim in self.claims.items() if claim.until >= before}
         self.reports = {event: at for event, at in self.reports.items() if at >= before}
 
     def _answer(self) -> None:

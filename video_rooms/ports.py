@@ -155,6 +155,10 @@ class PeopleStore(Protocol):
 
     async def one(self, room_id: str, identity: str) -> Person | None: ...
 
+    async def outside(self) -> tuple[Person, ...]:
+        """Of all rooms, whoever is called, rings, or waits without having been seen at the media server."""
+        ...
+
     async def ban(self, ban: Ban) -> None:
         """The latest ban of an identity counts."""
         ...
@@ -174,10 +178,11 @@ class PeopleStore(Protocol):
         ...
 
     async def claim(
-        self, live_name: str, identity: str, now: datetime, until: datetime, *, force: bool = False
+        self, live_name: str, identity: str, now: datetime, until: datetime, *, member: bool = False
     ) -> bool:
-        """Keep this identity of a live session for one pass, until that is over. False: it is kept for
-        another one; with ``force`` it is taken from that, for as long as either lasts."""
+        """Keep this identity of a live session for one pass, until that is over. False: it is kept for a
+        guest's. A ``member`` takes it from that all the same, and shares what a member has; a guest does not
+        get what anybody has."""
         ...
 
     async def purge(self, before: datetime) -> None:

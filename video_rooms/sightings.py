@@ -50,6 +50,7 @@ class Sightings:
         lives: Lives,
         phones: PhonesInRooms,
         watched: Watched,
+        now: Callable[[], datetime],
     ) -> None:
         self._server = server
         self._people = people
@@ -57,6 +58,7 @@ class Sightings:
         self._lives = lives
         self._phones = phones
         self._watched = watched
+        self._now = now
 
     async def came(self, room: Room, person: LivePerson) -> None:
         """Somebody has come, it is reported. Raises RoomsUnavailable where they must be put out and cannot
@@ -64,7 +66,7 @@ class Sightings:
         if not is_seen(person):
             return
         ban = await self._people.ban_of(room.live_name, person.identity)
-        if not opens(person.attributes, ban):
+        if not opens(person.attributes, ban, self._now()):
             await self._keep_out(room, person.identity, ban)
             return
         await self._here(room, person, seen=False)
@@ -75,7 +77,8 @@ class Sightings:
         """Somebody has gone, it is reported. ``known_only``: they may never have been there."""
         if not is_seen(person):
             return
-        banned = not opens(person.attributes, await self._people.ban_of(room.live_name, person.identity))
+        ban = await self._people.ban_of(room.live_name, person.identity)
+        banned = not opens(person.attributes, ban, self._now())
         line = line_of(room, person)
 
         def edit(before: Person | None) -> Person | None:
@@ -92,7 +95,7 @@ class Sightings:
         lines = {line.identity: line for line in await self._roster.of(room.id)}
         there = [person for person in found if is_seen(person)]
         for person in there:
-            if not opens(person.attributes, bans.get(person.identity)):
+            if not opens(person.attributes, bans.get(person.identity), asked_at):
                 self._watched.add(room.live_name)
                 await self._server.remove(room.live_name, person.identity)
             else:
@@ -143,7 +146,7 @@ class Sightings:
         """The report may be old: whoever has come since with a fresh pass stays."""
         self._watched.add(room.live_name)
         for person in await self._server.people(room.live_name):
-            if person.identity == identity and not opens(person.attributes, ban):
+            if person.identity == identity and not opens(person.attributes, ban, self._now()):
                 await self._server.remove(room.live_name, identity)
 
 

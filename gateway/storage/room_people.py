@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, insert, or_, select, update
 
 from gateway.storage.database import Database
 from gateway.storage.errors import Duplicate
@@ -78,6 +78,14 @@ class RoomPeopleRepository:
         row = await self._database.read(lambda conn: first(conn, query))
         return None if row is None else _person(row)
 
+    async def outside(self) -> tuple[Person, ...]:
+        """See the port. Asked once, at the start."""
+        waits = and_(P.c.presence == Presence.WAITING.value, P.c.sid == "")
+        called = P.c.presence.in_((Presence.PENDING.value, Presence.RINGING.value))
+        query = select(P).where(or_(waits, called)).order_by(P.c.room_id, P.c.identity)
+        rows = await self._database.read(lambda conn: conn.execute(query).mappings().all())
+        return tuple(_person(row) for row in rows)
+
     # ------------------------------------------------------------ bans and claims
 
     async def ban(self, ban: Ban) -> None:
@@ -101,16 +109,22 @@ class RoomPeopleRepository:
         return {row["identity"]: Ban(live_name, row["identity"], row["at"]) for row in rows}
 
     async def claim(
-        self, live_name: str, identity: str, now: datetime, until: datetime, *, force: bool = False
+        self, live_name: str, identity: str, now: datetime, until: datetime, *, member: bool = False
     ) -> bool:
-        row = {"live_name": live_name, "identity": identity, "until": until}
-        mine = [C.c.live_name == live_name, C.c.identity == identity]
-        replaced = C.c.until < until if force else C.c.until <= now
+        row = {"live_name": live_name, "identity": identity, "member": member, "until": until}
+        mine = (C.c.live_name == live_name, C.c.identity == identity)
 
         def work(conn: Connection) -> bool:
             if insert_new(conn, C, row):
                 return True
-            return run(conn, update(C).where(*mine, replaced).values(until=until)) == 1 or force
+            known = first(conn, select(C).where(*mine).with_for_update())
+            held = known is not None and known["until"] > now
+            if known is None or not held:
+                run(conn, update(C).where(*mine).values(member=member, until=until))
+                return True
+            if member:
+                run(conn, update(C).where(*mine).values(member=True, until=max(until, known["until"])))
+            return member and bool(known["member"])
 
         return await self._database.write(work)
 

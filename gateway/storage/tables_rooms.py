@@ -118,12 +118,13 @@ class RoomBanRow(SQLModel, table=True):
 
 
 class RoomClaimRow(SQLModel, table=True):
-    """An identity of a live session that is kept for one pass."""
+    """An identity of a live session that is kept for one pass, a member's or a guest's."""
 
     __tablename__ = "room_claims"
     __table_args__: ClassVar[Any] = (Index("ix_room_claims_until", "until"),)
     live_name: str = Field(primary_key=True)
     identity: str = Field(primary_key=True)
+    member: bool
     until: datetime = _moment()
 
 

@@ -17,6 +17,8 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MOMENT_LETTERS: Final = 10
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_CLOCKS_APART: Final = timedelta(minutes=5)
+"""How far the clocks of our own machines may be apart."""
 
 
 def issued_at(pass_id: str) -> datetime | None:
@@ -33,18 +35,21 @@ def issued_at(pass_id: str) -> datetime | None:
         return None
 
 
-def opens(attributes: Mapping[str, str], ban: Ban | None) -> bool:
-    """Whether somebody with these attributes may be in the room. Who is banned and shows no pass may not."""
+def opens(attributes: Mapping[str, str], ban: Ban | None, now: datetime) -> bool:
+    """Whether somebody with these attributes may be in the room. Who is banned and shows no pass may not, nor
+    who shows one from the future: we made none."""
     if ban is None:
         return True
     issued = issued_at(attributes.get(PASS, ""))
-    return issued is not None and issued > ban.at
+    return issued is not None and ban.at < issued <= max(now, ban.at) + _CLOCKS_APART
 
 
 def ban_now(live_name: str, identity: str, attributes: Mapping[str, str], now: datetime) -> Ban:
     """Who is put out now: their pass is closed, even where another machine's clock made it later than now."""
     issued = issued_at(attributes.get(PASS, ""))
-    return Ban(live_name, identity, now if issued is None else max(now, issued))
+    if issued is None or issued > now + _CLOCKS_APART:
+        return Ban(live_name, identity, now)
+    return Ban(live_name, identity, max(now, issued))
 
 
 def pass_time(now: datetime, ban: Ban | None) -> datetime:

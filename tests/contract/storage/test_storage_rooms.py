@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -285,6 +285,24 @@ async def test_lines_are_dropped_and_cleared(stores: Stores) -> None:
     assert sorted(one.identity for one in await stores.people.of(room(1).id)) == ["gone", "here"]
 
 
+async def test_whoever_is_on_a_roster_and_not_at_the_media_server_is_found(stores: Stores) -> None:
+    put = {
+        "pending": person("a", presence=Presence.PENDING),
+        "ringing": person("b", presence=Presence.RINGING),
+        "waiting": person("c", presence=Presence.WAITING),
+        "waiting there": person("d", presence=Presence.WAITING, sid="PA_1"),
+        "inside": person("e"),
+        "gone": person("f", presence=Presence.LEFT, left_at=NOW),
+        "elsewhere": replace(person("a", presence=Presence.RINGING), room_id=room(2).id),
+    }
+    await stores.rooms.add(room(1))
+    await stores.rooms.add(room(2))
+    for one in put.values():
+        await stores.people.put(one)
+    found = await stores.people.outside()
+    assert found == (put["pending"], put["ringing"], put["waiting"], put["elsewhere"])
+
+
 async def test_the_latest_ban_counts(stores: Stores) -> None:
     assert await stores.people.ban_of("live_1", "ann") is None
     for minutes in (1, 3, 2):
@@ -296,20 +314,23 @@ async def test_the_latest_ban_counts(stores: Stores) -> None:
     assert await stores.people.ban_of("live_1", "bob") is None
 
 
-async def test_an_identity_is_kept_for_one(stores: Stores) -> None:
-    def claim(minutes: int, lasts: int, *, force: bool = False) -> object:
+async def test_an_identity_is_kept_for_one_guest(stores: Stores) -> None:
+    def claim(minutes: int, lasts: int, *, member: bool = False) -> Awaitable[bool]:
         at = NOW + minutes * MINUTE
-        return stores.people.claim("live_1", "ann", at, at + lasts * MINUTE, force=force)
+        return stores.people.claim("live_1", "ann", at, at + lasts * MINUTE, member=member)
 
     assert await claim(0, 10)
     assert not await claim(9, 10)
     assert await claim(10, 10)
-    assert await claim(11, 60, force=True)
-    assert await claim(12, 1, force=True)
+    assert not await claim(11, 60, member=True), "it was a guest's"
+    assert await claim(12, 1, member=True), "it is a member's now"
     assert not await claim(70, 1)
+    assert await claim(71, 1)
     assert await stores.people.claim("live_2", "ann", NOW, NOW + MINUTE)
     taken = [stores.people.claim("live_3", "ann", NOW, NOW + MINUTE) for _ in range(8)]
     assert sorted(await asyncio.gather(*taken)) == [False] * 7 + [True]
+    members = [stores.people.claim("live_4", "ann", NOW, NOW + MINUTE, member=True) for _ in range(3)]
+    assert await asyncio.gather(*members) == [True] * 3
 
 
 async def test_a_report_is_new_once(stores: Stores) -> None:

@@ -97,15 +97,23 @@ def upgrade() -> None:
         sa.UniqueConstraint("token", name="uq_room_invites_token"),
     )
     op.create_index("ix_room_invites_page", "room_invites", ["room_id", "created_at", "id"])
-    for table, moment in (("room_bans", "at"), ("room_claims", "until")):
-        op.create_table(
-            table,
-            sa.Column("live_name", sa.String(), nullable=False),
-            sa.Column("identity", sa.String(), nullable=False),
-            sa.Column(moment, sa.BigInteger(), nullable=False),
-            sa.PrimaryKeyConstraint("live_name", "identity"),
-        )
-        op.create_index(f"ix_{table}_{moment}", table, [moment])
+    op.create_table(
+        "room_bans",
+        sa.Column("live_name", sa.String(), nullable=False),
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("live_name", "identity"),
+    )
+    op.create_index("ix_room_bans_at", "room_bans", ["at"])
+    op.create_table(
+        "room_claims",
+        sa.Column("live_name", sa.String(), nullable=False),
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("member", sa.Boolean(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("live_name", "identity"),
+    )
+    op.create_index("ix_room_claims_until", "room_claims", ["until"])
     op.create_table(
         "room_reports",
         sa.Column("id", sa.String(), nullable=False),
