@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.http.errors import RangeNotSatisfiable, SignatureRefused
 from gateway.http.operation import OPEN, Operation
 from gateway.http.orbit import video_recordings
 from gateway.http.orbit.recordings import SignedLink
@@ -52,7 +53,7 @@ RECORDINGS: Final = (
         path_rules=TapeFilePath,
         media="video/mp4",
         also_media=("audio/ogg", "application/json"),
-        raises=(NotFound,),
+        raises=(NotFound, SignatureRefused, RangeNotSatisfiable),
         invalid=400,
         failure=_FAILURE,
         needs=rooms_of,
