@@ -101,6 +101,7 @@ _MOVES: tuple[facts.Fact, ...] = (
     facts.HangupAsked(Ender.GATEWAY, "hangup_by_agent"),
     facts.HangupAsked(Ender.GATEWAY, "agent_lost"),
     facts.HangupAsked(Ender.GATEWAY, "silence"),
+    facts.HangupAsked(Ender.GATEWAY, "gateway_stopping"),
     facts.HangupAsked(Ender.GATEWAY, "transferred"),
     facts.TimerFired(),
 )
