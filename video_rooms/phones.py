@@ -14,6 +14,7 @@ from telephony.ids import TenantId
 from video_rooms.core.leg import HangUp, LegFact
 from video_rooms.core.pin import is_full, phone_name
 from video_rooms.core.room import Person, Presence, Role, Room, Status
+from video_rooms.core.roster import LOST, left
 from video_rooms.core.visit import called_out, dialled_in
 from video_rooms.core.visit_words import (
     Admitted,
@@ -74,6 +75,18 @@ class PhoneDesk:
         """This call's line on the room's roster, also once it is over."""
         lines = await self._around.people.of(room_id)
         return next((line for line in lines if line.call_id == call_id), None)
+
+    async def start(self) -> None:
+        """Whoever was called or waited when the gateway ended is there no more: their calls have ended, too.
+        Raises StorageUnavailable."""
+        at = self._around.wall()
+
+        def lost(line: Person | None) -> Person | None:
+            over = line is None or line.presence in (Presence.JOINED, Presence.LEFT)
+            return line if line is None or over else left(line, at, LOST)
+
+        for line in await self._around.people.outside():
+            await self._around.people.change(line.room_id, line.identity, lost)
 
     # ------------------------------------------------------------ calls that begin
 

@@ -302,8 +302,10 @@ def _not_wanted(visit: Visit, fact: Expelled | RoomOver, now: float) -> Step:
 
 
 def _leave(visit: Visit, why: Why, now: float, *words: Words, inside: bool = True) -> Step:
-    """A farewell, then the hang-up. The roster and the room know at once. ``inside``: still in the room."""
-    out: tuple[VisitOrder, ...] = (Leave(),) if inside and visit.stage is Stage.INSIDE else ()
+    """A farewell, then the hang-up. The roster and the room know at once. ``inside``: it may be in the room,
+    or come into it."""
+    there = inside and visit.stage in (Stage.ENTERING, Stage.INSIDE)
+    out: tuple[VisitOrder, ...] = (Leave(),) if there else ()
     out = (*out, *_told(visit, why))
     nobody_hears = visit.stage is Stage.COMING
     visit = replace(visit, stage=Stage.LEAVING, why=why, listed=False)

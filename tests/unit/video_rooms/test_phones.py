@@ -13,7 +13,7 @@ from telephony.ids import TenantId
 from tests.unit.dialplan.virtual_time import in_virtual_time
 from tests.unit.video_rooms.phone_stage import CALLER, LINE, PIN, ROOM, START, host, open_stage, room
 from video_rooms.core.leg import HangUp
-from video_rooms.core.room import Presence, Role, Status
+from video_rooms.core.room import Person, Presence, Role, Status
 from video_rooms.core.words_spoken import ENGLISH, Words
 
 pytestmark = pytest.mark.unit
@@ -405,3 +405,14 @@ async def test_at_the_end_every_visit_is_over(tmp_path: Path) -> None:
         await stage.desk.close()
         assert {why for _, why in stage.calls.ended} == {"gateway_stopping"}
         assert all(one.presence is Presence.LEFT for one in await stage.people.of(ROOM) if one.call_id)
+
+
+@in_virtual_time
+async def test_who_was_outside_when_the_gateway_ended_is_lost(tmp_path: Path) -> None:
+    async with open_stage(tmp_path, None, host()) as stage:
+        for name, presence in (("a", Presence.PENDING), ("b", Presence.RINGING), ("c", Presence.WAITING)):
+            await stage.people.put(Person(ROOM, name, name, Role.PHONE, presence))
+        await stage.desk.start()
+        lines = [await stage.line(name) for name in "abc"]
+        assert {(line.presence, line.why_left) for line in lines} == {(Presence.LEFT, "lost")}
+        assert (await stage.line("usr_1")).presence is Presence.JOINED

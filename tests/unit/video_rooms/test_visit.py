@@ -13,6 +13,7 @@ from video_rooms.core.leg import (
     HoldMusic,
     Joined,
     JoinFailed,
+    Leave,
     Left,
     Mute,
     Others,
@@ -285,6 +286,15 @@ def test_a_media_server_that_is_away_is_no_wrong_number(why: str) -> None:
     phone.press("123456789")
     phone(Judged(ROOM), JoinFailed(why))
     assert phone.said == [Words.UNAVAILABLE]
+
+
+@pytest.mark.parametrize("fact", [Expelled(), RoomOver()])
+def test_who_is_put_out_at_the_door_does_not_come_in_meanwhile(fact: VisitFact) -> None:
+    phone = dial_in()
+    phone.press("123456789")
+    phone(Judged(ROOM))
+    assert Leave() in phone(fact)
+    assert phone(Joined(1)) == []
 
 
 # ---------------------------------------------------------------- keys
