@@ -11,6 +11,7 @@ from gateway.http.orbit.video_fields import WIRE_NAME
 from gateway.http.orbit.video_schemas import AdhocToken, CreateAdhoc, ListAdhoc
 from gateway.http.orbit.video_views import adhoc_person_view, adhoc_view
 from telephony.errors import InvalidInput, NotFound
+from video_rooms.core.names import shown
 from video_rooms.core.wishes import AdhocWish
 
 
@@ -19,7 +20,7 @@ async def create(ask: Ask) -> Answer:
     wanted: CreateAdhoc = ask.body
     wish = AdhocWish(wanted.name, wanted.max_participants, wanted.metadata, ask.caller.key_id)
     adhoc, token = await rooms_of(ask.face).adhoc.create(ask.caller.tenant, wish)
-    await note(ask, "adhoc_room.created", adhoc.room.name, {})
+    await note(ask, "adhoc_room.created", shown(adhoc.room.name), {})
     return Answer(
         {
             "room_name": adhoc.room.name,
@@ -52,7 +53,7 @@ async def delete(ask: Ask) -> Answer:
     """Close it. One that is not there is closed already."""
     name = _name_of(ask)
     await rooms_of(ask.face).adhoc.delete(ask.caller.tenant, name)
-    await note(ask, "adhoc_room.deleted", name, {})
+    await note(ask, "adhoc_room.deleted", shown(name), {})
     return Answer({"name": name, "deleted": True})
 
 

@@ -9,6 +9,7 @@ from gateway.http.orbit.room_dialling import call_into_room
 from gateway.http.orbit.video_desk import phones_of, place_of, rooms_of
 from gateway.http.orbit.video_schemas import CallIn, MuteTrack
 from gateway.http.orbit.video_views import person_view
+from video_rooms.core.names import identity_shown
 from video_rooms.core.wishes import CallOut
 
 
@@ -17,7 +18,7 @@ async def kick(ask: Ask) -> Answer:
     tenant, room_id = place_of(ask)
     identity = ask.path["identity"]
     await rooms_of(ask.face).scheduled.kick(tenant, room_id, identity)
-    await note(ask, "room.participant_kicked", room_id, {"identity": identity})
+    await note(ask, "room.participant_kicked", room_id, {"identity": identity_shown(identity)})
     return Answer({"room_id": room_id, "identity": identity, "kicked": True})
 
 
