@@ -28,7 +28,7 @@ _log = structlog.get_logger("video_rooms.reconcile")
 
 EVERY_S: Final = 3.0
 WATCHED_EVERY_S: Final = 0.5
-_PURGE_ROUNDS: Final = 1200
+_PURGE_EVERY: Final = timedelta(hours=1)
 _KEPT: Final = timedelta(hours=25)
 """Longer than any pass lasts: who was put out cannot come back with one that is older."""
 
@@ -115,14 +115,14 @@ class Reconciler:
         await self._sightings.looked(room, await self._server.people(found.name), asked_at)
 
     async def _rounds(self) -> None:
-        resumed, rounds = False, 0
+        resumed, purge_at = False, self._now()
         while True:
             looked = await self._tried(self.once)
             if looked and not resumed:
                 resumed = await self._tried(self.resume)
-            if rounds % _PURGE_ROUNDS == 0:
+            if self._now() >= purge_at:
                 await self._tried(self._purge)
-            rounds += 1
+                purge_at = self._now() + _PURGE_EVERY
             await asyncio.sleep(EVERY_S)
 
     async def _watch(self, watched: Watched) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from gateway.storage.keys import TenantRepository
+from gateway.storage.memory import open_memory
+from gateway.storage.records import Tenant
+from gateway.storage.room_invites import RoomInviteRepository
+from gateway.storage.room_people import RoomPeopleRepository
+from gateway.storage.rooms import RoomRepository
 from telephony.ids import TenantId
 from video_rooms.core.live import LivePerson
 from video_rooms.core.room import Person, Presence, Role, Room
@@ -129,3 +136,18 @@ class World:
         """Who is connected to the media server's room."""
         opened = self.server._open.get(room.live_name)
         return set() if opened is None else set(opened.here)
+
+
+@asynccontextmanager
+async def opened_world(kind: str) -> AsyncIterator[World]:
+    """``fakes``: stores of their own in memory; ``sql``: the product's, over a database in memory."""
+    if kind == "fakes":
+        yield World()
+        return
+    database = open_memory()
+    tenants = TenantRepository(database)
+    for tenant in (OURS, THEIRS):
+        await tenants.create(Tenant(tenant, tenant, T0))
+    stores = RoomRepository(database), RoomPeopleRepository(database), RoomInviteRepository(database)
+    yield World(Clock(), *stores)  # type: ignore[arg-type]
+    await database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ import pytest
 
 from telephony.errors import InvalidInput, NotFound, RoomsUnavailable
 from telephony.ids import TenantId
-from tests.rig.room_desk import OURS, T0, THEIRS, World
+from tests.rig.room_desk import OURS, T0, THEIRS, World, opened_world
 from video_rooms.core.room import Presence, Role
 from video_rooms.core.wishes import AdhocWish, InviteWish
 
@@ -20,8 +21,15 @@ ANY = InviteWish(None, None, None)
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(params=["fakes", "sql"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    async with opened_world(request.param) as opened:
+        yield opened
+
+
 @pytest.fixture
-def world() -> World:
+def fake_world() -> World:
+    """For what only stores in memory can be made to do."""
     return World()
 
 
@@ -108,7 +116,8 @@ async def test_two_guests_never_share_an_identity(world: World) -> None:
     assert minted == ["guest_00000001", "guest_00000002"]
 
 
-async def test_a_guest_does_not_take_the_identity_of_somebody_present(world: World) -> None:
+async def test_a_guest_does_not_take_the_identity_of_somebody_present(fake_world: World) -> None:
+    world = fake_world
     room = await world.schedule()
     invite = await world.desk.invites.create(OURS, room.id, ANY)
     await world.come(room, "user_42", Role.HOST)

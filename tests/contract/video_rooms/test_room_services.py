@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from telephony.errors import Conflict, InvalidInput, NotFound, RoomsUnavailable, StorageUnavailable
-from tests.rig.room_desk import NEW, OURS, T0, THEIRS, World
+from tests.rig.room_desk import NEW, OURS, T0, THEIRS, World, opened_world
 from video_rooms.core.live import PASS
 from video_rooms.core.room import Presence, Recurrence, Role, Status
 from video_rooms.fakes import FakeRoomServer, TurnedAway
@@ -16,8 +17,15 @@ from video_rooms.fakes import FakeRoomServer, TurnedAway
 pytestmark = pytest.mark.contract
 
 
+@pytest.fixture(params=["fakes", "sql"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    async with opened_world(request.param) as opened:
+        yield opened
+
+
 @pytest.fixture
-def world() -> World:
+def fake_world() -> World:
+    """For what only stores in memory can be made to do."""
     return World()
 
 
@@ -40,7 +48,8 @@ async def test_a_room_is_there_at_once_with_its_hosts_pass(world: World) -> None
     assert world.server.come_in(made.host.token).identity == "key_host"
 
 
-async def test_nothing_is_kept_where_the_media_server_is_away(world: World) -> None:
+async def test_nothing_is_kept_where_the_media_server_is_away(fake_world: World) -> None:
+    world = fake_world
     world.server.away = True
     with pytest.raises(RoomsUnavailable):
         await world.desk.scheduled.schedule(OURS, NEW)
@@ -591,7 +600,8 @@ async def test_a_report_is_taken_once(world: World) -> None:
     assert world.desk.hook.tally["again"] == len(again)
 
 
-async def test_a_report_that_could_not_be_written_is_taken_when_it_comes_again(world: World) -> None:
+async def test_a_report_that_could_not_be_written_is_taken_when_it_comes_again(fake_world: World) -> None:
+    world = fake_world
     room = await world.schedule()
     world.server.come_in((await world.join(room, "ann")).token)
     delivery = world.server.take()[-1]
