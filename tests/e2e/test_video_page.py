@@ -1,0 +1,73 @@
+"""The video page's samples as curl sends them, to a running gateway with a LiveKit server of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.rig.livekit import livekit_program
+from tests.rig.product import Product, running_product
+from tests.rig.video_samples import BASE, SAMPLES, Curl, replay
+from tests.rig.visitors import visitor
+
+pytestmark = pytest.mark.e2e
+
+WITHIN_S = 10.0
+
+
+@pytest.fixture(scope="module")
+async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    livekit_program()
+    var = tmp_path_factory.mktemp("video")
+    async with running_product(var, extra={"PATCHBAY_LIVEKIT": "auto"}) as running:
+        yield running
+
+
+def _claims(token: str) -> dict[str, Any]:
+    part = token.split(".")[1]
+    return dict(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))))
+
+
+async def _people(product: Product, way_in: Mapping[str, Any]) -> set[str]:
+    """Who is in the room that this answer leads to, as the API tells it."""
+    if "ws_url" in way_in:
+        live = await product.api.ok("GET", f"{BASE}/rooms-scheduled?status=live")
+        details = [await product.api.ok("GET", f"{BASE}/rooms-scheduled/{room['id']}") for room in live]
+        lines = [line for detail in details for line in detail["participants"]]
+        return {line["identity"] for line in lines if line["status"] == "joined"}
+    found = await product.api.ok("GET", f"{BASE}/rooms/short-talk")
+    return {person["identity"] for person in found["participants"]}
+
+
+async def test_every_sample_is_answered_as_documented(product: Product):
+    async with aiohttp.ClientSession() as plain, AsyncExitStack() as stack:
+
+        async def ask(curl: Curl) -> tuple[int, bytes]:
+            headers = {name: value.replace("$KEY", product.key) for name, value in curl.headers.items()}
+            async with plain.request(
+                curl.method,
+                product.api.root + curl.path,
+                data=curl.body,
+                headers=headers,
+                skip_auto_headers=["Content-Type"],
+            ) as response:
+                return response.status, await response.read()
+
+        async def arrive(way_in: Mapping[str, Any]) -> None:
+            token = str(way_in["token"])
+            address = str(way_in.get("ws_url") or way_in["url"])
+            here = await stack.enter_async_context(visitor(address, token))
+            await here.speak(440)
+            async with asyncio.timeout(WITHIN_S):
+                # why polled: the media server's report comes when it comes
+                while _claims(token)["sub"] not in await _people(product, way_in):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+
+        assert await replay(ask, arrive) == [sample.name for sample in SAMPLES]
