@@ -112,4 +112,6 @@ if __name__ == "__main__":
     logging.getLogger("livekit").setLevel(
         logging.CRITICAL
     )  # the package logs whole tokens when one is refused
-    sys.exit(asyncio.run(main(mouth)))
+    code = asyncio.run(main(mouth))
+    sys.stderr.flush()
+    os._exit(code)  # why: threads of the media library may call into an interpreter that is going down

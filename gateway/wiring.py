@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -93,8 +93,7 @@ class Product:
     async def start(self) -> Face:
         """Build and start everything; the switch need not be there yet."""
         settings, clock = self._settings, self._clock
-        for folder in (settings.var_dir, settings.recordings_dir, settings.sounds_dir):
-            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(_make_folders, settings)
         secret = ensure_signing_secret(settings).reveal().encode()
         plan = await asyncio.to_thread(_plan, settings)
         policy = Policy(allow_private=settings.webhook_allow_private)
@@ -103,10 +102,7 @@ class Product:
         wake.to = deliverer = await self._start_deliverer(storage, policy)
         prompts = await self._make_prompts()
         routes = NumberRoutes(_defaults(settings, plan))
-
-        async def numbers_changed() -> None:
-            routes.replace(await storage.numbers.all_active())
-
+        numbers_changed = _refill(routes, storage.numbers)
         await numbers_changed()
         phones, limits = PlannedPhones(plan), _limits(settings, storage, clock)
         webhooks = webhook_service(
@@ -364,6 +360,20 @@ class Product:
         redis = Redis.from_url(self._settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
         self._exits.push_async_callback(redis.aclose)
         return RedisRates(redis, self._clock.epoch)
+
+
+def _make_folders(settings: Settings) -> None:
+    for folder in (settings.var_dir, settings.recordings_dir, settings.sounds_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _refill(routes: NumberRoutes, numbers: NumberRepository) -> Callable[[], Awaitable[None]]:
+    """Has the book of routes hold the numbers as they are stored now."""
+
+    async def refill() -> None:
+        routes.replace(await numbers.all_active())
+
+    return refill
 
 
 def _limits(settings: Settings, storage: _Storage, clock: SystemClock) -> TenantLimits:

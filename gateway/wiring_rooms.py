@@ -129,17 +129,7 @@ class RoomEngine:
         )
         self._calls, entrance = DirectedRooms(), LaterEntrance()
         self._sounds = PhoneSounds(SpokenRooms(parts.voice), settings.sounds_dir)
-        around = PhoneSurroundings(
-            carrier=carrier,
-            pins=RoomPins(rooms, people, RatedTries(parts.rates, parts.secret), clock.wall),
-            entrance=entrance,
-            people=people,
-            announcer=self.announcer,
-            sounds=self._sounds,
-            calls=self._calls,
-            now=clock.mono,
-            wall=clock.wall,
-        )
+        around = self._around(carrier, rooms, people, entrance)
         self.phones = PhoneDesk(around, rooms, chances.hexes)
         self.on_calls = RoomsOnCalls(self.phones, float(settings.max_call_s))
         self.desk = furnish(
@@ -158,6 +148,22 @@ class RoomEngine:
         )
         entrance.to = self.desk.scheduled
         self._recorder.told = self._recorded
+
+    def _around(
+        self, carrier: _Carrier, rooms: RoomRepository, people: RoomPeopleRepository, entrance: LaterEntrance
+    ) -> PhoneSurroundings:
+        parts, clock = self._parts, self._parts.clock
+        return PhoneSurroundings(
+            carrier=carrier,
+            pins=RoomPins(rooms, people, RatedTries(parts.rates, parts.secret), clock.wall),
+            entrance=entrance,
+            people=people,
+            announcer=self.announcer,
+            sounds=self._sounds,
+            calls=self._calls,
+            now=clock.mono,
+            wall=clock.wall,
+        )
 
     def book(self, other: RouteBook) -> RoomRoutes:
         """The book of calls to dial-in lines in front of ``other``."""

@@ -96,7 +96,7 @@ class Doors:
         granted = grant(room, who, self._chances.pass_id(at), at)
         return Pass(
             token=self._server.token(granted),
-            url=self._server.url,
+            url=self._server.near_url if who.role is Role.PHONE else self._server.url,
             room=room,
             identity=who.identity,
             display_name=who.name,
