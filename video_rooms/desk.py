@@ -63,6 +63,8 @@ class RoomDesk:
     recordings: Recordings
     reconciler: Reconciler
     roster: Roster
+    lives: Lives
+    sightings: Sightings
     watched: Watched
 
     def start(self) -> None:
@@ -94,5 +96,7 @@ def furnish(around: Around) -> RoomDesk:
         recordings=recordings,
         reconciler=Reconciler(server, rooms, people, sightings, lives, recordings, now),
         roster=roster,
+        lives=lives,
+        sightings=sightings,
         watched=watched,
     )

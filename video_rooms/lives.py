@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -23,7 +24,7 @@ MEDIA_LOST = "media_server_lost_it"
 
 class Lives:
     """Every change of a room's place in life goes through here. The world is told once: by whoever's change
-    it was that brought it about."""
+    it was that brought it about. ``started`` and ``over`` (by why) count them."""
 
     def __init__(
         self,
@@ -42,6 +43,8 @@ class Lives:
         self._announcer = announcer
         self._chances = chances
         self._now = now
+        self.started = 0
+        self.over: Counter[str] = Counter()
 
     def fresh_name(self, tenant: TenantId) -> str:
         """A live session's name that nobody had or can guess."""
@@ -62,6 +65,7 @@ class Lives:
         fresh = self.fresh_name(room.tenant)
         before, after = await self._change(room, lambda known: life.began(known, sid, at, fresh))
         if before.status is Status.SCHEDULED and after.started_at is not None:
+            self.started += 1
             await self._roster.forget_others(after)
             self._announcer.tell(room.tenant, "room.started", room.id, room_told(after))
             if after.recording_enabled and after.status is Status.LIVE:
@@ -94,6 +98,7 @@ class Lives:
         await self._change(room, lambda known: life.cleared(known, at))
 
     async def _over(self, before: Room, after: Room, why: str) -> None:
+        self.over[why] += 1
         await self._recordings.end(before)
         self._phones.room_over(before.id)
         found_out = LOST if why != BY_API else ROOM_ENDED

@@ -40,7 +40,8 @@ class Watched:
 
 
 class Sightings:
-    """``came`` and ``went`` are reports, maybe late; ``looked`` is how it stands."""
+    """``came`` and ``went`` are reports, maybe late; ``looked`` is how it stands. ``kept_out`` counts how
+    often somebody was put out again."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Sightings:
         self._phones = phones
         self._watched = watched
         self._now = now
+        self.kept_out = 0
 
     async def came(self, room: Room, person: LivePerson) -> None:
         """Somebody has come, it is reported. Raises RoomsUnavailable where they must be put out and cannot
@@ -96,8 +98,7 @@ class Sightings:
         there = [person for person in found if is_seen(person)]
         for person in there:
             if not opens(person.attributes, bans.get(person.identity), asked_at):
-                self._watched.add(room.live_name)
-                await self._server.remove(room.live_name, person.identity)
+                await self._again_out(room, person.identity)
             else:
                 await self._here(room, person, seen=True, known=lines)
         present = {person.identity for person in there}
@@ -147,7 +148,11 @@ class Sightings:
         self._watched.add(room.live_name)
         for person in await self._server.people(room.live_name):
             if person.identity == identity and not opens(person.attributes, ban, self._now()):
-                await self._server.remove(room.live_name, identity)
+                await self._again_out(room, identity)
+
+    async def _again_out(self, room: Room, identity: str) -> None:
+        self._watched.add(room.live_name)
+        self.kept_out += await self._server.remove(room.live_name, identity)
 
 
 def _of_ended(room: Room, line: Person) -> Person:
