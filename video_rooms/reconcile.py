@@ -76,7 +76,7 @@ class Reconciler:
         known = {room.live_name for room in unfinished}
         for name, found in live.items():
             if name not in known and is_ours(name) and found.people:
-                await self._compare_scheduled(found, asked_at)
+                await self._compare_unexpected(found, asked_at)
 
     async def look_at(self, names: tuple[str, ...]) -> None:
         """One look at these live sessions. Raises RoomsUnavailable, StorageUnavailable."""
@@ -104,10 +104,14 @@ class Reconciler:
         else:
             await self._sightings.looked(room, await self._server.people(room.live_name), asked_at)
 
-    async def _compare_scheduled(self, found: LiveRoom, asked_at: datetime) -> None:
-        """Somebody is in a room of which nothing was heard."""
+    async def _compare_unexpected(self, found: LiveRoom, asked_at: datetime) -> None:
+        """Somebody is in a room of which nothing was heard, or that has ended: a media server that makes rooms
+        for whoever comes has begun it anew."""
         room = await self._rooms.of_live(found.name)
-        if room is None or room.status is Status.ENDED:
+        if room is None:
+            return
+        if room.status is Status.ENDED:
+            await self._server.delete(found.name)
             return
         room = await self._lives.stands(room, found.sid)
         if room.room_sid != found.sid:

@@ -276,6 +276,22 @@ async def test_who_comes_while_a_room_ends_is_not_left_in_it(world: World) -> No
     assert world.there(room) == set()
 
 
+async def test_a_media_server_that_makes_rooms_for_whoever_comes_does_not_open_what_has_ended(
+    world: World,
+) -> None:
+    room = await world.schedule()
+    await world.come(room, "ann")
+    old = await world.join(room, "bob")
+    await world.desk.scheduled.end(OURS, room.id)
+    await world.server.create(room.live_name, max_people=10)
+    world.server.come_in(old.token)
+    await world.reported()
+    await world.look()
+    assert world.there(room) == set()
+    assert await world.present(room) == set()
+    assert (await world.room(room)).status is Status.ENDED
+
+
 # ---------------------------------------------------------------- kick
 
 
