@@ -11,11 +11,19 @@ from gateway.http.orbit.routes_video_people import CONTROLS, INVITES
 from gateway.http.orbit.routes_video_recordings import RECORDINGS
 from gateway.http.orbit.video_fields import OccurrencePath
 from gateway.http.orbit.video_operations import BARE, ROOM, ROOMS, operation, reads, writes
-from gateway.http.orbit.video_schemas import ChangeRoom, CreateRoom, JoinRoom, ListRooms, MoveOccurrence
+from gateway.http.orbit.video_schemas import (
+    ChangeRoom,
+    CreateRoom,
+    JoinRoom,
+    ListOccurrences,
+    ListRooms,
+    MoveOccurrence,
+)
 from gateway.http.orbit.video_shown import (
     DetailShown,
     EndedShown,
     ListedRoomShown,
+    OccurrenceShown,
     PassShown,
     RecordingBegunShown,
     RecordingEndedShown,
@@ -112,6 +120,16 @@ SCHEDULED: Final = (
         shows=RecordingEndedShown,
         description="The file is finished afterwards; then the room has its `recording_url`.",
         **BARE,
+    ),
+    reads(
+        f"{ROOM}/occurrences",
+        "listOccurrences",
+        "List when a room takes place",
+        video_scheduled.occurrences,
+        "VIDEO_ROOM_FETCH_FAILED",
+        query=ListOccurrences,
+        shows=OccurrenceShown,
+        many=True,
     ),
     writes(
         f"{_OCCURRENCE}/skip",

@@ -45,6 +45,19 @@ When = Annotated[
 ]
 
 
+def _asked_moment(given: object) -> datetime:
+    """A plus sign that was not percent-encoded arrives as a space: taken as meant."""
+    return read_moment(re.sub(r" (?=\d\d:\d\d$)", "+", given) if isinstance(given, str) else given)
+
+
+WhenAsked = Annotated[
+    datetime,
+    BeforeValidator(_asked_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-05-10T14:00:00Z"]}),
+]
+"""The same in a query."""
+
+
 def _spelled(text: str) -> str:
     return read_moment(text).isoformat()
 

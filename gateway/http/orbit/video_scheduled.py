@@ -15,11 +15,19 @@ from gateway.http.orbit.video_schemas import (
     ChangeRoom,
     CreateRoom,
     JoinRoom,
+    ListOccurrences,
     ListRooms,
     MoveOccurrence,
     RecurrenceWanted,
 )
-from gateway.http.orbit.video_views import listed_view, made_view, pass_view, person_view, room_view
+from gateway.http.orbit.video_views import (
+    listed_view,
+    made_view,
+    occurrence_view,
+    pass_view,
+    person_view,
+    room_view,
+)
 from telephony.errors import NotFound
 from video_rooms.core import schedule
 from video_rooms.core.room import Recurrence, Role, Room, Status
@@ -96,6 +104,15 @@ async def change(ask: Ask) -> Answer:
         recurrence=_recurrence(wanted.recurrence),
     )
     return await _planned(ask, room)
+
+
+async def occurrences(ask: Ask) -> Answer:
+    """When the room takes place; nothing for one that is simply open."""
+    query: ListOccurrences = ask.query
+    detail = await rooms_of(ask.face).scheduled.detail(*place_of(ask))
+    after = query.after or ask.exchange.at
+    coming = [one for one in schedule.occurrences(detail.room) if one.end > after]
+    return Answer([occurrence_view(one) for one in coming[: query.limit]])
 
 
 async def skip(ask: Ask) -> Answer:

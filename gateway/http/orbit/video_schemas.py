@@ -22,6 +22,7 @@ from gateway.http.orbit.video_fields import (
     Track,
     Uuid,
     When,
+    WhenAsked,
 )
 from gateway.http.schema import OneLine, QueryFlag, QueryInt, Strict
 
@@ -92,6 +93,13 @@ class MoveOccurrence(Strict):
     """Another time for one occurrence."""
 
     to: When = Field(description="When it takes place instead.")
+
+
+class ListOccurrences(Strict):
+    """Which times of a room."""
+
+    after: WhenAsked | None = Field(default=None, description="Those that end after this; now if left out.")
+    limit: QueryInt = Field(default=20, ge=1, le=100, description="The most to return.")
 
 
 class ListRooms(Strict):

@@ -60,6 +60,15 @@ class RoomShown(ListedRoomShown):
     dial_in: bool
 
 
+class OccurrenceShown(Shown):
+    """One time a room takes place. `occurrence` names it: its original start, as addresses take it."""
+
+    occurrence: str
+    starts_at: str
+    ends_at: str
+    moved: bool
+
+
 class PersonShown(Shown):
     """Somebody on a room's roster. `status`: waiting, pending, ringing, joined, left."""
 

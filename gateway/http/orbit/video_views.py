@@ -7,7 +7,7 @@ from datetime import datetime
 from gateway.http.exchange import stamp
 from video_rooms.core.live import LivePerson
 from video_rooms.core.room import Invite, Json, Person, Recurrence, Room
-from video_rooms.core.schedule import next_start
+from video_rooms.core.schedule import Occurrence, next_start
 from video_rooms.core.wishes import Adhoc, Pass
 
 View = dict[str, Json]
@@ -71,6 +71,16 @@ def _recurrence_view(recurrence: Recurrence) -> View:
         "timezone": recurrence.zone,
         "skipped": [stamp(start) for start in recurrence.without],
         "moved": [{"from": stamp(start), "to": stamp(to)} for start, to in recurrence.moved],
+    }
+
+
+def occurrence_view(one: Occurrence) -> View:
+    """One time a room takes place."""
+    return {
+        "occurrence": one.original.strftime("%Y%m%dT%H%M%SZ"),
+        "starts_at": stamp(one.start),
+        "ends_at": stamp(one.end),
+        "moved": one.moved,
     }
 
 

@@ -128,6 +128,7 @@ ALLOWED: dict[str, set[str]] = {
     "stopRoomRecording": {"owner", "admin", "developer"},
     "skipOccurrence": {"owner", "admin", "developer"},
     "moveOccurrence": {"owner", "admin", "developer"},
+    "listOccurrences": {"owner", "admin", "developer", "viewer", "billing"},
     "listRoomRecordings": {"owner", "admin", "developer", "viewer", "billing"},
     "getRoomRecording": {"owner", "admin", "developer", "viewer", "billing"},
     "deleteRoomRecording": {"owner", "admin", "developer"},

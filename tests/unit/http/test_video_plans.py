@@ -41,6 +41,33 @@ async def test_one_occurrence_is_skipped_and_one_is_moved(rig: Rig):
     assert (await rig.client.post(f"{path}/occurrences/20260513T140000Z/move", {})).field == "to"
 
 
+async def test_occurrences_are_listed_under_the_names_that_addresses_take(rig: Rig):
+    paths = await room_paths(rig.client)
+    path = f"{KEPT}/{paths['id']}/occurrences"
+    first = (await rig.client.get(f"{path}?limit=2")).data
+    assert first == [
+        {
+            "occurrence": f"202605{day}T140000Z",
+            "starts_at": f"2026-05-{day}T14:00:00.000Z",
+            "ends_at": f"2026-05-{day}T15:00:00.000Z",
+            "moved": False,
+        }
+        for day in (10, 11)
+    ]
+    await rig.client.post(f"{path}/{first[0]['occurrence']}/skip")
+    await rig.client.post(f"{path}/{first[1]['occurrence']}/move", {"to": "2026-05-20T10:00:00Z"})
+    listed = (await rig.client.get(path)).data
+    assert len(listed) == 8
+    assert (listed[-1]["occurrence"], listed[-1]["moved"]) == (first[1]["occurrence"], True)
+    assert listed[-1]["starts_at"] == "2026-05-20T10:00:00.000Z"
+    after = (await rig.client.get(f"{path}?after=2026-05-18T17:00:00+02:00")).data
+    assert [one["occurrence"] for one in after] == [first[1]["occurrence"]]
+    for query in ("after=monday", "limit=0", "limit=101"):
+        assert (await rig.client.get(f"{path}?{query}")).status == 400
+    single = (await rig.client.post(KEPT, {"name": "Open"})).data["room_id"]
+    assert (await rig.client.get(f"{KEPT}/{single}/occurrences")).data == []
+
+
 async def test_a_calendar_file_is_one_to_be_saved(rig: Rig):
     room_id = (await rig.client.post(KEPT, {"name": "Talk", "scheduled_at": FIRST})).data["room_id"]
     answer = await rig.as_role("billing").get(f"{KEPT}/{room_id}/calendar.ics")

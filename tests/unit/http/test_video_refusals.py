@@ -41,6 +41,7 @@ FAILURES = {
     "stopRoomRecording": "VIDEO_RECORDING_STOP_FAILED",
     "skipOccurrence": "VIDEO_ROOM_UPDATE_FAILED",
     "moveOccurrence": "VIDEO_ROOM_UPDATE_FAILED",
+    "listOccurrences": "VIDEO_ROOM_FETCH_FAILED",
     "getRoomCalendar": "VIDEO_ROOM_CALENDAR_FAILED",
     "createInvite": "VIDEO_INVITE_CREATE_FAILED",
     "listInvites": "VIDEO_INVITE_LIST_FAILED",
