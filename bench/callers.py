@@ -35,7 +35,7 @@ _MARK = b"PB"
 _FILLER = b"\x35" * 148
 _SILENCE = b"\xff" * 160
 _SENT_KEPT = 512
-_AT_ONCE = 10
+_AT_ONCE = 5
 
 
 def stamped(number: int) -> bytes:
