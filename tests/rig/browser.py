@@ -61,8 +61,12 @@ async def client_script() -> Path:
     return script
 
 
+class PageError(AssertionError):
+    """The page could not do what it was told."""
+
+
 class Browser:
-    """One tab. Each verb answers once the page has done it; a page's error is an AssertionError here."""
+    """One tab. Each verb answers once the page has done it, or raises PageError."""
 
     def __init__(self) -> None:
         self._orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -100,7 +104,8 @@ class Browser:
         self._orders.put_nowait({"id": number, "verb": verb, **told})
         async with asyncio.timeout(_ANSWER_S):
             said = await answer
-        assert "error" not in said, said["error"]
+        if "error" in said:
+            raise PageError(said["error"])
         return said["ok"]
 
     async def told(self, request: web.Request) -> web.Response:
