@@ -147,6 +147,11 @@ class MemoryPeople:
         )
         return tuple(sorted(found, key=lambda line: (line.room_id, line.identity)))
 
+    async def sessions(self) -> tuple[str, ...]:
+        self._answer()
+        here = (Presence.JOINED, Presence.WAITING)
+        return tuple(sorted({one.session for one in self.lines.values() if one.presence in here and one.sid}))
+
     async def ban(self, ban: Ban) -> None:
         self._answer()
         key = ban.live_name, ban.identity

@@ -159,6 +159,11 @@ class PeopleStore(Protocol):
         """Of all rooms, whoever is called, rings, or waits without having been seen at the media server."""
         ...
 
+    async def sessions(self) -> tuple[str, ...]:
+        """The live sessions in which somebody stands whom the media server has told of: inside, or in the
+        lobby."""
+        ...
+
     async def ban(self, ban: Ban) -> None:
         """The latest ban of an identity counts."""
         ...

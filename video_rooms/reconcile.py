@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
 import structlog
 
-from telephony.errors import PatchbayError
+from telephony.errors import PatchbayError, Unavailable
 from video_rooms.core.live import LiveRoom
 from video_rooms.core.names import is_ours
 from video_rooms.core.room import Room, Status
@@ -70,13 +70,16 @@ class Reconciler:
         """One look at everything. Raises RoomsUnavailable, StorageUnavailable."""
         asked_at = self._now()
         unfinished = await self._rooms.unfinished()
+        sessions = set(await self._people.sessions())
         live = {room.name: room for room in await self._server.rooms()}
         for room in unfinished:
-            await self._compare(room, live.get(room.live_name), asked_at)
+            await self._one(self._compare(room, live.get(room.live_name), asked_at))
         known = {room.live_name for room in unfinished}
         for name, found in live.items():
-            if name not in known and is_ours(name) and found.people:
-                await self._compare_unexpected(found, asked_at)
+            if name not in known and is_ours(name) and (found.people or name in sessions):
+                await self._one(self._compare_unexpected(found, asked_at))
+        for name in sessions - known - live.keys():
+            await self._one(self._nobody_there(name, asked_at))
 
     async def look_at(self, names: tuple[str, ...]) -> None:
         """One look at these live sessions. Raises RoomsUnavailable, StorageUnavailable."""
@@ -94,6 +97,22 @@ class Reconciler:
             if room.status is Status.LIVE and room.recording_enabled and room.recording_url is None:
                 self._recordings.begin(room)
 
+    async def _one(self, compared: Coroutine[object, object, None]) -> None:
+        """A room that cannot be compared does not hold up the others."""
+        try:
+            await compared
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001  # why: edge of one room; it is looked at again in the next round
+            self.tally["broken"] += 1
+            _log.exception("rooms.room_broken")
+
+    async def _nobody_there(self, name: str, asked_at: datetime) -> None:
+        """Somebody waited where the media server has no room any more."""
+        room = await self._rooms.of_live(name)
+        if room is not None and room.status is Status.SCHEDULED:
+            await self._lives.gone(room, room.room_sid or "", asked_at, MEDIA_LOST)
+
     async def _compare(self, room: Room, found: LiveRoom | None, asked_at: datetime) -> None:
         if room.status is Status.ENDED:
             if found is not None:
@@ -105,8 +124,8 @@ class Reconciler:
             await self._sightings.looked(room, await self._server.people(room.live_name), asked_at)
 
     async def _compare_unexpected(self, found: LiveRoom, asked_at: datetime) -> None:
-        """Somebody is in a room of which nothing was heard, or that has ended: a media server that makes rooms
-        for whoever comes has begun it anew."""
+        """Somebody is in a room of which nothing was heard, or that has ended: a media server that makes
+        rooms by itself has begun it anew."""
         room = await self._rooms.of_live(found.name)
         if room is None:
             return

@@ -30,7 +30,9 @@ class Recordings:
         self._recorder = recorder
         self._announcer = announcer
         self._now = now
-        self._beginning: set[asyncio.Task[None]] = set()
+        self._beginning: dict[str, asyncio.Task[None]] = {}
+        self._unwanted: set[str] = set()
+        """Rooms whose recording was ended before it had begun."""
         self._told: dict[str, str] = {}
         """Room → the recording of which was told that it began."""
 
@@ -45,14 +47,16 @@ class Recordings:
 
     def begin(self, room: Room) -> None:
         """The room is to be recorded from its first person's coming. That it could not be is told."""
-        if self._recorder.running(room.id) is None:
+        self._unwanted.discard(room.id)
+        if self._recorder.running(room.id) is None and room.id not in self._beginning:
             task = asyncio.create_task(self._begin(room), name=f"record-{room.id}")
-            self._beginning.add(task)
-            task.add_done_callback(self._beginning.discard)
+            self._beginning[room.id] = task
 
     async def stop(self, room: Room) -> None:
         """Nothing happens where none runs. Raises RoomsUnavailable."""
         self._told.pop(room.id, None)
+        if room.id in self._beginning:
+            self._unwanted.add(room.id)
         await self._recorder.stop(room.id)
 
     async def end(self, room: Room) -> None:
@@ -85,17 +89,22 @@ class Recordings:
     async def settle(self) -> None:
         """Until everything that begins by itself has begun, or failed to."""
         while self._beginning:
-            await asyncio.gather(*self._beginning, return_exceptions=True)
+            await asyncio.gather(*self._beginning.values(), return_exceptions=True)
 
     async def _begin(self, room: Room) -> None:
         try:
             await self.start(room)
+            if room.id in self._unwanted:
+                await self.stop(room)
         except PatchbayError as error:
             _log.warning("recording.not_begun", room_id=room.id, code=error.code)
             self._failed(room, None, error.message)
         except Exception:  # noqa: BLE001  # why: edge of the task; nobody waits for it
             _log.exception("recording.broken", room_id=room.id)
             self._failed(room, None, "the recorder is broken")
+        finally:
+            self._unwanted.discard(room.id)
+            del self._beginning[room.id]
 
     def _failed(self, room: Room, recording_id: str | None, why: str) -> None:
         told = room_told(room, recording_id=recording_id, why=why[:_REASON_LENGTH])

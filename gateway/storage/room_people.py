@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, insert, or_, select, text, update
 
 from gateway.storage.database import Database
 from gateway.storage.errors import Duplicate
@@ -20,6 +20,11 @@ from telephony.errors import StorageUnavailable
 from video_rooms.core.room import Ban, Person, Presence, Role
 
 _TRIES: Final = 3
+_SESSIONS: Final = (
+    "SELECT DISTINCT session FROM room_people"
+    " WHERE presence IN ('joined', 'waiting') AND sid <> '' ORDER BY session"
+)
+"""Spelled out, as its partial index has it."""
 
 
 class RoomPeopleRepository:
@@ -85,6 +90,10 @@ class RoomPeopleRepository:
         query = select(P).where(or_(waits, called)).order_by(P.c.room_id, P.c.identity)
         rows = await self._database.read(lambda conn: conn.execute(query).mappings().all())
         return tuple(_person(row) for row in rows)
+
+    async def sessions(self) -> tuple[str, ...]:
+        query = text(_SESSIONS)
+        return await self._database.read(lambda conn: tuple(conn.execute(query).scalars().all()))
 
     # ------------------------------------------------------------ bans and claims
 

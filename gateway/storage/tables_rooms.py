@@ -18,6 +18,8 @@ from gateway.storage.tables import table_of
 _OPENS: Final = text("pin <> '' AND status <> 'ended'")
 _UNFINISHED: Final = text("status = 'live' OR (status = 'ended' AND gone_at IS NULL)")
 
+_HERE: Final = text("presence IN ('joined', 'waiting') AND sid <> ''")
+
 
 def _json(*, nullable: bool = False) -> Any:
     return Field(sa_column=Column(json_type(), nullable=nullable))
@@ -36,6 +38,7 @@ class RoomRow(SQLModel, table=True):
         UniqueConstraint("live_name", name="uq_rooms_live_name"),
         Index("uq_rooms_pin", "pin", unique=True, sqlite_where=_OPENS, postgresql_where=_OPENS),
         Index("ix_rooms_page", "tenant_id", "status", "listed_at", "id"),
+        Index("ix_rooms_listed", "tenant_id", "listed_at", "id"),
         Index("ix_rooms_unfinished", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
     )
     id: str = Field(primary_key=True)
@@ -69,6 +72,7 @@ class RoomPersonRow(SQLModel, table=True):
     __tablename__ = "room_people"
     __table_args__: ClassVar[Any] = (
         ForeignKeyConstraint(["room_id"], ["rooms.id"], name="fk_room_people_room"),
+        Index("ix_room_people_here", "session", sqlite_where=_HERE, postgresql_where=_HERE),
     )
     room_id: str = Field(primary_key=True)
     identity: str = Field(primary_key=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 from video_rooms.core.live import ROLE, Kind, LivePerson
 from video_rooms.core.lobby import waits
-from video_rooms.core.names import shown
+from video_rooms.core.names import identity_shown, shown
 from video_rooms.core.room import Person, Presence, Role, Room
 
 LOST: Final = "lost"
@@ -73,7 +73,7 @@ def line_of(room: Room, person: LivePerson) -> Person:
     return Person(
         room_id=room.id,
         identity=person.identity,
-        display_name=shown(person.name) or person.identity,
+        display_name=shown(person.name) or identity_shown(person.identity),
         role=role_of(person),
         presence=Presence.WAITING if waits(person.attributes) else Presence.JOINED,
         joined_at=person.joined_at,

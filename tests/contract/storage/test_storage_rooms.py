@@ -303,6 +303,20 @@ async def test_whoever_is_on_a_roster_and_not_at_the_media_server_is_found(store
     assert found == (put["pending"], put["ringing"], put["waiting"], put["elsewhere"])
 
 
+async def test_the_sessions_in_which_somebody_stands(stores: Stores) -> None:
+    await stores.rooms.add(room(1))
+    for line in (
+        person("in", sid="PA_1", session="live_2"),
+        person("in too", sid="PA_2", session="live_2"),
+        person("waits", sid="PA_3", session="live_1", presence=Presence.WAITING),
+        person("outside", session="live_3", presence=Presence.WAITING),
+        person("called", sid="PA_4", session="live_4", presence=Presence.RINGING),
+        person("gone", sid="PA_5", session="live_5", presence=Presence.LEFT),
+    ):
+        await stores.people.put(line)
+    assert await stores.people.sessions() == ("live_1", "live_2")
+
+
 async def test_the_latest_ban_counts(stores: Stores) -> None:
     assert await stores.people.ban_of("live_1", "ann") is None
     for minutes in (1, 3, 2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,8 +12,9 @@ import pytest
 from telephony.errors import Conflict, InvalidInput, NotFound, RoomsUnavailable, StorageUnavailable
 from tests.rig.room_desk import NEW, OURS, T0, THEIRS, World, opened_world
 from video_rooms.core.live import PASS
-from video_rooms.core.room import Presence, Recurrence, Role, Status
+from video_rooms.core.room import Presence, Recurrence, Role, Room, Status
 from video_rooms.fakes import FakeRoomServer, TurnedAway
+from video_rooms.fakes_around import FakeRecorder
 
 pytestmark = pytest.mark.contract
 
@@ -503,6 +505,45 @@ async def test_a_guest_who_gave_up_waiting_is_not_let_in(world: World) -> None:
     assert (await world.room(room)).status is Status.SCHEDULED
 
 
+async def test_who_waited_when_the_media_server_was_lost_waits_no_more(world: World) -> None:
+    room, quiet = await world.schedule(waiting_room=True), await world.schedule(waiting_room=True)
+    await world.come(room, "ann")
+    await world.come(quiet, "bob")
+    world.clock.advance(10)
+    world.server.leave(quiet.live_name, "bob")
+    world.server.take()
+    await world.look()
+    assert (await world.line(quiet, "bob")).presence is Presence.LEFT
+    world.server.crash()
+    await world.look()
+    assert (await world.line(room, "ann")).presence is Presence.LEFT
+    assert (await world.room(room)).status is Status.SCHEDULED
+    await world.come(room, "ann")
+    assert (await world.line(room, "ann")).presence is Presence.WAITING
+
+
+async def test_a_room_that_cannot_be_compared_does_not_hold_up_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await world.schedule(), await world.schedule()
+    for room in (first, second):
+        await world.come(room, "ann")
+    people = FakeRoomServer.people
+
+    async def broken(self: FakeRoomServer, name: str) -> object:
+        if name == first.live_name:
+            raise ValueError("nonsense")
+        return await people(self, name)
+
+    monkeypatch.setattr(FakeRoomServer, "people", broken)
+    world.server.leave(second.live_name, "ann")
+    world.clock.advance(5)
+    await world.look()
+    assert await world.present(second) == set()
+    assert await world.present(first) == {"ann"}
+    assert world.desk.reconciler.tally["broken"] == 1
+
+
 async def test_telephones_in_the_lobby_are_let_in_by_their_own_desk(world: World) -> None:
     room = await world.schedule(waiting_room=True)
     world.phones.outside.add((room.id, "phone_1"))
@@ -549,6 +590,29 @@ async def test_a_recording_that_cannot_be_made_is_told(world: World) -> None:
     await world.desk.recordings.recorded(OURS, room.id, "EG_9", url=None, failed="disk full")
     assert world.told.last("room.recording.failed")["why"] == "disk full"
     assert (await world.room(room)).recording_url is None
+
+
+async def test_a_recording_that_is_ended_before_it_began_does_not_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, begin = asyncio.Event(), FakeRecorder.start
+
+    async def slowly(self: FakeRecorder, room: Room) -> str:
+        await slow.wait()
+        return await begin(self, room)
+
+    monkeypatch.setattr(FakeRecorder, "start", slowly)
+    room = await world.schedule(recording_enabled=True)
+    world.server.come_in((await world.join(room, "ann")).token)
+    for delivery in world.server.take():
+        await world.desk.hook.heard(delivery.body, delivery.authorization)
+    await asyncio.sleep(0)
+    await world.desk.scheduled.stop_recording(OURS, room.id)
+    slow.set()
+    await world.desk.recordings.settle()
+    assert world.recorder.rooms == {}
+    assert world.recorder.stopped == ["EG_1"]
+    assert await world.desk.scheduled.start_recording(OURS, room.id) == "EG_2"
 
 
 async def test_a_room_that_is_live_when_we_start_is_recorded(world: World) -> None:

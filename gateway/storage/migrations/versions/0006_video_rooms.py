@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 _OPENS = "pin <> '' AND status <> 'ended'"
+_HERE = "presence IN ('joined', 'waiting') AND sid <> ''"
 _UNFINISHED = "status = 'live' OR (status = 'ended' AND gone_at IS NULL)"
 
 
@@ -53,6 +54,7 @@ def upgrade() -> None:
         postgresql_where=sa.text(_OPENS),
     )
     op.create_index("ix_rooms_page", "rooms", ["tenant_id", "status", "listed_at", "id"])
+    op.create_index("ix_rooms_listed", "rooms", ["tenant_id", "listed_at", "id"])
     op.create_index(
         "ix_rooms_unfinished",
         "rooms",
@@ -79,6 +81,14 @@ def upgrade() -> None:
         sa.Column("admitted", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name="fk_room_people_room"),
         sa.PrimaryKeyConstraint("room_id", "identity"),
+    )
+    op.create_index(
+        "ix_room_people_here",
+        "room_people",
+        ["session"],
+        unique=False,
+        sqlite_where=sa.text(_HERE),
+        postgresql_where=sa.text(_HERE),
     )
     op.create_table(
         "room_invites",
