@@ -83,6 +83,20 @@ class RoomsBehind:
     broken: bool = False
     _count: Any = field(default_factory=lambda: itertools.count(1))
 
+    def clear(self) -> None:
+        """As at the beginning."""
+        for kept in (
+            self.kept,
+            self.people,
+            self.given,
+            self.passing,
+            self.recording,
+            self.heard,
+            self.asked,
+        ):
+            kept.clear()
+        self.away = self.broken = False
+
     def number(self) -> int:
         return int(next(self._count))
 

@@ -1,12 +1,13 @@
 """Every field of video's requests: its default, its bounds, and 400 with its name beyond them."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tests.unit.http.rig import Rig
+from tests.unit.http.rig import Rig, open_rig
 from tests.unit.http.rooms_behind import FIRST, KEPT, PASSING, VIDEO, room_paths
 from video_rooms.core.room import Recurrence, Role
 from video_rooms.core.wishes import AdhocWish, JoinWish, NewRoom
@@ -16,6 +17,20 @@ pytestmark = pytest.mark.unit
 NAMED = {"name": "Talk"}
 WEEKLY = {"rule": "FREQ=WEEKLY;COUNT=3", "timezone": "Europe/Berlin"}
 USER = "8e7c9a02-3e94-4f4f-b2a8-91d6b9b3a002"
+
+
+@pytest.fixture(scope="module")
+async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    async with open_rig(tmp_path_factory.mktemp("fields")) as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(opened: Rig) -> Rig:
+    """One face for all of these tests, with nothing behind it."""
+    opened.rooms.clear()
+    opened.clock.advance(120)
+    return opened
 
 
 async def _refused(rig: Rig, method: str, path: str, body: Any, field: str | None) -> None:
