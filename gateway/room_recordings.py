@@ -172,7 +172,10 @@ class RoomRecordings:
         if not parts.ffmpeg:
             raise RoomsUnavailable("no recorder: ffmpeg is not installed")
         folder = parts.folder / tape.id
-        await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+        try:
+            await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+        except OSError as error:
+            raise RoomsUnavailable(f"no recorder: the folder cannot be made ({error.strerror})") from None
         now = parts.now()
         grant = Grant(
             room.live_name, f"recorder_{tape.id}", "recorder", Role.RECORDER, parts.pass_id(now), now + _TOKEN
