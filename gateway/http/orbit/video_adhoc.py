@@ -45,7 +45,7 @@ async def list_rooms(ask: Ask) -> Answer:
 
 async def get(ask: Ask) -> Answer:
     adhoc = await rooms_of(ask.face).adhoc.one(ask.caller.tenant, _name_of(ask))
-    people = [adhoc_person_view(person) for person in adhoc.people]
+    people = [adhoc_person_view(ask.caller, person) for person in adhoc.people]
     return Answer({**adhoc_view(adhoc), "participants": people})
 
 

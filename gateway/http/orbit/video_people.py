@@ -34,7 +34,7 @@ async def mute(ask: Ask) -> Answer:
 async def admit(ask: Ask) -> Answer:
     """Let somebody in from the lobby."""
     person = await rooms_of(ask.face).scheduled.admit(*place_of(ask), ask.path["identity"])
-    return Answer(person_view(person))
+    return Answer(person_view(ask.caller, person))
 
 
 async def deny(ask: Ask) -> Answer:
@@ -57,4 +57,6 @@ async def call_in(ask: Ask) -> Answer:
         ring_timeout_s=wanted.ring_timeout,
         consent=wanted.consent,
     )
-    return Answer(person_view(await call_into_room(ask, phones_of(ask.face), room_id, wish, wanted.from_)))
+    return Answer(
+        person_view(ask.caller, await call_into_room(ask, phones_of(ask.face), room_id, wish, wanted.from_))
+    )

@@ -89,7 +89,7 @@ async def get(ask: Ask) -> Answer:
     return Answer(
         {
             "room": room_view(_fresh(ask, detail.room), ask.exchange.at),
-            "participants": [person_view(person) for person in detail.people],
+            "participants": [person_view(ask.caller, person) for person in detail.people],
         }
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gateway.auth import Caller
 from gateway.http.exchange import stamp
 from video_rooms.core.live import LivePerson
+from video_rooms.core.names import identity_shown
 from video_rooms.core.room import Invite, Json, Person, Recurrence, Room
 from video_rooms.core.schedule import Occurrence, next_start
 from video_rooms.core.wishes import Adhoc, Pass
@@ -15,6 +17,10 @@ View = dict[str, Json]
 
 def _at(moment: datetime | None) -> str | None:
     return None if moment is None else stamp(moment)
+
+
+def _identity_for(caller: Caller, identity: str) -> str:
+    return identity if caller.sees_numbers else identity_shown(identity)
 
 
 def listed_view(room: Room) -> View:
@@ -84,10 +90,10 @@ def occurrence_view(one: Occurrence) -> View:
     }
 
 
-def person_view(person: Person) -> View:
-    """A line of the roster."""
+def person_view(caller: Caller, person: Person) -> View:
+    """A line of the roster. An identity may be a telephone number: whole for keys that may see them."""
     return {
-        "identity": person.identity,
+        "identity": _identity_for(caller, person.identity),
         "display_name": person.display_name,
         "role": person.role.value,
         "joined_at": _at(person.joined_at),
@@ -150,10 +156,10 @@ def adhoc_view(adhoc: Adhoc) -> View:
     }
 
 
-def adhoc_person_view(person: LivePerson) -> View:
+def adhoc_person_view(caller: Caller, person: LivePerson) -> View:
     """Somebody in an ad-hoc room."""
     return {
-        "identity": person.identity,
+        "identity": _identity_for(caller, person.identity),
         "name": person.name,
         "joined_at": stamp(person.joined_at),
         "is_publishing": person.publishing,

@@ -376,6 +376,16 @@ async def test_an_identity_may_hold_whatever_a_path_can_carry(rig: Rig):
         assert (await rig.client.post(f"{path}/kick")).data["kicked"] is True
 
 
+async def test_an_identity_that_is_a_number_is_whole_for_those_who_may_see_numbers(rig: Rig):
+    paths = await room_paths(rig.client)
+    await rig.client.post(f"{KEPT}/{paths['id']}/join", {"identity": "+447700900123", "display_name": "Jo"})
+    await rig.client.post(f"{PASSING}/quick-sync/token", {"participant_name": "+447700900123"})
+    for path in (f"{KEPT}/{paths['id']}", f"{PASSING}/quick-sync"):
+        for role, whole in (("developer", True), ("viewer", False), ("billing", False)):
+            shown = (await rig.as_role(role).get(path)).data["participants"]
+            assert ("+447700900123" in {one["identity"] for one in shown}) is whole, (path, role)
+
+
 async def test_what_changed_is_in_the_audit_log(rig: Rig):
     paths = await room_paths(rig.client)
     await rig.client.post(f"{KEPT}/{paths['id']}/join", {"identity": "+447700900123"})
