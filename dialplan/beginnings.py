@@ -33,7 +33,8 @@ class Makers:
 def outbound(wanted: PlaceCall, makers: Makers) -> tuple[Call, Endpoint]:
     """The call that somebody wants placed, and what is rung first."""
     leg_id = makers.new_id("leg")
-    first = wanted.to if isinstance(wanted.to, Phone) else Trunk(wanted.to, makers.trunk_for(wanted.to))
+    to = wanted.to
+    first = Trunk(to, makers.trunk_for(to)) if isinstance(to, E164) else to
     far_end = wanted.far_end
     if isinstance(far_end, Trunk) and not far_end.trunk:
         far_end = Trunk(far_end.number, makers.trunk_for(far_end.number))
@@ -51,7 +52,7 @@ def outbound(wanted: PlaceCall, makers: Makers) -> tuple[Call, Endpoint]:
         metadata=wanted.metadata,
         api_key_id=wanted.api_key_id,
     )
-    line = first.trunk if isinstance(first, Trunk) else first.name
+    line = first.trunk if isinstance(first, Trunk) else first.name if isinstance(first, Phone) else ""
     call = Call(
         id=wanted.call_id or CallId(makers.new_id("call")),
         terms=terms,

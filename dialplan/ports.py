@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dialplan.core.call import Call, Connect, Endpoint, Phone
+from dialplan.core.call import ROOM, Call, Connect, Endpoint, Phone, VideoRoom
 from dialplan.core.orders import Hangup, Originate, Redirect, TurnTape
 from dialplan.core.record import CallEvent, Cdr
 from dialplan.core.routing import Offered, RouteFacts
@@ -164,16 +164,16 @@ class JoinedCalls(Protocol):
 class PlaceCall:
     """An outbound call somebody with the right to do so wants. Already checked against every policy.
 
-    ``to`` (a number on the default trunk, or a phone) is rung first, shown ``cli``; once it answers it is
-    joined with ``far_end``. A ``Trunk`` endpoint with an empty trunk name takes the configured default
-    trunk. Durations in seconds.
+    ``to`` (a number on the default trunk, a phone, or a room into which an agent is brought) is rung first,
+    shown ``cli``; once it answers it is joined with ``far_end``. A ``Trunk`` endpoint with an empty trunk
+    name takes the configured default trunk. Durations in seconds.
     ``call_id`` is the id the call must have, where a retried request must find the same call again.
     ``agent_version`` is the version of the agent's registration that the call is pinned to.
     """
 
     tenant: TenantId
     api_key_id: str
-    to: E164 | Phone
+    to: E164 | Phone | VideoRoom
     cli: E164
     far_end: Endpoint
     record: bool = False
@@ -187,7 +187,10 @@ class PlaceCall:
 
     @property
     def called(self) -> str:
-        """What the call's record shows as ``to``: the number, or ``phone:`` and the phone's name."""
+        """What the call's record shows as ``to``: the number, ``phone:`` and the phone's name, or ``room:``
+        and the room's id."""
+        if isinstance(self.to, VideoRoom):
+            return f"{ROOM}{self.to.room_id}"
         return f"phone:{self.to.name}" if isinstance(self.to, Phone) else self.to.reveal()
 
 

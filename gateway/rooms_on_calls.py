@@ -86,6 +86,12 @@ class RoomsOnCalls:
         dial, line = await self._desk.call_out(tenant, room_id, wanted, call_id, self._longest_s)
         return VideoRoom(dial, room_id), line
 
+    async def prepare_agent(
+        self, tenant: TenantId, room_id: str, name: str, call_id: CallId
+    ) -> tuple[VideoRoom, Person]:
+        dial, line = await self._desk.bring_agent(tenant, room_id, name, call_id, self._longest_s)
+        return VideoRoom(dial, room_id), line
+
     async def forget(self, call_id: CallId) -> None:
         await self._desk.forget(call_id)
 

@@ -84,6 +84,7 @@ class PhoneCall:
     caller: str = field(default="", repr=False)
     line: str = ""
     language: str = "en"
+    role: Role = Role.PHONE
 
 
 class Guest:
@@ -234,7 +235,7 @@ class Guest:
 
     async def _enter(self) -> None:
         call = self.call
-        wish = JoinWish(call.identity, call.name, Role.PHONE)
+        wish = JoinWish(call.identity, call.name, call.role)
         try:
             opened = await self._around.entrance.join(call.tenant, self.room_id, wish)
         except PatchbayError as error:
@@ -281,7 +282,7 @@ class Guest:
         """The line once this is on it. What the media server told of the same coming is kept."""
         assert visit.opening is not None
         call, at = self.call, self._around.wall()
-        known = line or Person(visit.opening.room_id, call.identity, call.name, Role.PHONE, shown.presence)
+        known = line or Person(visit.opening.room_id, call.identity, call.name, call.role, shown.presence)
         known = replace(known, call_id=call.call_id, session=session or known.session)
         if shown.presence is Presence.LEFT:
             return roster.left(known, at, _WHY_LEFT.get(shown.why, shown.why))
@@ -299,6 +300,8 @@ class Guest:
 
     def _tell_failed(self, why: str) -> None:
         call = self.call
+        if call.role is not Role.PHONE:
+            return  # why: the events of its session tell
         body = {"identity": call.identity, "display_name": call.name, "call_id": call.call_id, "reason": why}
         self._around.announcer.tell(call.tenant, "room.phone.failed", self.room_id, {**body})
 

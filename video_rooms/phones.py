@@ -15,7 +15,7 @@ from video_rooms.core.leg import HangUp, LegFact
 from video_rooms.core.pin import is_full, phone_name
 from video_rooms.core.room import Person, Presence, Role, Room, Status
 from video_rooms.core.roster import LOST, left
-from video_rooms.core.visit import called_out, dialled_in
+from video_rooms.core.visit import brought, called_out, dialled_in
 from video_rooms.core.visit_words import (
     Admitted,
     CallOver,
@@ -25,6 +25,7 @@ from video_rooms.core.visit_words import (
     HostCame,
     RoomOver,
     Stage,
+    Visit,
     VisitFact,
 )
 from video_rooms.core.wishes import CallOut, JoinWish, Pass
@@ -32,7 +33,8 @@ from video_rooms.guest import Guest, PhoneCall, PhoneSurroundings
 from video_rooms.ports import Entrance, RoomStore
 
 _log = structlog.get_logger("rooms.phones")
-_IDENTITY: Final = "phone_"
+_PHONE: Final = "phone_"
+_AGENT: Final = "agent_"
 _HEXES: Final = 8
 _SLACK_S: Final = 30.0
 """What lies between the ringing and the switch's bringing of the sound."""
@@ -93,7 +95,7 @@ class PhoneDesk:
     async def dial_in(self, call: PhoneCall, within_s: float) -> str:
         """A telephone calls a dial-in line: what Dial() is given. Without an identity it gets one. Raises
         RoomsUnavailable."""
-        call = replace(call, identity=call.identity or self._identity())
+        call = replace(call, identity=call.identity or self._identity(_PHONE))
         wait_s = within_s + _SLACK_S
         dial = await self._around.carrier.expect(call.call_id, self, wait_s)
         self._enter(
@@ -108,31 +110,31 @@ class PhoneDesk:
         its line on the roster. Raises NotFound, Conflict (ROOM_FULL), RoomsUnavailable, StorageUnavailable.
         """
         room = await self._open_room(tenant, room_id)
-        call = PhoneCall(
-            call_id,
-            tenant,
-            self._identity(),
-            wanted.display_name or phone_name(wanted.to),
-            longest_s,
-            caller=wanted.to,
-        )
+        name, identity = wanted.display_name or phone_name(wanted.to), self._identity(_PHONE)
+        call = PhoneCall(call_id, tenant, identity, name, longest_s, caller=wanted.to)
         wait_s = wanted.ring_timeout_s + _SLACK_S
-        dial = await self._around.carrier.expect(call_id, self, wait_s)
-        line = Person(
-            room_id,
-            call.identity,
-            call.name,
-            Role.PHONE,
-            Presence.PENDING,
-            call_id=call_id,
-            session=room.live_name,
-        )
+        visit = called_out(self._around.now(), longest_s, wait_s, room_id, consent=wanted.consent)
+        return await self._reserve(room, call, visit, wait_s)
+
+    async def bring_agent(
+        self, tenant: TenantId, room_id: str, name: str, call_id: str, longest_s: float
+    ) -> tuple[str, Person]:
+        """The same for an agent, whose call has the room for its first leg: nothing is said to it, and it
+        needs no place. Raises as ``call_out``."""
+        room = await self._open_room(tenant, room_id, counts=False)
+        call = PhoneCall(call_id, tenant, self._identity(_AGENT), name, longest_s, role=Role.AGENT)
+        visit = brought(self._around.now(), longest_s, _SLACK_S, room_id)
+        return await self._reserve(room, call, visit, _SLACK_S)
+
+    async def _reserve(self, room: Room, call: PhoneCall, visit: Visit, wait_s: float) -> tuple[str, Person]:
+        dial = await self._around.carrier.expect(call.call_id, self, wait_s)
+        line = Person(room.id, call.identity, call.name, call.role, Presence.PENDING)
+        line = replace(line, call_id=call.call_id, session=room.live_name)
         try:
             await self._around.people.put(line)
         except PatchbayError:
-            self._around.carrier.order(call_id, HangUp())
+            self._around.carrier.order(call.call_id, HangUp())
             raise
-        visit = called_out(self._around.now(), longest_s, wait_s, room_id, consent=wanted.consent)
         self._enter(Guest(call, visit, self._around, self._gone), room.live_name)
         return dial, line
 
@@ -145,16 +147,16 @@ class PhoneDesk:
         await guest.settle(_SETTLE_S)
         await self._around.people.drop(guest.room_id, guest.call.identity)
 
-    async def _open_room(self, tenant: TenantId, room_id: str) -> Room:
+    async def _open_room(self, tenant: TenantId, room_id: str, *, counts: bool = True) -> Room:
         room = await self._rooms.get(tenant, room_id)
         if room is None or room.status is Status.ENDED:
             raise NotFound("there is no such room")
-        if is_full(room, await self._around.people.of(room_id)):
+        if counts and is_full(room, await self._around.people.of(room_id)):
             raise Conflict("the room is full", code="ROOM_FULL")
         return room
 
-    def _identity(self) -> str:
-        return _IDENTITY + self._hexes(_HEXES)
+    def _identity(self, prefix: str) -> str:
+        return prefix + self._hexes(_HEXES)
 
     def _enter(self, guest: Guest, session: str = "") -> None:
         self._guests[guest.call.call_id] = guest

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dialplan.ami.client import AmiLink, LinkState
 from dialplan.ami.message import Message
 from dialplan.ami.wire import AmiAction, caller_id, dial_endpoint, dial_through
-from dialplan.core.call import Endpoint, Phone, Trunk
+from dialplan.core.agent_dial import dial_parts
+from dialplan.core.call import Endpoint, Phone, Trunk, VideoRoom
 from dialplan.core.orders import Hangup, Originate, Redirect, TurnTape
 from dialplan.ports import LiveChannel
 from telephony.errors import UnsafeValue
@@ -104,6 +105,9 @@ def dial_string(endpoint: Endpoint) -> str:
             return dial_through(number.reveal(), trunk)
         case Phone(name=name):
             return dial_endpoint(name)
+        case VideoRoom(dial=dial):
+            dial_parts(dial)  # why: nothing but a socket of ours is dialled for one
+            return dial
     raise UnsafeValue("a prompt or hold music cannot be dialled")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Final
 
 from dialplan.core.ends import AgentSocket as AgentSocket
 from dialplan.core.ends import Announcement as Announcement
@@ -20,6 +21,9 @@ from dialplan.core.evolve import replace
 from telephony.causes import CallStatus, Termination
 from telephony.ids import CallId, ChannelId, LegId, TenantId
 from telephony.numbers import E164
+
+ROOM: Final = "room:"
+"""What a call's number begins with where it is a video room's id."""
 
 
 class Direction(StrEnum):
@@ -303,7 +307,9 @@ class Call:
     @property
     def room_id(self) -> str | None:
         """The video room that the call leads, or led, to; None where that is none, or not known yet."""
-        route = self.route
+        route, to = self.route, self.terms.to_number
+        if to.startswith(ROOM):
+            return to.removeprefix(ROOM)
         end = route.endpoint if isinstance(route, Connect) else None
         return end.room_id or None if isinstance(end, VideoRoom) else None
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from dialplan.core.call import (
+    ROOM,
     AgentSocket,
     Announcement,
     Call,
@@ -172,12 +173,12 @@ def shown(known: CallRecord, *, whole: bool = False) -> dict[str, Json]:
 
 
 def masked_end(end: str) -> str:
-    """An end of a call, masked where it is a number: the name of a phone of ours is none.
+    """An end of a call, masked where it is a number: the name of a phone of ours, or of a room, is none.
 
     >>> masked_end("phone:alice"), masked_end("+14155552671")
     ('phone:alice', '+141••••••71')
     """
-    return end if end.startswith("phone:") else mask(end)
+    return end if end.startswith(("phone:", ROOM)) else mask(end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from dialplan.core.call import Endpoint
+from dialplan.core.call import Endpoint, VideoRoom
 from telephony.ids import CallId, TenantId
 from video_rooms.core.live import MediaKind
 from video_rooms.core.room import Invite, Person, Recurrence, Room, Status
@@ -142,6 +142,12 @@ class RoomPhones(Protocol):
         """Make a place for a telephone that is about to be called: what the call shall be joined with, and
         its line on the roster, ``PENDING``. Raises NotFound (not there, or ended), Conflict (ROOM_FULL),
         RoomsUnavailable."""
+        ...
+
+    async def prepare_agent(
+        self, tenant: TenantId, room_id: str, name: str, call_id: CallId
+    ) -> tuple[VideoRoom, Person]:
+        """The same for an agent that is about to be brought in: the room is what the call rings first."""
         ...
 
     async def forget(self, call_id: CallId) -> None:

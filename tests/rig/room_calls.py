@@ -149,8 +149,11 @@ class RoomCalls:
 
 
 @asynccontextmanager
-async def running_room_calls(folder: Path, livekit: LiveKitRig) -> AsyncIterator[RoomCalls]:
-    """Everything up but the media server, which is given, on free ports. Its reports are taken."""
+async def running_room_calls(
+    folder: Path, livekit: LiveKitRig, media: tuple[str, int] = ("127.0.0.1", 0)
+) -> AsyncIterator[RoomCalls]:
+    """Everything up but the media server, which is given, on free ports. Its reports are taken. ``media`` is
+    where agents' sound is taken, if anywhere."""
     async with AsyncExitStack() as exits:
         clock, chances = SystemClock(), RoomChances()
         port = WebSocketPort(abilities_of((22, 10, 1)), connection="room0")
@@ -188,7 +191,7 @@ async def running_room_calls(folder: Path, livekit: LiveKitRig) -> AsyncIterator
         exits.callback(reports.cancel)
         services.start()
         exits.push_async_callback(services.stop)
-        voice = await exits.enter_async_context(running_voice(folder, room_media=(address[1],)))
+        voice = await exits.enter_async_context(running_voice(folder, media, room_media=(address[1],)))
         routes = RoomRoutes(FixedBook(_line_facts()), phones, new_id)
 
         async def facts_for(offered: Offered) -> RouteFacts:

@@ -94,6 +94,12 @@ def called_out(now: float, longest_s: float, within_s: float, room_id: str, *, c
     return Visit(Way.OUT, now + within_s, longest_s, opening=opening, consent=consent, listed=True)
 
 
+def brought(now: float, longest_s: float, within_s: float, room_id: str) -> Visit:
+    """An agent that is about to be brought into this room; it is on the roster already."""
+    visit = called_out(now, longest_s, within_s, room_id, consent=False)
+    return replace(visit, quiet=True)
+
+
 def deadline(visit: Visit) -> float | None:
     """When ``Tick`` is due; None once the visit is over."""
     if visit.stage is Stage.OVER:
@@ -307,7 +313,7 @@ def _leave(visit: Visit, why: Why, now: float, *words: Words, inside: bool = Tru
     there = inside and visit.stage in (Stage.ENTERING, Stage.INSIDE)
     out: tuple[VisitOrder, ...] = (Leave(),) if there else ()
     out = (*out, *_told(visit, why))
-    nobody_hears = visit.stage is Stage.COMING
+    nobody_hears = visit.quiet or visit.stage is Stage.COMING
     visit = replace(visit, stage=Stage.LEAVING, why=why, listed=False)
     if nobody_hears:
         return _hang_up(visit, out, now)

@@ -21,6 +21,8 @@ HAND: Final = "hand_raised"
 
 def say(visit: Visit, *lines: Line | Words) -> Step:
     """Say this now. What is cut off by it is not said again, but that the room is recorded is."""
+    if visit.quiet:
+        return visit, ()
     name = f"s{visit.spoken + 1}"
     whole = tuple(line if isinstance(line, Line) else Line(line) for line in lines)
     said = replace(visit, says=name, spoken=visit.spoken + 1, noticing=False)
@@ -36,7 +38,7 @@ def said(visit: Visit, *, cut: bool) -> Step:
 
 def notify(visit: Visit) -> Step:
     """Say that the room is recorded, as soon as nothing else is being said."""
-    if visit.stage is not Stage.INSIDE or not visit.notice or visit.says:
+    if visit.stage is not Stage.INSIDE or not visit.notice or visit.says or visit.quiet:
         return visit, ()
     visit, out = say(visit, Words.RECORDED)
     return replace(visit, noticing=True), out
@@ -55,6 +57,8 @@ def others(visit: Visit, fact: Others) -> Step:
 
 def pressed(visit: Visit, digit: str, now: float) -> Step:
     """A key. Commands are a ``*`` and a digit."""
+    if visit.quiet:
+        return visit, ()
     if digit == "*":
         return replace(visit, star_at=now), ()
     starred = visit.star_at is not None and now - visit.star_at <= STAR_S

@@ -80,7 +80,8 @@ class Visit:
 
     ``until`` is the stage's own deadline, ``ends_at`` that of the whole visit, ``longest_s`` after its
     beginning. ``says`` names what is being said; ``notice``: that the room is recorded is still to be heard.
-    ``listed``: the telephone is on the room's roster; ``was_inside``: it has been in the room.
+    ``listed``: the telephone is on the room's roster; ``was_inside``: it has been in the room. ``quiet``: it
+    is an agent, to whom nothing is said and who presses no keys.
     """
 
     way: Way
@@ -105,6 +106,7 @@ class Visit:
     hand: bool = False
     listed: bool = False
     was_inside: bool = False
+    quiet: bool = False
     why: str = ""
 
 

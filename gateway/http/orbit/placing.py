@@ -7,7 +7,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
-from dialplan.core.call import Announcement, Call, Direction, Endpoint, HoldMusic, Phone, Trunk
+from dialplan.core.call import (
+    ROOM,
+    Announcement,
+    Call,
+    Direction,
+    Endpoint,
+    HoldMusic,
+    Phone,
+    Trunk,
+    VideoRoom,
+)
 from dialplan.ports import PlaceCall
 from gateway.http.holding import Holding, holding_of
 from gateway.http.operation import Ask
@@ -43,7 +53,7 @@ async def gather(ask: Ask, wanted: CreateCall, *, counted: bool) -> Attempt:
     face, caller = ask.face, ask.caller
     limits = await face.limits.of(caller.tenant)
     ends = (("to", wanted.to), ("connect_to", wanted.connect_to))
-    dialled = [(field, end) for field, end in ends if end is not None and not end.startswith(PHONE)]
+    dialled = [(field, end) for field, end in ends if end is not None and not end.startswith((PHONE, ROOM))]
     targets = [await _target(ask, field, end) for field, end in dialled]
     now = ask.exchange.at
     today = now.date()
@@ -118,8 +128,39 @@ async def place_to(
         raise
 
 
+async def place_in_room(
+    ask: Ask,
+    wanted: CreateCall,
+    agent: Agent,
+    reach: Callable[[], Awaitable[VideoRoom]],
+    forget: Callable[[], Awaitable[None]],
+) -> Call:
+    """The same, of an agent that is brought into a room: the room is rung first, and answers at once."""
+    attempt = await gather(ask, wanted, counted=True)
+    enforce(with_live(ask, attempt))
+    calls, cli = ask.face.agent_calls, attempt.cli
+    if calls is None or cli is None:
+        raise Unavailable("agents are not set up here")
+    room = await reach()
+    try:
+        prepared = await calls.prepare(_agent_call(ask, wanted, agent, cli))
+        try:
+            return await _order(ask, wanted, attempt, prepared, agent, room)
+        except BaseException:  # why: whatever it was, there is no call that the agent could take
+            calls.forget(CallId(ask.resource_id))
+            raise
+    except BaseException:  # why: the same of the room
+        await forget()
+        raise
+
+
 async def _order(
-    ask: Ask, wanted: CreateCall, attempt: Attempt, far_end: Endpoint | None, agent: Agent | None
+    ask: Ask,
+    wanted: CreateCall,
+    attempt: Attempt,
+    far_end: Endpoint | None,
+    agent: Agent | None,
+    first: VideoRoom | None = None,
 ) -> Call:
     enforce(with_live(ask, attempt))
     cli = attempt.cli
@@ -128,7 +169,7 @@ async def _order(
     order = PlaceCall(
         tenant=ask.caller.tenant,
         api_key_id=ask.caller.key_id,
-        to=_first_leg(ask, wanted.to),
+        to=first or _first_leg(ask, wanted.to),
         cli=cli,
         far_end=far_end or _far_end(ask, wanted.connect_to),
         record=wanted.record or (agent is not None and spec_of(as_kept(agent)).record),

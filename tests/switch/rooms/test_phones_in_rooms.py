@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -10,26 +11,45 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from gateway.trial.audio import has_tone
+from dialplan.core.call import AgentSocket
+from dialplan.ports import PlaceCall
+from gateway.clocks import new_id
+from gateway.trial.audio import has_tone, tone, ulaw_decode, ulaw_encode
 from gateway.trial.sip_behaviour import rejects, rings
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import OutgoingCall
+from telephony.ids import CallId
+from telephony.numbers import E164
 from tests.rig.livekit import LiveKitRig, running_livekit
+from tests.rig.media import Port, RecordingEar, make_port
 from tests.rig.room_calls import RoomCalls, hz_of, running_room_calls
 from tests.rig.visitors import Visitor, share_of, visitor
-from tests.rig.voice import CALLEE_HZ, CALLER_HZ, OURS, TALKS
+from tests.rig.voice import CALLEE_HZ, CALLER_HZ, DIALLED, OURS, TALKS
 from video_rooms.core.room import Person, Presence, Role, Status
 from video_rooms.core.words_spoken import Words
+from voice_agents.core.audio import Codec
 
 pytestmark = pytest.mark.switch
 
-HOST_HZ = 700.0
+HOST_HZ, AGENT_HZ = 700.0, 600.0
 CALLER = "+14155550101"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def running(livekit: LiveKitRig, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RoomCalls]:
-    async with running_room_calls(tmp_path_factory.mktemp("rooms"), livekit) as calls:
+async def agents() -> AsyncIterator[tuple[Port, tuple[str, int]]]:
+    """Where agents' sound arrives."""
+    port, address = await make_port("websocket")
+    yield port, address
+    await port.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def running(
+    livekit: LiveKitRig,
+    agents: tuple[Port, tuple[str, int]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RoomCalls]:
+    async with running_room_calls(tmp_path_factory.mktemp("rooms"), livekit, agents[1]) as calls:
         yield calls
 
 
@@ -253,6 +273,43 @@ async def test_a_telephone_that_rings_is_cancelled_by_a_kick(calls: RoomCalls) -
     call = await calls.ended(call_id)
     assert str(call.termination) == "cancelled/removed_from_room"
     assert (await calls.line(room, call_id, left)).why_left == "kicked"
+
+
+# ---------------------------------------------------------------- agents
+
+
+async def test_an_agent_is_brought_into_a_room_and_put_out_of_it(
+    calls: RoomCalls, agents: tuple[Port, tuple[str, int]]
+) -> None:
+    room, ear, token = await calls.room(), RecordingEar(), secrets.token_hex(16)
+    agents[0].expect(token, Codec.ULAW, ear, 10.0)
+    async with visitor(calls.livekit.url, await calls.pass_for(room, "usr_host", Role.HOST)) as host:
+        await host.speak(HOST_HZ)
+        call_id = CallId(new_id("call"))
+        first, line = await calls.on_calls.prepare_agent(OURS, room.id, "Desk", call_id)
+        far_end = AgentSocket(agents[0].dial_string(token, Codec.ULAW), "agt_1")
+        place = PlaceCall(
+            OURS, "key_1", first, E164(DIALLED), far_end, agent_id="agt_1", agent_version=1, call_id=call_id
+        )
+        await calls.voice.engine.director.place(place)
+        leg = await ear.talks()
+        seen = await calls.line(room, call_id, lambda line: line.presence is Presence.JOINED)
+        assert (seen.role, seen.display_name) == (Role.AGENT, "Desk")
+        await ear.until(lambda ear: hears_tone(ear, HOST_HZ), "the host")
+        sound = ulaw_encode(tone(AGENT_HZ, 3.0))
+        for at in range(0, len(sound) - 159, 160):
+            leg.play(sound[at : at + 160])
+        await heard_by(host, line.identity, AGENT_HZ)
+        await calls.services.scheduled.kick(OURS, room.id, line.identity)
+        await ear.until(lambda ear: bool(ear.why), "the end")
+    call = await calls.ended(call_id)
+    assert (str(call.termination), call.room_id) == ("success/removed_from_room", room.id)
+    assert calls.voice.store.cdrs[call_id].callee == "agent:agt_1"
+    assert call.terms.to_number == f"room:{room.id}"
+
+
+def hears_tone(ear: RecordingEar, hz: float) -> bool:
+    return has_tone(ulaw_decode(b"".join(ear.frames[-50:])), hz, seconds=0.5)
 
 
 # ---------------------------------------------------------------- what is lost

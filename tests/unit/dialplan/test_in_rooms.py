@@ -6,12 +6,16 @@ from collections import deque
 
 import pytest
 
+from dialplan.ami.switch import dial_string
 from dialplan.core import facts, orders
-from dialplan.core.call import Call, Connect, Direction, Ender, Phone, Reject, VideoRoom
+from dialplan.core.call import AgentSocket, Call, Connect, Direction, Ender, Phone, Reject, VideoRoom
 from dialplan.core.machine import step
-from dialplan.core.record import cdr, record
+from dialplan.core.record import cdr, masked_end, record
 from dialplan.core.waits import next_deadline
+from dialplan.ports import PlaceCall
 from telephony.causes import CallStatus
+from telephony.errors import UnsafeValue
+from tests.unit.dialplan.desk import CLI, OURS, Desk
 from tests.unit.dialplan.made_calls import (
     CALLEE,
     CALLER,
@@ -22,6 +26,7 @@ from tests.unit.dialplan.made_calls import (
     published,
     run,
 )
+from tests.unit.dialplan.virtual_time import in_virtual_time
 
 pytestmark = pytest.mark.unit
 
@@ -160,3 +165,46 @@ def test_a_caller_who_gives_up_first_has_cancelled(direction: Direction) -> None
     else:
         call, _ = run(outbound(ROOM), facts.Dialed(CALLER), facts.Rang(CALLER), facts.HungUp(CALLER, 17, 486))
         assert str(call.termination) == "far_end/busy"
+
+
+# ---------------------------------------------------------------- agents that are brought into rooms
+
+
+@in_virtual_time
+async def test_an_agent_is_brought_into_a_room_by_a_call_to_the_room() -> None:
+    desk = Desk()
+    agent = AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1")
+    wanted = PlaceCall(OURS, "key_1", VideoRoom(DIAL, "a-room"), CLI, agent, agent_id="agt_1")
+    call = await desk.director.place(wanted)
+    assert (call.terms.to_number, call.room_id) == ("room:a-room", "a-room")
+    await desk.settle()
+    (rung,) = [one for one in desk.switch.orders if isinstance(one, orders.Originate)]
+    assert rung.endpoint == VideoRoom(DIAL, "a-room")
+    channel = call.caller.channel
+    assert channel is not None
+    desk.switch.dial(channel)
+    desk.switch.answer(channel)
+    reply = await desk.ask(channel)
+    assert isinstance(reply, orders.Reply)
+    assert isinstance(reply.route, Connect)
+    assert reply.route.endpoint == agent
+    desk.switch.dial(B, by=channel)
+    desk.switch.answer(B)
+    await desk.settle()
+    desk.director.end_calls([call.id], "removed_from_room")
+    await desk.settle()
+    assert desk.ended(call.id) == ("completed", "success/removed_from_room")
+    known = desk.store.cdrs[call.id]
+    assert (known.callee, known.call.room_id) == ("agent:agt_1", "a-room")
+    await desk.director.stop()
+
+
+def test_a_room_is_dialled_by_its_socket_and_nothing_else_is() -> None:
+    assert dial_string(VideoRoom(DIAL, "a-room")) == DIAL
+    for dial in ("", "PJSIP/alice", DIAL + "&PJSIP/1", DIAL.replace("room3", "room9")):
+        with pytest.raises(UnsafeValue):
+            dial_string(VideoRoom(dial, "a-room"))
+
+
+def test_a_rooms_id_is_no_number_to_mask() -> None:
+    assert masked_end("room:11111111-1111-4111-8111-111111111111").endswith("111111111111")

@@ -30,7 +30,7 @@ from telephony.numbers import E164
 from tests.unit.dialplan.desk import CLI, OFFERED, OURS, TO, A, B, Desk
 from tests.unit.dialplan.virtual_time import in_virtual_time
 from tests.unit.video_rooms.phone_stage import PIN, ROOM, START, TENANT, Stage, host, room
-from video_rooms.core.room import Presence
+from video_rooms.core.room import Presence, Role
 from video_rooms.core.wishes import CallOut
 from video_rooms.phones import PhoneDesk
 from voice_agents.fakes import FakeSpeech
@@ -273,6 +273,31 @@ async def test_a_room_that_ends_cancels_who_rings(tmp_path: Path) -> None:
         assert [one.channel for one in hung_up] == [channel]
         assert house.ended(call_id) == ("cancelled", "cancelled/room_ended")
         assert (await house.stage.line("phone_11111111")).why_left == "room_ended"
+
+
+@in_virtual_time
+async def test_an_agent_comes_in_unheard_and_leaves_with_its_call(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        call_id = CallId("call_00000000000000000000000078")
+        first, line = await house.on_calls.prepare_agent(TENANT, ROOM, "Desk", call_id)
+        assert (line.identity, line.role, line.presence) == ("agent_11111111", Role.AGENT, Presence.PENDING)
+        call = await house.director.place(PlaceCall(TENANT, "key_1", first, CLI, first, call_id=call_id))
+        channel = call.caller.channel
+        assert channel is not None
+        await house.voice.settle()
+        house.voice.switch.dial(channel)
+        house.stage.carrier.arrives(call_id)
+        await house.rest()
+        leg = house.stage.carrier.legs[call_id]
+        assert (leg.room, leg.played) == ("vr_tnt_1_x", [])
+        assert house.stage.door.wishes[-1].role is Role.AGENT
+        await house.stage.press("*6", call_id)
+        assert not leg.muted
+        house.voice.switch.answer(channel)
+        house.voice.switch.far_end_hangs_up(channel)
+        await house.rest()
+        assert (await house.stage.line("agent_11111111")).presence is Presence.LEFT
+        assert "room.phone.failed" not in house.stage.told.kinds
 
 
 @in_virtual_time
