@@ -89,7 +89,7 @@ CONTROLS: Final = (
     writes(
         _PEOPLE,
         "callIntoRoom",
-        "Call a telephone into a room",
+        "Call a telephone into a room, or bring an agent in",
         video_people.call_in,
         "VIDEO_PARTICIPANT_CALL_FAILED",
         status=202,
@@ -100,7 +100,7 @@ CONTROLS: Final = (
         needs=phones_of,
         raises=(NotFound, Conflict, UnknownReference, SwitchUnavailable),
         description="An ordinary outbound call, judged and counted as one: the key needs `calls:write` too. "
-        "The answer is the telephone's line on the roster; what becomes of it is told there, and by events.",
+        "The answer is its line on the roster; what becomes of it is told there, and by events.",
     ),
     writes(
         f"{_PERSON}/kick",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gateway.http.answers import Answer
 from gateway.http.operation import Ask
+from gateway.http.orbit.agents import usable_agent
 from gateway.http.orbit.audit import note
-from gateway.http.orbit.room_dialling import call_into_room
+from gateway.http.orbit.room_dialling import bring_agent, call_into_room
 from gateway.http.orbit.video_desk import phones_of, place_of, rooms_of
 from gateway.http.orbit.video_schemas import CallIn, MuteTrack
 from gateway.http.orbit.video_views import person_view
@@ -46,17 +47,21 @@ async def deny(ask: Ask) -> Answer:
 
 
 async def call_in(ask: Ask) -> Answer:
-    """Call a telephone into the room. It costs what a call does, so the key must be one that places calls."""
+    """Call a telephone, or bring an agent, into the room. It costs what a call does, so the key must be one
+    that places calls."""
     wanted: CallIn = ask.body
     ask.caller.demand("calls:write")
     tenant, room_id = place_of(ask)
     await rooms_of(ask.face).scheduled.detail(tenant, room_id)  # why: no such room is said before all else
+    phones = phones_of(ask.face)
+    if wanted.agent_id is not None:
+        agent = await usable_agent(ask, wanted.agent_id, "agent_id")
+        line = await bring_agent(ask, phones, room_id, agent, wanted.display_name, wanted.from_)
+        return Answer(person_view(ask.caller, line))
     wish = CallOut(
-        to=wanted.to,
+        to=wanted.to or "",
         display_name=wanted.display_name,
         ring_timeout_s=wanted.ring_timeout,
         consent=wanted.consent,
     )
-    return Answer(
-        person_view(ask.caller, await call_into_room(ask, phones_of(ask.face), room_id, wish, wanted.from_))
-    )
+    return Answer(person_view(ask.caller, await call_into_room(ask, phones, room_id, wish, wanted.from_)))

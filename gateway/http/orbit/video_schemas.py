@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from gateway.http.orbit.agent_schemas import AgentId
 from gateway.http.orbit.fields import Dialable, FarEnd
 from gateway.http.orbit.video_fields import (
     AdhocName,
@@ -159,21 +160,31 @@ class MuteTrack(Strict):
 
 
 class CallIn(Strict):
-    """A telephone to be called into a room."""
+    """A telephone to be called into a room, or an agent to be brought into one: exactly one of `to` and
+    `agent_id`."""
 
-    to: FarEnd = Field(description="Who is called: a number in E.164, or `phone:` and a phone's name.")
+    to: FarEnd | None = Field(
+        default=None, description="Who is called: a number in E.164, or `phone:` and a phone's name."
+    )
+    agent_id: AgentId | None = Field(default=None, description="The AI agent, in its newest version.")
     display_name: GuestName | None = Field(
-        default=None, description="What the room sees; the number, masked, if left out."
+        default=None, description="What the room sees; the number, masked, or the agent's name, if left out."
     )
     from_: Dialable | None = Field(
         default=None, alias="from", description="One of your numbers; your default number if left out."
     )
     ring_timeout: Annotated[int, Field(ge=5, le=300)] = Field(
-        default=40, description="Seconds of ringing until the attempt ends."
+        default=40, description="Seconds of ringing until the attempt ends; of telephones."
     )
     consent: bool = Field(
         default=True, description="Whoever answers is in the room once they have pressed 1: no machine does."
     )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.to is None) == (self.agent_id is None):
+            raise PydanticCustomError("one_of", "either a telephone or an agent", {"field": "to"})
+        return self
 
 
 class CreateAdhoc(Strict):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dialplan.core.call import Endpoint, HoldMusic
+from dialplan.core.call import Endpoint, HoldMusic, VideoRoom
 from dialplan.fakes import ManualClock
 from gateway.http.ports_rooms import VideoRooms
 from telephony.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, RoomsUnavailable
@@ -423,6 +423,15 @@ class Phones:
         line = Person(room_id, f"phone_{call_id}", shown, Role.PHONE, Presence.PENDING, call_id=call_id)
         self.behind.people[room_id][line.identity] = line
         return HoldMusic(), line
+
+    async def prepare_agent(
+        self, tenant: TenantId, room_id: str, name: str, call_id: CallId
+    ) -> tuple[VideoRoom, Person]:
+        self.behind.find(tenant, room_id)
+        self.behind.asked.append(name)
+        line = Person(room_id, f"phone_{call_id}", name, Role.AGENT, Presence.PENDING, call_id=call_id)
+        self.behind.people[room_id][line.identity] = line
+        return VideoRoom("WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)", room_id), line
 
     async def forget(self, call_id: CallId) -> None:
         for people in self.behind.people.values():

@@ -97,3 +97,42 @@ async def test_the_same_key_calls_once(rig: Rig):
     assert (
         len([line for people in rig.rooms.people.values() for line in people.values() if line.call_id]) == 1
     )
+
+
+# ---------------------------------------------------------------- agents
+
+
+async def _agent(rig: Rig, **fields: object) -> str:
+    return str((await rig.client.post("/api/v1/agents", {"name": "Desk", **fields})).data["id"])
+
+
+async def test_an_agent_is_brought_in_by_a_call_whose_first_leg_is_the_room(rig: Rig):
+    path, agent = await _path(rig), await _agent(rig)
+    answer = await rig.client.post(path, {"agent_id": agent, "from": FROM})
+    assert answer.status == 202, answer.body
+    line = answer.data
+    assert (line["display_name"], line["role"], line["status"]) == ("Desk", "agent", "pending")
+    (told,) = rig.agents.prepared
+    room_id = path.split("/")[-2]
+    assert (told.call_id, told.agent_id, told.called) == (line["call_id"], agent, f"room:{room_id}")
+    call = (await rig.client.get(f"/api/v1/voice/calls/{line['call_id']}")).data
+    assert (call["to"], call["from"], call["agent_id"]) == (f"room:{room_id}", FROM, agent)
+    assert call["room_id"] == room_id
+
+
+@pytest.mark.parametrize("fields", [{"agent_id": "agt_1"}, {"agent_id": "x", "to": TO}])
+async def test_who_is_no_agent_or_not_alone_is_not_brought(rig: Rig, fields: dict[str, object]):
+    answer = await rig.client.post(await _path(rig), fields)
+    assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
+    assert not rig.switch.orders
+    assert rig.agents.prepared == []
+
+
+async def test_an_agent_that_takes_no_call_leaves_no_line(rig: Rig):
+    path, agent = await _path(rig), await _agent(rig)
+    rig.agents.full = True
+    answer = await rig.client.post(path, {"agent_id": agent})
+    assert (answer.status, answer.code) == (429, "CONCURRENCY_LIMIT")
+    assert all(line.call_id is None for people in rig.rooms.people.values() for line in people.values())
+    object.__setattr__(rig.face, "agent_calls", None)
+    assert (await rig.client.post(path, {"agent_id": agent})).status == 503
