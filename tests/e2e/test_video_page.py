@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.rig.livekit import livekit_program
 from tests.rig.product import Product, running_product
@@ -46,6 +47,14 @@ async def _people(product: Product, way_in: Mapping[str, Any]) -> set[str]:
     return {person["identity"] for person in found["participants"]}
 
 
+async def _until_in(product: Product, way_in: Mapping[str, Any]) -> None:
+    identity = _claims(str(way_in["token"]))["sub"]
+    async with asyncio.timeout(WITHIN_S):
+        # why polled: the media server's report comes when it comes
+        while identity not in await _people(product, way_in):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 async def test_every_sample_is_answered_as_documented(product: Product):
     async with aiohttp.ClientSession() as plain, AsyncExitStack() as stack:
 
@@ -65,9 +74,21 @@ async def test_every_sample_is_answered_as_documented(product: Product):
             address = str(way_in.get("ws_url") or way_in["url"])
             here = await stack.enter_async_context(visitor(address, token))
             await here.speak(440)
-            async with asyncio.timeout(WITHIN_S):
-                # why polled: the media server's report comes when it comes
-                while _claims(token)["sub"] not in await _people(product, way_in):  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
+            await _until_in(product, way_in)
 
         assert await replay(ask, arrive) == [sample.name for sample in SAMPLES]
+
+
+async def test_whoever_has_a_slash_in_their_name_is_kicked_by_it_and_stays_out(product: Product):
+    room = (await product.api.ok("POST", f"{BASE}/rooms-scheduled", {"name": "Slashes"}))["room_id"]
+    path = f"{BASE}/rooms-scheduled/{room}"
+    way_in = await product.api.ok("POST", f"{path}/join", {"identity": "a/b é"})
+    async with visitor(way_in["ws_url"], way_in["token"]) as here, aiohttp.ClientSession() as plain:
+        await _until_in(product, way_in)
+        address = URL(f"{product.api.root}{path}/participants/a%2Fb%20%C3%A9/kick", encoded=True)
+        async with plain.post(address, headers={"X-API-Key": product.key}) as response:
+            assert response.status == 200, await response.text()
+            assert (await response.json())["data"]["identity"] == "a/b é"
+        async with asyncio.timeout(WITHIN_S):
+            assert await here.left == "PARTICIPANT_REMOVED"
+    await product.api.ok("POST", f"{path}/end")
