@@ -10,10 +10,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
-from gateway.config_agents import AgentSettings
+from gateway.config_room_sip import (
+    RoomSipFields,
+    RoomSipSettings,
+    room_sip_fields,
+    room_sip_variables,
+)
 from gateway.secret import Secret
 from telephony.errors import InvalidInput
 
@@ -29,6 +34,8 @@ _SCHEMES = ("ws", "wss", "http", "https")
 
 class Variables(Protocol):
     """The environment's reader, as far as it is needed here."""
+
+    def text(self, name: str, default: str) -> str: ...
 
     def integer(self, name: str, default: int, low: int, high: int) -> int: ...
 
@@ -53,7 +60,7 @@ class RoomServerAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomSettings(AgentSettings):
+class RoomSettings(RoomSipSettings):
     """``room_server`` None: the embedded one, where ``livekit`` is ``auto`` and the program can be had; else
     there are no rooms. ``livekit_public_url``: what browsers are told to connect to; empty: the server's own
     address. ``livekit_old_keys``: keys whose signature under the media server's reports is still taken.
@@ -73,7 +80,7 @@ class RoomSettings(AgentSettings):
     room_media_port: int
 
 
-class RoomFields(TypedDict):
+class RoomFields(RoomSipFields):
     room_server: RoomServerAddress | None
     livekit: Literal["auto", "off"]
     livekit_server_bin: Path | None
@@ -92,6 +99,7 @@ def room_fields(env: Variables, environ: Mapping[str, str]) -> RoomFields:
     if old_keys is not None:
         read_keys(old_keys)
     return RoomFields(
+        **room_sip_fields(env),
         room_server=_address(environ),
         livekit="off" if env.choice("LIVEKIT", ("auto", "off")) == "off" else "auto",
         livekit_server_bin=env.optional_path("LIVEKIT_SERVER_BIN"),
@@ -121,6 +129,7 @@ def room_variables(settings: RoomSettings) -> dict[str, object]:
     """The gateway's part of these settings, by the names of their variables without the prefix."""
     old = settings.livekit_old_keys
     return {
+        **room_sip_variables(settings),
         "livekit": settings.livekit,
         "livekit_server_bin": settings.livekit_server_bin,
         "livekit_public_url": settings.livekit_public_url,

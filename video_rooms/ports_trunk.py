@@ -60,8 +60,8 @@ class TrunkEar(Protocol):
         """It was answered."""
         ...
 
-    def over(self, sip: int | None, cause: int | None) -> None:
-        """It has ended: the final that it got, and the Q.850 cause. Once."""
+    def over(self, cause: int | None) -> None:
+        """It has ended, with this Q.850 cause (see ``core.trunk_ends``). Once."""
         ...
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.config import AmiLogin, AmiLogins, Settings, stored_secret
+from gateway.config_room_sip import RoomSipEnd, room_sip_end
 from gateway.runtime import switch_config
 from gateway.runtime.ami_probe import fully_booted
 from gateway.runtime.children import Child, ChildSpec, ChildState
@@ -64,6 +65,8 @@ class SwitchSpec:
     restart: bool = True
     media: tuple[str, int] = ("127.0.0.1", 0)
     """Where the gateway takes agents' sound; port 0: nowhere."""
+    room_sip: RoomSipEnd | None = None
+    """LiveKit's SIP service, where telephones are brought into rooms by it."""
     room_media: tuple[int, ...] = ()
     """The ports, on the same host, of those who carry telephones into rooms; at most ten."""
 
@@ -89,6 +92,7 @@ def spec_from_settings(settings: Settings, plan: SwitchPlan) -> SwitchSpec:
         ),
         agi=(settings.agi_host, settings.agi_port),
         media=(settings.media_host, settings.media_port),
+        room_sip=room_sip_end(settings, stored_secret, settings.var_dir),
         room_media=tuple(
             range(settings.room_media_port, settings.room_media_port + max(1, settings.room_workers))
         ),
@@ -197,6 +201,7 @@ class EmbeddedSwitch:
             agi=spec.agi,
             media=spec.media,
             room_media=spec.room_media,
+            room_sip=spec.room_sip,
             sip_host=spec.sip_host,
             systemname=spec.systemname,
             limits=spec.limits,

@@ -16,6 +16,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.config import AmiLogins
+from gateway.config_room_sip import ENDPOINT, RoomSipEnd
 from gateway.runtime.plan import SwitchPlan
 from gateway.runtime.prefix import AsteriskDirs
 from telephony.errors import UnsafeValue
@@ -94,6 +95,8 @@ class SwitchConfig:
     """Host and port of the gateway's media sockets for agents; port 0: there are none."""
     room_media: tuple[int, ...] = ()
     """The ports, on the same host, of those who carry telephones into rooms."""
+    room_sip: RoomSipEnd | None = None
+    """LiveKit's SIP service, where telephones are brought into rooms by it."""
     sip_host: str = "127.0.0.1"
     systemname: str = "patchbay"
     limits: SwitchLimits = field(default_factory=SwitchLimits)
@@ -161,6 +164,8 @@ def _values(config: SwitchConfig) -> Mapping[str, object]:
         "media_host": config.media[0],
         "media_port": config.media[1],
         "room_media_ports": config.room_media,
+        "room_sip": config.room_sip,
+        "room_sip_name": ENDPOINT,
         "sip": plan.sip,
         "sip_bind": config.sip_host,
         "sip_port": plan.sip.udp_port or ports.sip,
@@ -169,7 +174,7 @@ def _values(config: SwitchConfig) -> Mapping[str, object]:
         "rtp_port_max": plan.rtp.port_max or ports.rtp_last,
         "http_port": ports.http,
         "ca_file": plan.sip.tls_ca or next((path for path in _CA_FILES if Path(path).is_file()), ""),
-        "sources": allowed_sources(plan),
+        "sources": allowed_sources(plan, config.room_sip),
         "trunks": plan.trunks,
         "phones": plan.phones,
         "sounds_dir": config.folders.sounds,
@@ -210,7 +215,7 @@ def _language(shared: Path) -> str:
     return "en_US_f_Allison"
 
 
-def allowed_sources(plan: SwitchPlan) -> tuple[str, ...]:
+def allowed_sources(plan: SwitchPlan, room_sip: RoomSipEnd | None = None) -> tuple[str, ...]:
     """The only addresses SIP is accepted from; empty where phones may come from anywhere.
 
     A registering trunk has to name its addresses for the list to be made.
@@ -219,7 +224,8 @@ def allowed_sources(plan: SwitchPlan) -> tuple[str, ...]:
         return ()
     if any(not trunk.identify for trunk in plan.trunks):
         return ()
-    return unique([*(a for trunk in plan.trunks for a in trunk.identify), *plan.sip.phones_from])
+    rooms = () if room_sip is None else (room_sip.host,)
+    return unique([*(a for trunk in plan.trunks for a in trunk.identify), *plan.sip.phones_from, *rooms])
 
 
 def unique(values: Iterable[str]) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """One message awaited: a request by method or a response by status; ``late`` is where to go in time."""
+    """One message awaited: a request by method or a response by status; ``late`` is where to go in time.
+    ``actions``: what else SIPp does with it, as XML."""
 
     request: str = ""
     response: int = 0
@@ -58,6 +59,15 @@ class Expect:
     keep: tuple[tuple[str, str, str], ...] = ()
     """(variable, header or "" for the whole message, regular expression)."""
     timed: bool = False
+    actions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Goes to ``goto`` if this variable, which an action set, is true."""
+
+    variable: str
+    goto: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ class Stream:
     file: str
 
 
-Step = Send | Expect | Pause | Label | Branch | Goto | Stream
+Step = Send | Expect | Holds | Pause | Label | Branch | Goto | Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,8 @@ def _render_step(step: Step, labels: Mapping[str, int], media_port: str) -> str:
             return f"<send{options}><![CDATA[\n{text.strip()}\n\n]]></send>"
         case Expect():
             return _render_expect(step, labels)
+        case Holds(variable, goto):
+            return f'<nop{_next(goto, labels)} test="{variable}"/>'
         case Pause(ms):
             return f'<pause milliseconds="{ms}"/>'
         case Label(name):
@@ -158,6 +170,7 @@ def _render_expect(step: Expect, labels: Mapping[str, int]) -> str:
     for variable, header, regexp in step.keep:
         where = f'search_in="hdr" header={quoteattr(header)}' if header else 'search_in="msg"'
         keeps.append(f"<ereg regexp={quoteattr(regexp)} {where} assign_to={quoteattr(variable)}/>")
+    keeps += [step.actions] if step.actions else []
     action = f"<action>{''.join(keeps)}</action>" if keeps else ""
     return f"<recv {what}{options}>{action}</recv>"
 
@@ -214,7 +227,7 @@ _KEEP = (("from", "From:", ".*"), ("to", "To:", ".*"))
 
 def called(name: str, how: Called) -> Scenario:
     """A UAS scenario in which every call goes the same way."""
-    steps = (Expect(request="INVITE", keep=_KEEP), *_called_steps("", how))
+    steps = (Expect(request="INVITE", keep=_KEEP), *called_steps("", how))
     return Scenario(name, steps, "rtpstream_audio_port" if how.stream else "media_port")
 
 
@@ -229,13 +242,13 @@ def called_by_ending(name: str, table: Mapping[str, Called], otherwise: Called) 
     # why: the leftmost match counts; the "@" pins it to the end of the user part in the request line
     keep = (*_KEEP, ("ending", "", f"{digits}@"))
     dispatch = [Branch("ending", f"{ending}@", f"e{ending}") for ending in table]
-    steps: list[Step] = [Expect(request="INVITE", keep=keep), *dispatch, *_called_steps("other", otherwise)]
+    steps: list[Step] = [Expect(request="INVITE", keep=keep), *dispatch, *called_steps("other", otherwise)]
     for ending, how in table.items():
-        steps += [Goto("finish"), Label(f"e{ending}"), *_called_steps(f"e{ending}", how)]
+        steps += [Goto("finish"), Label(f"e{ending}"), *called_steps(f"e{ending}", how)]
     return Scenario(name, (*steps, Label("finish")))
 
 
-def _called_steps(prefix: str, how: Called) -> tuple[Step, ...]:
+def called_steps(prefix: str, how: Called) -> tuple[Step, ...]:
     cancelled, end = f"{prefix}-cancelled", f"{prefix}-end"
     # why: a CANCEL between two messages sent at once would be unexpected, so 100 only before a wait
     at_once = how.ring is not Ring.NONE and how.ring_after_ms <= 0

@@ -10,6 +10,7 @@ import jinja2
 import pytest
 
 from gateway.config import AmiLogin, AmiLogins, Secret
+from gateway.config_room_sip import RoomSipEnd
 from gateway.runtime.plan import Credentials, Phone, SipPlan, SwitchPlan, Trunk, demo_plan
 from gateway.runtime.prefix import AsteriskDirs
 from gateway.runtime.switch_config import (
@@ -207,3 +208,52 @@ def test_sources_are_listed_only_where_nobody_else_may_come() -> None:
     assert allowed_sources(near) == ("127.0.0.2", "10.0.0.0/8")
     registering = Trunk("r", "sip.example.net", register=Credentials("u", Secret("p")))
     assert allowed_sources(replace(near, trunks=(registering,))) == ()
+
+
+ROOM_SIP = RoomSipEnd("192.0.2.7", 5070, "patchbay", Secret("p" * 32), Secret("q" * 32))
+
+
+def test_the_service_of_rooms_is_told_of_only_where_there_is_one(tmp_path: Path) -> None:
+    files = render(config(tmp_path))
+    assert "room_sip" not in files["pjsip.conf"]
+    assert "rooms-out" not in files["extensions.conf"]
+    assert "endpoint_identifier_order = ip,username\n" in files["pjsip.conf"]
+
+
+def test_the_service_of_rooms_is_known_by_its_password_and_hears_of_nobody(tmp_path: Path) -> None:
+    files = render(replace(config(tmp_path), room_sip=ROOM_SIP))
+    text = files["pjsip.conf"]
+    for name in ("room_sip", "room_sip@_"):
+        keys = section(text, name)
+        assert (keys["context"], keys["allow"]) == ("from-rooms", "g722,ulaw,alaw")
+        assert (keys["auth"], keys["outbound_auth"]) == ("room_sip", "room_sip-out")
+    assert section(text, "room_sip")["identify_by"] == "auth_username"
+    assert section(text, "room_sip", "aor")["contact"] == "sip:192.0.2.7:5070"
+    assert section(text, "room_sip-out", "auth")["password"] == "p" * 32
+    back = section(text, "room_sip", "auth")
+    assert (back["username"], back["password"]) == ("room_sip", "q" * 32)
+    assert "endpoint_identifier_order = ip,username,auth_username\n" in text
+    assert all(section(text, "private")[key] == "no" for key in PRIVATE)
+
+
+def test_the_service_of_rooms_may_call_where_only_known_addresses_may(tmp_path: Path) -> None:
+    known = SwitchPlan(trunks=(Trunk("carrier", "192.0.2.1", identify=("192.0.2.1",)),))
+    assert allowed_sources(known) == ("192.0.2.1",)
+    assert allowed_sources(known, ROOM_SIP) == ("192.0.2.1", "192.0.2.7")
+    assert allowed_sources(demo_plan(PASSWORDS), ROOM_SIP) == ()
+
+
+@pytest.mark.parametrize("evil", ["x\n[evil]", "a;b", "${SHELL(x)}"])
+def test_nothing_odd_gets_in_by_the_service_of_rooms(tmp_path: Path, evil: str) -> None:
+    for wrong in (
+        replace(ROOM_SIP, host=evil),
+        replace(ROOM_SIP, user=evil),
+        replace(ROOM_SIP, password=Secret(evil)),
+        replace(ROOM_SIP, back_password=Secret(evil)),
+    ):
+        with pytest.raises(UnsafeValue):
+            render(replace(config(tmp_path), room_sip=wrong))
+
+
+def test_an_ipv6_address_is_in_brackets() -> None:
+    assert replace(ROOM_SIP, host="2001:db8::7").place == "[2001:db8::7]:5070"
