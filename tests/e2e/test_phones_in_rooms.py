@@ -15,7 +15,7 @@ from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
 from tests.rig.livekit import livekit_program
 from tests.rig.product import OWN, Product, running_product
-from tests.rig.visitors import Visitor, share_of, visitor
+from tests.rig.visitors import Visitor, loudness, share_of, visitor
 
 pytestmark = pytest.mark.e2e
 
@@ -96,3 +96,18 @@ async def test_a_telephone_is_called_into_the_room(house: Product) -> None:
         call = await house.api.ended(line["call_id"])
         assert call["termination"]["reason"] == "room_ended"
         assert call["direction"] == "outbound"
+
+
+async def test_an_agent_is_brought_into_the_room_and_speaks(house: Product) -> None:
+    room = await house.api.ok("POST", ROOMS, {"name": "Weekly"})
+    agent = await house.api.ok("POST", "/api/v1/agents", {"name": "Front desk"})
+    async with visitor(room["ws_url"], room["host_token"]) as host:
+        path = f"{ROOMS}/{room['room_id']}/participants"
+        line = await house.api.ok("POST", path, {"agent_id": agent["id"]})
+        await host.until(lambda: line["identity"] in host.others, 10, "the agent")
+        await host.until(lambda: loudness(host.heard(line["identity"], 0.5)) > 300, 15, "what the agent says")
+        assert host.others[line["identity"]].name == "Front desk"
+        await house.api.ok("POST", f"{path}/{line['identity']}/kick")
+        call = await house.api.ended(line["call_id"])
+        assert call["termination"] == {"result": "success", "reason": "removed_from_room"}
+        assert (call["to"], call["agent_id"]) == (f"room:{room['room_id']}", agent["id"])
