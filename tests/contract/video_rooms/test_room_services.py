@@ -453,6 +453,10 @@ async def test_who_was_let_in_comes_back_without_waiting(world: World) -> None:
     await world.reported()
     assert (await world.line(room, "ann")).presence is Presence.JOINED
     assert world.server.hears(room.live_name, "ann")
+    world.clock.advance(5)
+    world.server.come_in(passed.token)
+    await world.reported()
+    assert world.server.hears(room.live_name, "ann")
     world.server.come_in((await world.join(room, "ann")).token)
     await world.reported()
     assert (await world.line(room, "ann")).presence is Presence.WAITING
@@ -713,6 +717,39 @@ async def test_what_was_not_reported_is_found_by_a_look(world: World) -> None:
     assert world.told.kinds().count("room.participant.left") == 1
 
 
+async def test_a_report_of_an_earlier_room_of_the_same_name_changes_nothing(world: World) -> None:
+    room = await world.schedule()
+    passed = await world.join(room, "ann")
+    world.server.come_in(passed.token)
+    late = world.server.take()
+    world.server.crash()
+    await world.join(room, "bob")
+    await world.reported(late)
+    assert await world.people.of(room.id) == ()
+    assert (await world.room(room)).status is Status.SCHEDULED
+
+
+async def test_who_has_just_come_is_not_missed_by_a_look_that_was_taken_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await world.schedule()
+    await world.come(room, "ann")
+    world.clock.advance(1)
+
+    async def nobody(*_: object) -> tuple[()]:
+        return ()
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(FakeRoomServer, "people", nobody)
+        await world.look()
+        assert await world.present(room) == {"ann"}
+        world.clock.advance(2)
+        await world.look()
+        assert await world.present(room) == set()
+    await world.look()
+    assert await world.present(room) == {"ann"}
+
+
 async def test_a_media_server_that_was_started_anew_ends_what_was_live(world: World) -> None:
     room = await world.schedule()
     later = await world.schedule(scheduled_at=T0 + HOUR)
@@ -730,7 +767,7 @@ async def test_a_media_server_that_was_started_anew_ends_what_was_live(world: Wo
     await world.look()
     assert (await world.room(room)).status is Status.ENDED
     assert world.told.last("room.ended")["why"] == "media_server_lost_it"
-    assert (await world.line(room, "ann")).presence is Presence.LEFT
+    assert (await world.line(room, "ann")).why_left == "lost"
     assert (await world.room(later)).status is Status.SCHEDULED
     assert (await world.room(quiet)).status is Status.SCHEDULED
     await world.come(later, "bob")
