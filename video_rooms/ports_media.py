@@ -17,6 +17,11 @@ class SwitchLeg(Protocol):
     """A telephone's channel: linear sound, 16 kHz, 20 ms frames. Nothing here waits. Silence is sent while
     nothing is played."""
 
+    @property
+    def queued_ms(self) -> int:
+        """What was played and not heard yet."""
+        ...
+
     def answer(self) -> None: ...
 
     def play(self, sound: bytes) -> bool:
@@ -117,19 +122,32 @@ class RoomStay(Protocol):
     def recording(self) -> bool: ...
 
     @property
-    def may_hear(self) -> bool: ...
+    def may_hear(self) -> bool:
+        """Whether it has the right to."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """False while the way to the media server is broken and may yet come back."""
+        ...
 
     @property
     def published(self) -> Mapping[str, str]:
         """The tracks of sound that others have published, and whose they are."""
         ...
 
-    def listen(self, track: str, push: Callable[[bytes], None]) -> None:
-        """Have each 20 ms of this track given to ``push``, on a thread of the media library's. What is
-        listened to already, or not there, is left as it is."""
+    def fetch(self, track: str) -> None:
+        """Have the media server send this track. What is not there is left as it is."""
         ...
 
-    def stop_listening(self, track: str) -> None: ...
+    def hear(self, track: str, push: Callable[[bytes], None] | None) -> None:
+        """Have each 10 ms of a track that is fetched given to ``push``, on a thread of the library's; None:
+        not any more."""
+        ...
+
+    def drop(self, track: str) -> None:
+        """Neither hear nor fetch it any more."""
+        ...
 
     def say(self, frame: bytes) -> None:
         """Publish a frame. Where the room is behind, it is left out."""

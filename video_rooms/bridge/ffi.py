@@ -20,7 +20,7 @@ from livekit.rtc._proto import ffi_pb2 as proto
 from livekit.rtc._proto.audio_frame_pb2 import AudioStreamType
 
 from telephony.errors import RoomsUnavailable
-from video_rooms.core.sound import FRAME_BYTES, FRAME_MS, RATE_HZ
+from video_rooms.core.sound import RATE_HZ, SLICE_BYTES, SLICE_MS
 
 Push = Callable[[bytes], None]
 _EARLY = 256
@@ -58,7 +58,7 @@ class SoundQueue(FfiQueue[Any]):
             frame = event.frame_received.frame
             octets = ctypes.string_at(frame.info.data_ptr, 2 * frame.info.samples_per_channel)
             _free(frame.handle.id)
-            if len(octets) == FRAME_BYTES:
+            if len(octets) == SLICE_BYTES:
                 push(octets)
 
     def _taken(self, item: Any) -> None:
@@ -109,7 +109,7 @@ def _free(handle: int) -> None:
 
 
 class TrackStream:
-    """The frames of one remote track, 20 ms each at our rate, from now until ``close``."""
+    """The sound of one remote track, in slices of 10 ms at our rate, from now until ``close``."""
 
     def __init__(self, queue: SoundQueue, track: rtc.RemoteAudioTrack, push: Push) -> None:
         request = proto.FfiRequest()
@@ -117,7 +117,7 @@ class TrackStream:
         wanted.track_handle = track._ffi_handle.handle
         wanted.sample_rate, wanted.num_channels = RATE_HZ, 1
         wanted.queue_size_frames = 0
-        wanted.frame_size_ms = FRAME_MS
+        wanted.frame_size_ms = SLICE_MS
         wanted.type = AudioStreamType.AUDIO_STREAM_NATIVE
         self._queue = queue
         self._stream = int(FfiClient.instance.request(request).new_audio_stream.stream.handle.id)
@@ -130,56 +130,42 @@ class TrackStream:
 
 
 class Outlet:
-    """Frames into a published track. One is on its way at a time, since two could overtake each other; what
-    comes meanwhile waits, two frames at most."""
+    """Sound into a published track whose source keeps no queue: slices of 10 ms, one on its way at a time,
+    since two could overtake each other. What comes meanwhile waits; of too much the oldest is left out."""
 
-    MOST = 2
+    MOST = 8
 
-    def __init__(self, queue: SoundQueue, source: rtc.AudioSource, soon: Callable[..., object]) -> None:
+    def __init__(self, queue: SoundQueue, source: rtc.AudioSource) -> None:
         self.left_out = 0
-        self._queue, self._source, self._soon = queue, source, soon
+        self._queue, self._source = queue, source
         self._waiting = deque[bytes]()
         self._busy = False
         self._guard = threading.Lock()
 
-    @property
-    def behind(self) -> bool:
-        """Whether the frame before is still on its way."""
-        return self._busy
-
     def say(self, frame: bytes) -> None:
         with self._guard:
+            for at in range(0, len(frame), SLICE_BYTES):
+                self._waiting.append(frame[at : at + SLICE_BYTES])
+            while len(self._waiting) > self.MOST:
+                self._waiting.popleft()
+                self.left_out += 1
             if self._busy:
-                self._waiting.append(frame)
-                if len(self._waiting) > self.MOST:
-                    self._waiting.popleft()
-                    self.left_out += 1
                 return
             self._busy = True
-        self._give(frame)
+        self._next()
 
-    def _give(self, frame: bytes) -> None:
+    def _next(self) -> None:
+        """On the loop's thread, or on one of the library's: whoever is free to give the next slice."""
+        with self._guard:
+            if not self._waiting:
+                self._busy = False
+                return
+            piece = self._waiting.popleft()
         request = proto.FfiRequest()
         request.capture_audio_frame.source_handle = self._source._ffi_handle.handle
         buffer = request.capture_audio_frame.buffer
-        buffer.data_ptr = ctypes.cast(ctypes.c_char_p(frame), ctypes.c_void_p).value or 0
+        buffer.data_ptr = ctypes.cast(ctypes.c_char_p(piece), ctypes.c_void_p).value or 0
         buffer.sample_rate, buffer.num_channels = RATE_HZ, 1
-        buffer.samples_per_channel = len(frame) // 2
+        buffer.samples_per_channel = len(piece) // 2
         answer = FfiClient.instance.request(request)
-        self._queue.await_taken(answer.capture_audio_frame.async_id, self._taken)
-
-    def _taken(self) -> None:
-        """On a thread of the library's."""
-        with self._guard:
-            if not self._waiting:
-                self._busy = False
-                return
-        self._soon(self._next)
-
-    def _next(self) -> None:
-        with self._guard:
-            if not self._waiting:
-                self._busy = False
-                return
-            frame = self._waiting.popleft()
-        self._give(frame)
+        self._queue.await_taken(answer.capture_audio_frame.async_id, self._next)

@@ -13,7 +13,7 @@ import structlog
 from video_rooms.bridge.hall import Halls, own_voice
 from video_rooms.core import carriage
 from video_rooms.core.carriage import Carriage, Effect, Step
-from video_rooms.core.feed import Feed
+from video_rooms.core.feed import Brake, Feed
 from video_rooms.core.leg import (
     HoldMusic,
     LegFact,
@@ -23,6 +23,7 @@ from video_rooms.core.leg import (
     StopSounds,
 )
 from video_rooms.core.mix import Mix
+from video_rooms.core.sound import SILENCE
 from video_rooms.ports import LegEar
 from video_rooms.ports_media import NotAdmitted, RoomDoor, RoomStay, SwitchLeg
 
@@ -97,6 +98,7 @@ class BridgedLeg:
         self._channel: SwitchLeg | None = None
         self._stay: _Stay | None = None
         self._mix = Mix()
+        self._brake = Brake()
         self._prompt = 0
         """The number of the newest ``PlaySounds``: what is read from disk for an older one is not played."""
         self._prompts: dict[int, str] = {}
@@ -163,8 +165,8 @@ class BridgedLeg:
         if channel is None:
             return
         frame, ended = self._mix.frame()
-        if frame is not None:
-            channel.play(frame)
+        if ended is not None or not self._brake.holds_back(channel.queued_ms, frame):
+            channel.play(SILENCE if frame is None else frame)
         if ended is not None:
             channel.mark(ended)
 

@@ -18,8 +18,9 @@ from video_rooms.ports_media import StayEar
 
 _log = structlog.get_logger("video_rooms.bridge")
 
-QUEUE_MS = 60
-"""What the library may hold of our sound. Less gives holes; none, and it takes 10 ms frames alone."""
+QUEUE_MS = 0
+"""What the library may hold of our sound. A queue is emptied by a clock of the library's own, so what is in
+it too much stays there as delay: at 60 ms, 15 to 40 ms of it."""
 LEAVE_S = 4.0
 SHOW_S = 5.0
 _WHY = {
@@ -52,7 +53,8 @@ class RtcStay:
         self._room, self._ear, self._wish = room, ear, wish
         self._server, self._identity = join.url, join.identity
         self._loop = asyncio.get_running_loop()
-        self._wanted: dict[str, Push] = {}
+        self._wanted: dict[str, Push | None] = {}
+        """The tracks that are fetched, and where those go that are heard."""
         self._streams: dict[str, TrackStream] = {}
         self._track: rtc.LocalAudioTrack | None = None
         self._source: rtc.AudioSource | None = None
@@ -70,7 +72,7 @@ class RtcStay:
         self._track = rtc.LocalAudioTrack.create_audio_track("telephone", self._source)
         if muted:
             self._track.mute()
-        self._outlet = Outlet(self._wish.queue, self._source, self._loop.call_soon_threadsafe)
+        self._outlet = Outlet(self._wish.queue, self._source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         await self._room.local_participant.publish_track(self._track, options)
 
@@ -98,6 +100,10 @@ class RtcStay:
         return not self._over and (not mine.HasField("permission") or mine.permission.can_subscribe)
 
     @property
+    def connected(self) -> bool:
+        return self._away is None
+
+    @property
     def published(self) -> Mapping[str, str]:
         return {
             sid: who.identity
@@ -108,16 +114,26 @@ class RtcStay:
 
     # ------------------------------------------------------------ what is done
 
-    def listen(self, track: str, push: Push) -> None:
+    def fetch(self, track: str) -> None:
         publication = self._publication(track)
         if track in self._wanted or publication is None or self._over:
             return
-        self._wanted[track] = push
+        self._wanted[track] = None
         publication.set_subscribed(True)
 
-    def stop_listening(self, track: str) -> None:
-        if self._wanted.pop(track, None) is None:
+    def hear(self, track: str, push: Push | None) -> None:
+        if track not in self._wanted or self._over:
             return
+        self._wanted[track] = push
+        self._close_stream(track)
+        publication = self._publication(track)
+        if publication is not None:
+            self._open_stream(publication)
+
+    def drop(self, track: str) -> None:
+        if track not in self._wanted:
+            return
+        del self._wanted[track]
         self._close_stream(track)
         publication = self._publication(track)
         if publication is not None and not self._over:
@@ -171,12 +187,9 @@ class RtcStay:
         self._ear.voices()
 
     def _track_subscribed(
-        self, track: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, _: rtc.RemoteParticipant
+        self, _: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, __: rtc.RemoteParticipant
     ) -> None:
-        push = self._wanted.get(publication.sid)
-        if push is not None and isinstance(track, rtc.RemoteAudioTrack) and not self._over:
-            self._close_stream(publication.sid)
-            self._streams[publication.sid] = TrackStream(self._wish.queue, track, push)
+        self._open_stream(publication)
 
     def _track_unsubscribed(
         self, _: rtc.RemoteTrack, publication: rtc.RemoteTrackPublication, __: rtc.RemoteParticipant
@@ -190,6 +203,7 @@ class RtcStay:
     def _reconnecting(self) -> None:
         if self._away is None:
             self._away = self._loop.call_later(self._wish.back_within_s, self._put_out, "lost")
+            self._ear.voices()
 
     def _reconnected(self) -> None:
         if self._away is not None:
@@ -237,6 +251,12 @@ class RtcStay:
             if (found := who.track_publications.get(track)) is not None:
                 return found
         return None
+
+    def _open_stream(self, publication: rtc.RemoteTrackPublication) -> None:
+        push, track = self._wanted.get(publication.sid), publication.track
+        if push is not None and isinstance(track, rtc.RemoteAudioTrack) and not self._over:
+            self._close_stream(publication.sid)
+            self._streams[publication.sid] = TrackStream(self._wish.queue, track, push)
 
     def _close_stream(self, track: str) -> None:
         stream = self._streams.pop(track, None)

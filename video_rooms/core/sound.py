@@ -25,6 +25,9 @@ RATE_HZ = 16_000
 FRAME_MS = 20
 FRAME_BYTES = RATE_HZ * FRAME_MS // 1000 * 2
 SILENCE = bytes(FRAME_BYTES)
+SLICE_MS = 10
+SLICE_BYTES = FRAME_BYTES // 2
+"""Half a frame: the measure of what waits between whoever speaks and whoever listens."""
 LONGEST_FILE_S = 600
 """A prompt, or a round of hold music, is no longer than this."""
 _QUIET = 160
