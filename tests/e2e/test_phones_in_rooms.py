@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from gateway.stack import answers as ready
+from gateway.stack import base_url
 from gateway.trial.audio import active_seconds, has_tone, tone
 from gateway.trial.sip_behaviour import answers
 from gateway.trial.sip_call import CallState
@@ -111,3 +114,37 @@ async def test_an_agent_is_brought_into_the_room_and_speaks(house: Product) -> N
         call = await house.api.ended(line["call_id"])
         assert call["termination"] == {"result": "success", "reason": "removed_from_room"}
         assert (call["to"], call["agent_id"]) == (f"room:{room['room_id']}", agent["id"])
+
+
+async def test_a_gateway_that_is_killed_leaves_no_telephone_in_silence(house: Product) -> None:
+    """Nobody carries its sound any more, so its call ends; afterwards it is told, and is off the roster."""
+    room = await house.api.ok("POST", ROOMS, {"name": "Weekly"})
+    async with visitor(room["ws_url"], room["host_token"]) as host:
+        caller = dials(house)
+        await caller.reaches(CallState.ANSWERED)
+        caller.stream.press(room["pin"])
+        identity = await telephone(host)
+        (line,) = [one for one in await roster(house, room["room_id"]) if one["identity"] == identity]
+        gateway = house.stack.gateway
+        assert gateway is not None
+        before = gateway.state.restarts
+        gateway.kill()
+        await caller.reaches(CallState.ENDED, 10.0)
+        await host.until(lambda: identity not in host.others, 30, "the telephone's leaving")
+        await gateway.until(lambda state: state.restarts > before and state.phase == "running", 40.0)
+        async with asyncio.timeout(30):
+            await ready(f"{base_url(house.stack.settings)}/readyz")
+        call = await house.api.ended(line["call_id"])
+        assert call["room_id"] == room["room_id"]
+        await until_left(house, room["room_id"], identity)
+
+
+async def until_left(house: Product, room_id: str, identity: str, within_s: float = 30.0) -> None:
+    seen: list[dict[str, Any]] = []
+    try:
+        async with asyncio.timeout(within_s):
+            while not any(one["identity"] == identity and one["status"] == "left" for one in seen):
+                seen = await roster(house, room_id)
+                await asyncio.sleep(0.2 if seen else 0)
+    except TimeoutError:
+        raise AssertionError(f"{identity} is on the roster: {seen}") from None
