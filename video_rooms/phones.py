@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -65,9 +66,15 @@ class PhoneDesk:
         self._hexes = hexes
         self._guests: dict[str, Guest] = {}
         self._leaving: set[Guest] = set()
+        self.ended: Counter[tuple[str, str]] = Counter()
+        """Visits that are over, by way (``in``, ``out``) and reason."""
 
     def __len__(self) -> int:
         return len(self._guests)
+
+    def stages(self) -> Counter[str]:
+        """The visits that go on, by stage."""
+        return Counter(guest.visit.stage.value for guest in self._guests.values())
 
     def guest(self, call_id: str) -> Guest | None:
         """The visit of this call, while it goes on."""
@@ -164,6 +171,7 @@ class PhoneDesk:
 
     def _gone(self, guest: Guest) -> None:
         self._guests.pop(guest.call.call_id, None)
+        self.ended[guest.visit.way.value, guest.visit.why] += 1
         self._leaving.add(guest)
         task = asyncio.create_task(self._let_go(guest), name=f"phone-over-{guest.call.call_id}")
         task.add_done_callback(lambda _: self._leaving.discard(guest))
