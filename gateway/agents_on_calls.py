@@ -15,6 +15,7 @@ from voice_agents.core.record import AgentCall, SessionRecord
 from voice_agents.core.talk import Reason
 from voice_agents.desk import AgentDesk, Prepared
 
+_OF_ROOM: Final = {one.value: one for one in (Reason.REMOVED, Reason.ROOM_ENDED)}
 _BACK_S: Final = 15
 """How long the switch may take to bring a caller back to the agent."""
 
@@ -44,6 +45,13 @@ class AgentsOnCalls:
         left = call.caller.rank is Rank.ENDED and before.caller.rank is not Rank.ENDED
         if left or (call.closed and not before.closed):
             self.desk.caller_gone(call.id)
+
+    def left_room(self, call_id: str, why: str) -> None:
+        """The video room that this call's agent was in has ended, or put it out: it learns so before its call
+        ends. Of other calls, and for other reasons, nothing is told here."""
+        reason = _OF_ROOM.get(why)
+        if reason is not None:
+            self.desk.caller_gone(call_id, reason)
 
     # ------------------------------------------------------------ calls that begin
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -48,18 +48,24 @@ class Director(Protocol):
 
 class DirectedRooms:
     """What visits do to their calls. Fits ``RoomCalls``. ``director`` is set once it is there; before that no
-    call is."""
+    call is. ``tell_agent`` hears of every end before it is ordered: (call, why)."""
 
     def __init__(self) -> None:
         self.director: Director | None = None
+        self.tell_agent: Callable[[str, str], None] = _no_agent
 
     def end(self, call_id: str, why: str) -> None:
+        self.tell_agent(call_id, why)
         if self.director is not None:
             self.director.end_calls([CallId(call_id)], why)
 
     def entered(self, call_id: str, room_id: str) -> None:
         if self.director is not None:
             self.director.control.entered_room(CallId(call_id), room_id)
+
+
+def _no_agent(call_id: str, why: str) -> None:
+    """There are no agents here."""
 
 
 class RoomsOnCalls:

@@ -203,11 +203,11 @@ class Product:
     ) -> VoiceEngine:
         engine = self._make_engine(plan, storage, routes)
         agents.attach(engine)
-        rooms.attach(engine)
+        rooms.attach(engine, agents.on_calls)
         await engine.start()
         self._exits.push_async_callback(engine.stop)
-        self._exits.push_async_callback(agents.drain)
         self._exits.push_async_callback(rooms.stop)
+        self._exits.push_async_callback(agents.drain)
         return engine
 
     async def _start_masking(

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from dialplan.ports import RouteBook
+from gateway.agents_on_calls import AgentsOnCalls
 from gateway.clocks import SystemClock, moment_letters, new_id, random_tails
 from gateway.config import Settings
 from gateway.config_rooms import RoomServerAddress, read_keys
@@ -81,7 +82,7 @@ class NoRooms:
 
     async def start(self) -> None: ...
 
-    def attach(self, engine: VoiceEngine) -> None: ...
+    def attach(self, engine: VoiceEngine, agents: AgentsOnCalls) -> None: ...
 
     async def stop(self) -> None: ...
 
@@ -189,9 +190,10 @@ class RoomEngine:
         self._exits.push_async_callback(self.desk.stop)
         self._exits.push_async_callback(self.phones.close)
 
-    def attach(self, engine: VoiceEngine) -> None:
-        """From now on visits do things to calls, and hear of them."""
+    def attach(self, engine: VoiceEngine, agents: AgentsOnCalls) -> None:
+        """From now on visits do things to calls, and hear of them; agents hear why they left a room."""
         self._calls.director = engine.director
+        self._calls.tell_agent = agents.left_room
         engine.director.on_change(self.on_calls.heard)
         first, carrier = engine.on_version, self._carrier
 

@@ -235,11 +235,13 @@ class AgentDesk:
             await asyncio.wait({loop.errands.hanging_up}, timeout=patience.gone_s)
         return True
 
-    def caller_gone(self, call_id: str) -> None:
-        """The caller has hung up, or the call is over. Unknown here: nothing happens."""
+    def caller_gone(self, call_id: str, reason: Reason = Reason.CALLER) -> None:
+        """The caller has hung up, or the call is over. Unknown here: nothing happens. ``reason``: of an agent
+        in a video room, why it is in there no more."""
         loop = self._loops.get(call_id)
         if loop is not None:
-            loop.post(facts.CallerGone())
+            told = facts.CallerGone() if reason is Reason.CALLER else facts.EndAsked(reason, "room")
+            loop.post(told)
 
     def forget(self, call_id: str) -> None:
         """The call that was prepared for will not be. Unknown here: nothing happens."""

@@ -95,7 +95,8 @@ def called_out(now: float, longest_s: float, within_s: float, room_id: str, *, c
 
 
 def brought(now: float, longest_s: float, within_s: float, room_id: str) -> Visit:
-    """An agent that is about to be brought into this room; it is on the roster already."""
+    """An agent that is about to be brought into this room; it is on the roster already. Its channel is let
+    up once it is in the room: what the agent says first is heard there."""
     visit = called_out(now, longest_s, within_s, room_id, consent=False)
     return replace(visit, quiet=True)
 
@@ -140,7 +141,7 @@ def _coming(visit: Visit, fact: VisitFact, now: float) -> Step:
         case Arrived():
             visit = replace(visit, ends_at=now + visit.longest_s)
             visit, out = _begin(visit, now)
-            return visit, (Answer(), *out)
+            return visit, (out if visit.quiet else (Answer(), *out))
     return visit, ()
 
 
@@ -250,7 +251,8 @@ def _entering(visit: Visit, fact: VisitFact, now: float) -> Step:
         case Joined(count):
             visit = replace(visit, stage=Stage.INSIDE, until=_never(visit, now), others=count, listed=True)
             visit, out = say(replace(visit, was_inside=True), Words.TONE, Line(Words.NUMBER, count + 1))
-            return visit, (HoldMusic(False), ShowPerson(Presence.JOINED), CameIn(), *out)
+            first = Answer() if visit.quiet else HoldMusic(False)
+            return visit, (first, ShowPerson(Presence.JOINED), CameIn(), *out)
         case JoinFailed(why) if why not in _REFUSED:
             return _leave(visit, Why.UNAVAILABLE, now, Words.UNAVAILABLE)
         case JoinFailed(why):

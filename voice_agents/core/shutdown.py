@@ -23,7 +23,8 @@ from voice_agents.core.session import (
 from voice_agents.core.talk import Reason
 
 _SPEAKING = (EndStep.FAREWELL, EndStep.DRAIN, EndStep.TAIL)
-_NOBODY_TO_HEAR = (Reason.CALLER, Reason.TRANSFERRED)
+_FAR_SIDE_GONE = (Reason.CALLER, Reason.REMOVED, Reason.ROOM_ENDED)
+_NOBODY_TO_HEAR = (*_FAR_SIDE_GONE, Reason.TRANSFERRED)
 DRAIN_DEADLINE_MS = 2000
 """How long a farewell may take when the gateway itself is in a hurry."""
 
@@ -74,7 +75,7 @@ def _plan(session: Session, asked: facts.EndAsked, now: float, patience: Patienc
     how: How | None = None
     if asked.force:
         how = How.FORCED
-    elif reason is Reason.CALLER:
+    elif reason in _FAR_SIDE_GONE:
         how = How.CALLER_GONE
     elif reason is Reason.AGENT:
         how = How.ACKED
@@ -117,7 +118,7 @@ def _set_off(
 
 def _hurry(session: Session, ending: Farewell, asked: facts.EndAsked, now: float) -> Step:
     """An end was accepted before: only force and the caller's own leaving change its course."""
-    if asked.reason is Reason.CALLER:
+    if asked.reason in _FAR_SIDE_GONE:
         return gone(session, now, release=True)
     if asked.force and ending.step in _SPEAKING:
         session = _with(session, how=How.FORCED)

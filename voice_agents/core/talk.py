@@ -25,6 +25,8 @@ class Reason(StrEnum):
     AGENT_LOST = "agent_lost"
     MEDIA_LOST = "media_lost"
     REPLACED = "replaced"
+    REMOVED = "removed_from_room"
+    ROOM_ENDED = "room_ended"
 
 
 # ---------------------------------------------------------------- told to the agent

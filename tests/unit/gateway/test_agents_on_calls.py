@@ -18,6 +18,7 @@ from dialplan.fakes import FixedBook
 from gateway.agent_control import DirectedCalls
 from gateway.agent_routes import AgentRoutes
 from gateway.agents_on_calls import AgentsOnCalls
+from gateway.rooms_on_calls import DirectedRooms
 from telephony.errors import AgentUnavailable, Conflict, StorageUnavailable, SwitchUnavailable, TooMany
 from telephony.ids import CallId, ChannelId
 from tests.unit.dialplan.desk import OFFERED, OURS, A, B, Desk
@@ -490,3 +491,34 @@ async def test_nobody_hands_back_what_nobody_has_taken() -> None:
             await house.on_calls.hand_back(call_id)
         assert refused.value.code == "AGENT_STATE"
         assert house.session(call_id).state is State.TALKING
+
+
+@pytest.mark.parametrize("reason", [Reason.REMOVED, Reason.ROOM_ENDED])
+def test_an_agent_that_left_its_room_is_told_before_its_call_ends(reason: Reason) -> None:
+    @in_virtual_time
+    async def run() -> None:
+        async with opened() as house:
+            call_id, _ = await house.talking()
+            rooms = DirectedRooms()
+            rooms.director, rooms.tell_agent = house.director, house.on_calls.left_room
+            rooms.end(call_id, str(reason))
+            (told,) = house.stage.told(Ending)
+            assert told == Ending(reason, "room", AGENT.shutdown.summary_ms, may_speak=False)
+            assert not house.voice.switch.ordered(orders.Hangup), "it is told first"
+            await house.voice.settle()
+            assert house.voice.switch.ordered(orders.Hangup)
+            record = await house.stage.until_over(call_id)
+            assert record.evidence is not None
+            assert (record.evidence.reason, record.evidence.how) == (reason, How.CALLER_GONE)
+            assert house.voice.ended(call_id)[1] == f"success/{reason}"
+
+    run()
+
+
+@in_virtual_time
+async def test_of_other_ends_in_rooms_an_agent_learns_by_its_call() -> None:
+    async with opened() as house:
+        call_id, _ = await house.talking()
+        house.on_calls.left_room(call_id, "room_lost")
+        house.on_calls.left_room("call_of_nobody", "room_ended")
+        assert house.stage.told(Ending) == []

@@ -143,7 +143,9 @@ def check_step(before: Visit, fact: VisitFact, now: Visit, out: tuple[VisitOrder
     kinds = [type(one) for one in out]
     assert kinds.count(Enter) == int(now.stage is Stage.ENTERING and before.stage is not Stage.ENTERING)
     assert kinds.count(CameIn) == int(now.was_inside and not before.was_inside)
-    assert kinds.count(Answer) == int(before.stage is Stage.COMING and isinstance(fact, Arrived))
+    came = before.stage is Stage.COMING and isinstance(fact, Arrived)
+    entered = now.stage is Stage.INSIDE and before.stage is not Stage.INSIDE
+    assert kinds.count(Answer) == int(entered if before.quiet else came)
     assert kinds.count(AskPin) == int(now.stage is Stage.JUDGING and before.stage is not Stage.JUDGING)
     if isinstance(fact, Gone | CallOver) and before.stage is not Stage.OVER:
         assert now.stage is Stage.OVER, "who has hung up is gone, and off the roster"

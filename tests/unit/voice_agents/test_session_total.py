@@ -66,6 +66,7 @@ INPUTS: tuple[facts.Fact, ...] = (
     facts.EndAsked(Reason.API, "api"),
     facts.EndAsked(Reason.API, "api", force=True),
     facts.EndAsked(Reason.DRAIN, "gateway"),
+    facts.EndAsked(Reason.REMOVED, "room"),
     facts.HoldAsked(True),
     facts.HoldAsked(True, "human"),
     facts.HoldAsked(False),
