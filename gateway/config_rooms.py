@@ -107,7 +107,7 @@ def room_fields(env: Variables, environ: Mapping[str, str]) -> RoomFields:
         livekit_udp_port=env.integer("LIVEKIT_UDP_PORT", 7_881, 1, 65_535),
         livekit_public_url=env.url("LIVEKIT_PUBLIC_URL", ("ws", "wss"), ""),
         livekit_old_keys=old_keys,
-        room_host_admin=env.flag("ROOM_HOST_ADMIN", True),
+        room_host_admin=env.flag("ROOM_HOST_ADMIN", False),
         room_workers=env.integer("ROOM_WORKERS", 2, 0, 8),
         room_media_port=env.integer("ROOM_MEDIA_PORT", 4_580, 1, 65_528),
     )

@@ -48,7 +48,7 @@ class LiveKitRooms:
         address: LiveKitAddress,
         clock: Clock,
         *,
-        host_is_admin: bool = True,
+        host_is_admin: bool = False,
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self._address = address

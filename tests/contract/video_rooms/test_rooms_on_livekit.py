@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import aiohttp
 import pytest
 from livekit import rtc
 
@@ -245,6 +246,25 @@ async def test_a_kick_holds_however_often_the_old_token_is_tried(meeting: Meetin
             await ann.sees("bob")
             await meeting.desk.reconciler.once()
             assert not bob.left.done()
+
+
+async def test_a_host_who_was_put_out_has_no_power_over_others(meeting: Meeting) -> None:
+    room = await meeting.schedule()
+    host, guest = await meeting.join(room, "ann", Role.HOST), await meeting.guest(room, "Bob")
+    async with visitor(guest.url, guest.token):
+        async with visitor(host.url, host.token) as ann:
+            await meeting.stands(room, "ann", Presence.JOINED)
+            await meeting.desk.scheduled.kick(OURS, room.id, "ann")
+            await out(ann)
+        address = meeting.rig.address
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {host.token}"}) as session:
+            for verb in ("RemoveParticipant", "UpdateParticipant", "GetParticipant"):
+                url = f"http{address.url.removeprefix('ws')}/twirp/livekit.RoomService/{verb}"
+                asked = {"room": room.live_name, "identity": guest.identity}
+                async with session.post(url, json=asked) as answer:
+                    assert answer.status == 401, verb
+        there = await meeting.server.people(room.live_name)
+        assert [one.identity for one in there] == [guest.identity]
 
 
 async def test_a_kick_holds_where_no_report_comes(livekit: LiveKitRig) -> None:
