@@ -223,7 +223,7 @@ class FakeRoomServer:
             joined_at=self.clock.wall(),
             publishing=False,
             hidden=grant.role is Role.RECORDER,
-            attributes={**grant.attributes, PASS: grant.pass_id, ROLE: grant.role.value},
+            attributes={**grant.attributes, PASS: grant.pass_id} | _role(grant),
             metadata=grant.metadata,
         )
         inside = not grant.waiting
@@ -350,3 +350,7 @@ class FakeRoomServer:
 
 def _signature(body: bytes) -> str:
     return hmac.new(_KEY, body, hashlib.sha256).hexdigest()
+
+
+def _role(grant: Grant) -> dict[str, str]:
+    return {} if grant.helper else {ROLE: grant.role.value}

@@ -59,7 +59,7 @@ def livekit_sip(user: str, forbidden: str, *, password: str = "") -> Scenario:
     checks = "".join(
         (
             _check("hdr", "From:", CALLER),
-            _check("hdr", "X-Gw-Call:", "call_[0-9A-Za-z_]+"),
+            _check("hdr", "X-Gw-Call:", "[a-z]+_[0-9A-Za-z_]+"),
             _check("msg", "", CODECS),
             _check("msg", "", forbidden, inverse=True),
         )

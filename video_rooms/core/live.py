@@ -65,7 +65,8 @@ class LiveRoom:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token opens: one room, one identity, until ``expires_at``. ``pass_id`` is a ULID made for it."""
+    """What a token opens: one room, one identity, until ``expires_at``. ``pass_id`` is a ULID made for it.
+    ``helper``: somebody of ours whom no roster shows."""
 
     room: str
     identity: str
@@ -76,6 +77,7 @@ class Grant:
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     waiting: bool = False
+    helper: bool = False
 
 
 class Happened(StrEnum):

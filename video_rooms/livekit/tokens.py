@@ -22,6 +22,7 @@ _KINDS: Final = {Role.AGENT: "agent", Role.RECORDER: "egress"}
 
 def press(grant: Grant, key: str, secret: str, now: datetime, *, host_is_admin: bool) -> str:
     """The token of this grant, valid from now on."""
+    role = {} if grant.helper else {ROLE: grant.role.value}
     claims: dict[str, Any] = {
         "iss": key,
         "sub": grant.identity,
@@ -30,8 +31,8 @@ def press(grant: Grant, key: str, secret: str, now: datetime, *, host_is_admin: 
         "exp": int(grant.expires_at.timestamp()),
         "name": grant.name,
         "kind": _KINDS.get(grant.role, "standard"),
-        "metadata": with_role(grant.metadata, grant.role),
-        "attributes": {**grant.attributes, PASS: grant.pass_id, ROLE: grant.role.value},
+        "metadata": grant.metadata if grant.helper else with_role(grant.metadata, grant.role),
+        "attributes": {**grant.attributes, PASS: grant.pass_id, **role},
         "video": _written(rights(grant, host_is_admin=host_is_admin)),
     }
     return jwt.encode(claims, secret, algorithm="HS256")

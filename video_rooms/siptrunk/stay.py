@@ -1,0 +1,227 @@
+"""One telephone's stay in a room by LiveKit's SIP service: our own end of the switch's call, as ``RoomStay``.
+
+What it hears is the mix of all others that the service makes, so there is one voice to listen to. Everything
+else that a participant knows by itself is asked of the media server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from telephony.causes import Cause
+from telephony.errors import PatchbayError
+from video_rooms.core.trunk_ends import why_not
+from video_rooms.core.trunk_pass import Opened
+from video_rooms.ports import RoomServer
+from video_rooms.ports_media import NotAdmitted, StayEar, SwitchLeg
+from video_rooms.ports_trunk import TrunkDesk
+from video_rooms.siptrunk.eyes import Eyes, View
+
+_log = structlog.get_logger("rooms.trunk")
+VOICE: Final = "mix"
+_TOLD_S: Final = 0.5
+"""How long our own end may be gone before the switch's word for the call's end comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What every stay stands on. ``run`` keeps a task until it is over."""
+
+    server: RoomServer
+    desk: TrunkDesk
+    eyes: Eyes
+    run: Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
+
+
+class SipStay:
+    """Fits ``RoomStay``, ``SwitchEar``, ``TrunkEar`` and ``Watcher``. ``left``: what else is to be done once
+    it is over."""
+
+    def __init__(
+        self,
+        call_id: str,
+        opened: Opened,
+        ear: StayEar,
+        stage: Stage,
+        left: Callable[[], Coroutine[None, None, None]],
+    ) -> None:
+        self.call_id = call_id
+        self._opened, self._ear, self._stage, self._left = opened, ear, stage, left
+        self._loop = asyncio.get_running_loop()
+        self._leg: SwitchLeg | None = None
+        self._push: Callable[[bytes], None] | None = None
+        self._muted = False
+        self._server_muted = False
+        self._view = View((), recording=False)
+        self._over = False
+        self._leaving: asyncio.Task[None] | None = None
+        self._shown: asyncio.Task[None] | None = None
+        self.answer: asyncio.Future[None] = self._loop.create_future()
+        """Done once it was taken; ``NotAdmitted`` where it was not."""
+
+    # ------------------------------------------------------------ what is known
+
+    @property
+    def room(self) -> str:
+        """A hall of its own: nobody else of this process is to be heard besides the mix, which has them."""
+        return f"sip {self.call_id}"
+
+    @property
+    def identity(self) -> str:
+        return self._opened.identity
+
+    @property
+    def others(self) -> int:
+        return self._view.others(self.identity)
+
+    @property
+    def recording(self) -> bool:
+        return self._view.recording
+
+    @property
+    def may_hear(self) -> bool:
+        return not self._over
+
+    @property
+    def connected(self) -> bool:
+        return not self._over
+
+    @property
+    def published(self) -> Mapping[str, str]:
+        return {} if self._over else {VOICE: ""}
+
+    # ------------------------------------------------------------ what is done
+
+    def fetch(self, track: str) -> None:
+        """It is sent whether it is heard or not."""
+
+    def hear(self, track: str, push: Callable[[bytes], None] | None) -> None:
+        if track == VOICE:
+            self._push = push
+
+    def drop(self, track: str) -> None:
+        self.hear(track, None)
+
+    def say(self, frame: bytes) -> None:
+        if self._leg is not None and not self._muted and not self._over:
+            self._leg.play(frame)
+
+    def mute(self, on: bool) -> None:
+        """The service shows no mute of ours: nothing is sent, and a host's mute is taken back."""
+        self._muted = on
+        if not on and self._server_muted and not self._over:
+            self._server_muted = False
+            self._stage.run(self._unmute())
+
+    def show(self, attributes: Mapping[str, str]) -> None:
+        if not self._over:
+            self._shown = self._stage.run(self._show(dict(attributes), self._shown))
+
+    async def leave(self) -> None:
+        """However often: once."""
+        if self._leaving is None:
+            self._leaving = self._loop.create_task(self._leave())
+        await asyncio.shield(self._leaving)
+
+    # ------------------------------------------------------------ our own end, in the switch
+
+    def arrived(self, leg: SwitchLeg) -> None:
+        self._leg = leg
+        if self._over:
+            leg.hang_up()
+        else:
+            leg.answer()
+
+    def audio(self, frame: bytes) -> None:
+        if self._push is not None:
+            self._push(frame)
+
+    def digit(self, digit: str) -> None: ...
+
+    def mark(self, name: str, heard: bool) -> None: ...
+
+    def gone(self, why: str) -> None:
+        self._leg = None
+        self._loop.call_later(_TOLD_S, self._lost)
+
+    # ------------------------------------------------------------ the call
+
+    def taken(self) -> None:
+        if not self.answer.done():
+            self.answer.set_result(None)
+
+    def over(self, cause: int | None) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(NotAdmitted(why_not(cause)))
+        elif not self._over:
+            self._stage.run(self._put_out(cause))
+
+    def _lost(self) -> None:
+        """Our own end is gone, and the switch has told nothing."""
+        if not self.answer.done():
+            self.answer.set_exception(NotAdmitted("unreachable"))
+        else:
+            self._tell_out("lost")
+
+    async def _put_out(self, cause: int | None) -> None:
+        why = "lost"
+        if cause == Cause.NORMAL_CLEARING:
+            with contextlib.suppress(PatchbayError):
+                view = await self._stage.eyes.look(self._opened.room)
+                why = "room_ended" if view is None else "removed"
+        self._tell_out(why)
+
+    def _tell_out(self, why: str) -> None:
+        if not self._over:
+            self._over = True
+            self._stage.eyes.forget(self._opened.room, self)
+            self._ear.put_out(why)
+
+    # ------------------------------------------------------------ the room
+
+    def begin(self, view: View) -> None:
+        """It is in the room, which looks like this."""
+        self._view = view
+        self._server_muted = view.muted(self.identity)
+        self._stage.eyes.watch(self._opened.room, self)
+
+    def seen(self, view: View) -> None:
+        before = (self.others, self.recording)
+        self._view = view
+        if (self.others, self.recording) != before:
+            self._ear.crowd()
+        muted = view.muted(self.identity)
+        if muted != self._server_muted:
+            self._server_muted = muted
+            self._ear.track_muted(muted)
+
+    async def _show(self, attributes: dict[str, str], before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        try:
+            await self._stage.server.update(self._opened.room, self.identity, attributes=attributes)
+        except PatchbayError as failure:
+            _log.warning("stay.not_shown", code=failure.code)
+
+    async def _unmute(self) -> None:
+        try:
+            if not await self._stage.desk.unmute(self._opened.room, self.identity):
+                _log.warning("stay.not_unmuted")
+        except PatchbayError as failure:
+            _log.warning("stay.not_unmuted", code=failure.code)
+
+    async def _leave(self) -> None:
+        self._over = True
+        self._push = None
+        self._stage.eyes.forget(self._opened.room, self)
+        if self.answer.done() and not self.answer.cancelled():
+            self.answer.exception()  # why: it has been dealt with, or nobody wants to know any more
+        if self._leg is not None:
+            self._leg.hang_up()
+        await self._left()
