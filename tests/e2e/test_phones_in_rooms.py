@@ -54,8 +54,8 @@ async def heard_by(host: Visitor, identity: str, hz: float) -> None:
 
 async def telephone(host: Visitor) -> str:
     """The one telephone in the room, as a browser sees it."""
-    await host.until(lambda: any(one.startswith("phone_") for one in host.others), 10, "a telephone")
-    (identity,) = [one for one in host.others if one.startswith("phone_")]
+    await host.until(lambda: bool(phones_of(host)), 10, "a telephone")
+    (identity,) = phones_of(host)
     return identity
 
 
@@ -114,6 +114,29 @@ async def test_an_agent_is_brought_into_the_room_and_speaks(house: Product) -> N
         call = await house.api.ended(line["call_id"])
         assert call["termination"] == {"result": "success", "reason": "removed_from_room"}
         assert (call["to"], call["agent_id"]) == (f"room:{room['room_id']}", agent["id"])
+
+
+async def test_ten_telephones_are_in_one_room_and_hear_one_another(house: Product) -> None:
+    """Dialled at once, with one number: more than one process could carry."""
+    room = await house.api.ok("POST", ROOMS, {"name": "Weekly", "max_participants": 12})
+    async with visitor(room["ws_url"], room["host_token"]) as host:
+        callers = [dials(house) for _ in range(10)]
+        for caller in callers:
+            await caller.reaches(CallState.ANSWERED, 10.0)
+            caller.stream.press(room["pin"])
+        await host.until(lambda: len(phones_of(host)) == 10, 30, "ten telephones")
+        host.forget()
+        for identity in phones_of(host):
+            await host.until(lambda who=identity: loudness(host.heard(who, 0.3)) > 1000, 10, identity)
+        for caller in callers:
+            heard = len(caller.stream.heard())
+            await caller.hears(lambda pcm, at=heard: active_seconds(pcm[at:]) > 0.5, 10.0, "the others")
+            await caller.hang_up()
+        await host.until(lambda: not phones_of(host), 10, "nobody")
+
+
+def phones_of(host: Visitor) -> list[str]:
+    return [one for one in host.others if one.startswith("phone_")]
 
 
 async def test_a_gateway_that_is_killed_leaves_no_telephone_in_silence(house: Product) -> None:
