@@ -16,6 +16,7 @@ import structlog
 
 from telephony.causes import Cause
 from telephony.errors import PatchbayError
+from video_rooms.core.feed import Brake
 from video_rooms.core.trunk_ends import why_not
 from video_rooms.core.trunk_pass import Opened
 from video_rooms.ports import RoomServer
@@ -56,6 +57,7 @@ class SipStay:
         self._loop = asyncio.get_running_loop()
         self._leg: SwitchLeg | None = None
         self._push: Callable[[bytes], None] | None = None
+        self._brake = Brake()
         self._muted = False
         self._server_muted = False
         self._view = View((), recording=False)
@@ -109,8 +111,11 @@ class SipStay:
         self.hear(track, None)
 
     def say(self, frame: bytes) -> None:
-        if self._leg is not None and not self._muted and not self._over:
-            self._leg.play(frame)
+        leg = self._leg
+        if leg is None or self._muted or self._over:
+            return
+        if not self._brake.holds_back(leg.queued_ms, frame):
+            leg.play(frame)
 
     def mute(self, on: bool) -> None:
         """The service shows no mute of ours: nothing is sent, and a host's mute is taken back."""

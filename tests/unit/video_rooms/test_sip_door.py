@@ -1,4 +1,4 @@
-"""A telephone's way into a room by LiveKit's SIP service, and what becomes of it there. All else in memory."""
+"""A telephone's way into a room by LiveKit's SIP service, and what becomes of it there. All else fake."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ class Leg:
     def __init__(self, gone: Callable[[str], None]) -> None:
         self.answered = self.ended = False
         self.played: list[bytes] = []
+        self.queued_ms = 0
         self._gone = gone
 
     def answer(self) -> None:
@@ -258,6 +259,14 @@ async def test_sound_goes_both_ways(stage: Stage) -> None:
     stay.audio(b"d" * 640)
     assert heard == [b"a" * 640]
     assert stage.port.leg.played == [b"b" * 640]
+
+
+async def test_what_the_switch_has_not_played_yet_does_not_grow(stage: Stage) -> None:
+    stay, _ = await stage.enter()
+    stage.port.leg.queued_ms = 20
+    for _ in range(100):
+        stay.say(bytes(640))
+    assert 80 < len(stage.port.leg.played) < 100
 
 
 async def test_each_stay_is_a_hall_of_its_own(stage: Stage) -> None:
