@@ -188,6 +188,7 @@ class RoomEngine:
         self._exits.push_async_callback(self._recorder.close)
         self.desk.start()
         self._exits.push_async_callback(self.desk.stop)
+        await self.phones.start()
         self._exits.push_async_callback(self.phones.close)
 
     def attach(self, engine: VoiceEngine, agents: AgentsOnCalls) -> None:
