@@ -50,7 +50,7 @@ lint: $(STAMP) ## format, lint, types, import contracts
 check: lint ## the same, and budgets and unit tests
 	@$(PY) -m pytest -q tests/unit tests/architecture
 
-bench: bench-ami bench-api bench-webhooks bench-calls bench-pool bench-masked bench-sms bench-agents ## all benchmarks
+bench: bench-ami bench-api bench-webhooks bench-calls bench-pool bench-masked bench-sms bench-agents bench-rooms ## all benchmarks
 
 SECONDS ?= 120
 bench-agents: runtime ## agents on calls; writes bench/results/agents.json (SECONDS=600: how long creep is watched)
