@@ -15,12 +15,15 @@ from typing import Any
 
 import aiohttp
 import pytest
+from livekit import rtc
 
-from gateway.trial.audio import active_seconds, tone
+from gateway.trial.audio import active_seconds, tone, tone_seconds
 from gateway.trial.listener import WebhookListener
 from gateway.trial.sip_behaviour import answers, rejects
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
+from patchbay_agent import Call
+from tests.e2e.tone_bot import FAREWELL_HZ, GREETING_HZ, Bot, registered
 from tests.rig.browser import PageError, a_browser
 from tests.rig.livekit import livekit_program
 from tests.rig.product import OWN, Product, running_product
@@ -179,6 +182,60 @@ async def test_a_busy_telephone_is_told(house: Product, told: WebhookListener) -
         shown = (await roster(house, room))[line["identity"]]
         assert (shown["status"], shown["why_left"]) == ("left", "busy")
         assert (await house.api.ended(line["call_id"]))["status"] == "busy"
+
+
+async def test_an_agent_in_a_room_is_told_of_its_end(house: Product) -> None:
+    """It hears the room and is heard there; the app hangs it up, a host kicks it, the room ends: each time it
+    is told first, and truly."""
+    bot = Bot(then=tells_on)
+    async with registered(house, bot) as made:
+        room = await a_room(house, max_participants=2)
+        async with host_of(room) as host:
+            line = await brought(house, room, bot, host, made)
+            shown = host.others[line["identity"]]
+            assert (shown.name, shown.kind) == ("tone", rtc.ParticipantKind.PARTICIPANT_KIND_AGENT)
+            assert shown.attributes["role"] == "agent"
+            assert (bot.calls[-1].caller, bot.calls[-1].called) == (OWN, f"room:{room['room_id']}")
+            assert (await roster(house, room))[line["identity"]]["role"] == "agent"
+            ending = asyncio.create_task(house.api.ok("POST", f"/v1/voice/calls/{line['call_id']}/hangup"))
+            await host.hears(line["identity"], FAREWELL_HZ)
+            await ending
+            assert await ended_as(house, room, line, bot) == ("api_hangup", True, "hangup_by_api", "left")
+            line = await brought(house, room, bot, host, made)
+            await house.api.ok("POST", f"{KEPT}/{room['room_id']}/participants/{line['identity']}/kick")
+            removed = "removed_from_room"
+            assert await ended_as(house, room, line, bot) == (removed, False, removed, "kicked")
+            line = await brought(house, room, bot, host, made)
+            await house.api.ok("POST", f"{KEPT}/{room['room_id']}/end")
+            over = "room_ended"
+            assert await ended_as(house, room, line, bot) == (over, False, over, over)
+
+
+async def tells_on(call: Call) -> None:
+    call.sound(tone(GREETING_HZ, 5.0))
+
+
+async def brought(house: Product, room: dict[str, Any], bot: Bot, host: Visitor, made: Any) -> Any:
+    """The agent's line on the roster, once it and the host hear each other."""
+    bot.heard.clear()
+    line = await house.api.ok(
+        "POST", f"{KEPT}/{room['room_id']}/participants", {"agent_id": made["id"], "from": OWN}
+    )
+    assert (line["status"], line["role"]) == ("pending", "agent")
+    await host.hears(line["identity"], GREETING_HZ, within_s=15)
+    await bot.until(lambda: tone_seconds(bytes(bot.heard), HOST_HZ) >= 0.4, "the host is heard")
+    return line
+
+
+async def ended_as(house: Product, room: dict[str, Any], line: Any, bot: Bot) -> tuple[str, bool, str, str]:
+    """What the agent was told, and what the call's and the room's records say."""
+    call = await house.api.ended(line["call_id"])
+    await bot.until(lambda: len(bot.farewell_heard) == len(bot.calls), "the bot is done")
+    told, shown = bot.endings[-1], (await roster(house, room))[line["identity"]]
+    assert told is not None
+    assert (shown["status"], call["room_id"]) == ("left", room["room_id"])
+    assert call["agent"]["agent_notified_at"] <= call["ended_at"]
+    return told.reason, told.may_speak, call["termination"]["reason"], shown["why_left"]
 
 
 async def test_the_lobby_keeps_browsers_and_telephones_until_they_are_let_in(house: Product) -> None:

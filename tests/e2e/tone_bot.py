@@ -61,6 +61,16 @@ class Bot:
 
 @asynccontextmanager
 async def agent(house: Product, bot: Bot, **fields: object) -> AsyncIterator[Json]:
+    """The same, for tests that route the product's number to it: the route is taken back first."""
+    async with registered(house, bot, **fields) as made:
+        try:
+            yield made
+        finally:
+            await route_own_number(house, route={"type": "hold"})
+
+
+@asynccontextmanager
+async def registered(house: Product, bot: Bot, **fields: object) -> AsyncIterator[Json]:
     """The bot, registered as an agent of the product."""
     secret = "a-secret-of-the-tests-long-enough"
     async with serving(bot.on_call, secret=secret, hears=True) as port:
@@ -78,7 +88,6 @@ async def agent(house: Product, bot: Bot, **fields: object) -> AsyncIterator[Jso
         try:
             yield made
         finally:
-            await route_own_number(house, route={"type": "hold"})
             await house.api.ok("DELETE", f"/api/v1/agents/{made['id']}")
 
 
