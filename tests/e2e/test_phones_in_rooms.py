@@ -142,6 +142,11 @@ def phones_of(host: Visitor) -> list[str]:
 async def test_a_gateway_that_is_killed_leaves_no_telephone_in_silence(house: Product) -> None:
     """Nobody carries its sound any more, so its call ends; afterwards it is told, and is off the roster."""
     room = await house.api.ok("POST", ROOMS, {"name": "Weekly"})
+    lobby = await house.api.ok("POST", ROOMS, {"name": "Closed", "waiting_room": True})
+    waits = dials(house)
+    await waits.reaches(CallState.ANSWERED)
+    waits.stream.press(lobby["pin"])
+    waiting = (await until_listed(house, lobby["room_id"], "waiting"))["identity"]
     async with visitor(room["ws_url"], room["host_token"]) as host:
         caller = dials(house)
         await caller.reaches(CallState.ANSWERED)
@@ -159,15 +164,23 @@ async def test_a_gateway_that_is_killed_leaves_no_telephone_in_silence(house: Pr
             await ready(f"{base_url(house.stack.settings)}/readyz")
         call = await house.api.ended(line["call_id"])
         assert call["room_id"] == room["room_id"]
-        await until_left(house, room["room_id"], identity)
+        await until_listed(house, room["room_id"], "left", identity)
+        await waits.reaches(CallState.ENDED, 10.0)
+        await until_listed(house, lobby["room_id"], "left", waiting)
 
 
-async def until_left(house: Product, room_id: str, identity: str, within_s: float = 30.0) -> None:
+async def until_listed(
+    house: Product, room_id: str, status: str, identity: str = "phone_", within_s: float = 30.0
+) -> dict[str, Any]:
+    """The line of whoever's identity begins so, once it says this."""
     seen: list[dict[str, Any]] = []
     try:
         async with asyncio.timeout(within_s):
-            while not any(one["identity"] == identity and one["status"] == "left" for one in seen):
+            while True:
                 seen = await roster(house, room_id)
-                await asyncio.sleep(0.2 if seen else 0)
+                found = [one for one in seen if one["identity"].startswith(identity)]
+                if found and found[0]["status"] == status:
+                    return found[0]
+                await asyncio.sleep(0.1)
     except TimeoutError:
-        raise AssertionError(f"{identity} is on the roster: {seen}") from None
+        raise AssertionError(f"{identity} is not {status}: {seen}") from None
