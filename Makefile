@@ -27,10 +27,11 @@ up: runtime ## the whole stack stays up; prints addresses and a key
 	@$(PY) -m gateway.cli up
 
 test: runtime ## all tiers
-	@$(PY) -m pytest tests
+	@$(PY) -m pytest -n auto --dist loadfile tests/unit tests/architecture
+	@$(PY) -m pytest tests/contract tests/switch tests/e2e
 
-test-unit: $(STAMP) ## pure tests, seconds
-	@$(PY) -m pytest tests/unit tests/architecture
+test-unit: $(STAMP) ## pure tests, on every core
+	@$(PY) -m pytest -n auto --dist loadfile tests/unit tests/architecture
 
 test-contract: runtime ## one suite over every real and in-memory backend
 	@$(PY) -m pytest tests/contract
@@ -48,7 +49,7 @@ lint: $(STAMP) ## format, lint, types, import contracts
 	@$(VENV)/bin/lint-imports --no-cache
 
 check: lint ## the same, and budgets and unit tests
-	@$(PY) -m pytest -q tests/unit tests/architecture
+	@$(PY) -m pytest -q -n auto --dist loadfile tests/unit tests/architecture
 
 bench: bench-ami bench-api bench-webhooks bench-calls bench-pool bench-masked bench-sms bench-agents bench-rooms ## all benchmarks
 
