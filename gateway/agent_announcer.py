@@ -124,7 +124,7 @@ def webhook_of(
     data: dict[str, object] = {
         "session_id": session.id,
         "call_id": session.call_id,
-        "agent_id": session.answered_by or session.agent_id,
+        "agent_id": session.led_by,
         "agent_version": session.agent_version,
         "state": session.state.value,
         "detail": {name: mask_text(one) if isinstance(one, str) else one for name, one in detail.items()},

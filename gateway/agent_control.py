@@ -11,6 +11,7 @@ from dialplan.core.call import Call, Connect, Endpoint, Phone, Trunk
 from telephony.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown, TooMany, Unavailable
 from telephony.ids import CallId
 from telephony.numbers import E164
+from voice_agents.core.record import BUSY
 from voice_agents.core.talk import Reason
 
 _log = structlog.get_logger("gateway.agents")
@@ -28,6 +29,7 @@ _WHY: Final = {
     Reason.TRANSFERRED.value: "transferred",
     Reason.AGENT_LOST.value: _LOST,
     Reason.MEDIA_LOST.value: _LOST,
+    BUSY: BUSY,
 }
 """What the call's termination says, by why its agent's session ended."""
 _OUTCOMES: Final = {"agent_unavailable": "invalid", "ended": "declined"}

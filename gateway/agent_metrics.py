@@ -42,6 +42,7 @@ class AgentMetrics:
             yield CounterMetricFamily(name, help_, value=value)
         yield _away(self._engine.speech_away)
         yield _counted("patchbay_agent_refused", "Sessions refused.", "why", tally.refused)
+        yield _counted("patchbay_agent_passed_over", "Calls left to a fallback.", "why", tally.passed_over)
         yield _counted("patchbay_agent_failed", "Sessions without a word.", "why", tally.failed)
         ended = CounterMetricFamily("patchbay_agent_ended", "Sessions ended.", labels=("reason", "how"))
         for (reason, how), count in tally.ended.items():

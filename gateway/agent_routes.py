@@ -19,7 +19,7 @@ from gateway.agent_control import UNAVAILABLE
 from telephony.causes import Cause
 from telephony.errors import PatchbayError, TooMany
 from telephony.ids import CallId
-from voice_agents.core.record import AgentCall, SessionRecord
+from voice_agents.core.record import BUSY, AgentCall, SessionRecord
 from voice_agents.desk import Prepared
 
 _log = structlog.get_logger("gateway.agents")
@@ -92,7 +92,7 @@ class AgentRoutes:
         except PatchbayError as error:
             _log.warning("agent.not_on_call", agent_id=endpoint.agent_id, code=error.code)
             cause = Cause.CONGESTION if isinstance(error, TooMany) else Cause.TEMPORARY_FAILURE
-            reason = "agent_busy" if isinstance(error, TooMany) else UNAVAILABLE
+            reason = BUSY if isinstance(error, TooMany) else UNAVAILABLE
             return replace(known, route=Reject(int(cause), reason), call_id=call_id)
         session = self._sessions.session_of(call_id)
         return replace(

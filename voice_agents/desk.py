@@ -8,7 +8,6 @@ kept.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,16 +18,16 @@ from voice_agents import standing
 from voice_agents.core import facts, transfer
 from voice_agents.core.agent import AgentSpec
 from voice_agents.core.audio import Codec
-from voice_agents.core.record import AgentCall, SessionRecord, State
+from voice_agents.core.record import ARCHIVED, BUSY, AgentCall, SessionRecord
 from voice_agents.core.session import Session
 from voice_agents.core.talk import Reason
 from voice_agents.errands import API_PROMPT
 from voice_agents.loop import SessionLoop, summarises
+from voice_agents.places import Places
 from voice_agents.surroundings import Surroundings
 from voice_agents.wire.dialects import codec_of
 
 _log = structlog.get_logger("voice_agents.desk")
-_RETRY_S = 5
 _END_S = 30.0
 _RETURN_S = 15.0
 _LONGEST_TEXT = 2000
@@ -55,12 +54,8 @@ class AgentDesk:
 
     def __init__(self, around: Surroundings, most_of: Callable[[str], int] = _no_limit) -> None:
         self._around = around
-        self._most_of = most_of
         self._loops: dict[str, SessionLoop] = {}
-        self._taken: dict[str, tuple[str, str]] = {}
-        """Sessions that count: id → tenant and agent."""
-        self._of_tenant: Counter[str] = Counter()
-        self._of_agent: Counter[tuple[str, str]] = Counter()
+        self._places = Places(most_of)
         self._leaving: set[asyncio.Task[None]] = set()
         self._draining = False
         self.tally = around.tally
@@ -71,25 +66,28 @@ class AgentDesk:
         """Set out to reach the agent for this call. Returns at once; with ``ready_within_s``, once the agent
         is ready or its fallback has been reached, or that time has passed.
 
+        A caller whose agent is full, or archived, has its fallback at once, where one can be had: the
+        session begins without the agent.
+
         Raises ``AgentUnavailable`` where there is no such agent, or it and all that stands in for it cannot
         be had; ``TooMany`` where it or the tenant has as many calls as it may; ``Conflict`` where an agent
-        is on the call already.
+        is on the call already, or was stored by another release.
         """
         spec = await self._spec(call)
-        self._admit(call, spec)
+        passed_over = await self._passed_over(call, spec)
         try:
             codec = codec_of(spec)
         except KeyError:
             raise self._refused("codec", AgentUnavailable("the agent's codec is unknown")) from None
         session_id = self._around.new_id("ags")
-        loop = SessionLoop(session_id, call, spec, codec, self._around, self._changed)
+        loop = SessionLoop(session_id, call, spec, codec, self._around, self, passed_over)
         self._enter(loop)
         try:
             token = loop.expect(call.media_within_s)
             dial = self._around.media.dial_string(token, codec)
             loop.start()
         except BaseException:  # why: whatever it was, the place is free again
-            self._free(loop)
+            self._places.free(loop.id)
             del self._loops[call.call_id]
             loop.abandon()
             raise
@@ -98,6 +96,8 @@ class AgentDesk:
         if not loop.session.live:
             raise self._refused("unreachable", AgentUnavailable("the agent cannot be reached"))
         self.tally.prepared += 1
+        if passed_over:
+            self.tally.passed_over[passed_over] += 1
         return Prepared(session_id, token, dial, codec, record=spec.record)
 
     async def _spec(self, call: AgentCall) -> AgentSpec:
@@ -108,17 +108,51 @@ class AgentDesk:
             raise self._refused("unknown", AgentUnavailable("there is no such agent", why="unknown"))
         return spec
 
-    def _admit(self, call: AgentCall, spec: AgentSpec) -> None:
-        """Nothing waits between this and ``_enter``: of two that want the last place, one gets it."""
+    async def _passed_over(self, call: AgentCall, spec: AgentSpec) -> str:
+        """Empty where the agent can have the call; else why its fallback has it. Raises as ``prepare``."""
+        self._not_twice(call)
+        why = self._places.why_not(call.tenant, spec)
+        if not why:
+            return ""
+        if not await self._somebody_else(call, spec):
+            raise self._refused(why, self._places.refusal(why, call.tenant, spec))
+        self._not_twice(call)
+        if not self._places.why_not(call.tenant, spec):
+            return ""  # somebody left meanwhile
+        return ARCHIVED if spec.archived else BUSY
+
+    def _not_twice(self, call: AgentCall) -> None:
         if call.call_id in self._loops:
             raise Conflict("an agent is on this call already", code="AGENT_ON_CALL")
-        most = self._most_of(call.tenant)
-        if most and self._of_tenant[call.tenant] >= most:
-            raise self._refused("tenant_full", _full("the account has as many such calls as it may", most))
-        if spec.max_concurrent and self._of_agent[call.tenant, spec.id] >= spec.max_concurrent:
-            raise self._refused(
-                "agent_full", _full("the agent is on as many calls as it may be", spec.max_concurrent)
-            )
+
+    async def _somebody_else(self, call: AgentCall, spec: AgentSpec) -> bool:
+        """Whether a caller who cannot have this agent would hear anything but its absence. Callers who have
+        no agent are bounded as those who have: nobody holds any number of calls by a fallback."""
+        fallback, places = spec.fallback, self._places
+        most = places.most_of(call.tenant)
+        if call.direction != "inbound" or (most and self._without(call.tenant) >= most):
+            return False
+        if fallback.number or (fallback.prompt and self._around.voice is not None):
+            return True
+        if not fallback.agent_id:
+            return False
+        standby = await self._around.book.agent(call.tenant, fallback.agent_id)
+        return standby is not None and not places.why_not(call.tenant, standby)
+
+    def _without(self, tenant: str) -> int:
+        """The tenant's calls that wait for an agent's fallback, or have it."""
+        mine = (loop for loop in self._loops.values() if loop.call.tenant == tenant)
+        return sum(loop.session.live and loop.id not in self._places for loop in mine)
+
+    def lets(self, loop: SessionLoop, standby: AgentSpec) -> bool:
+        """Whether this agent can stand in on the call; if so, the call is one of its own from now on."""
+        if not loop.session.live:
+            return False
+        if why := self._places.why_not(loop.call.tenant, standby, loop.id):
+            self.tally.refused[why] += 1
+            return False
+        self._places.take(loop.id, loop.call.tenant, standby)
+        return True
 
     def _refused(self, why: str, error: AgentUnavailable | TooMany) -> AgentUnavailable | TooMany:
         self.tally.refused[why] += 1
@@ -126,30 +160,16 @@ class AgentDesk:
 
     def _enter(self, loop: SessionLoop) -> None:
         self._loops[loop.call.call_id] = loop
-        self._take(loop, loop.spec)
+        if not loop.session.terms.passed_over:
+            self._places.take(loop.id, loop.call.tenant, loop.spec)
 
-    def _take(self, loop: SessionLoop, spec: AgentSpec) -> None:
-        tenant = loop.call.tenant
-        self._taken[loop.id] = (tenant, spec.id)
-        self._of_tenant[tenant] += 1
-        self._of_agent[tenant, spec.id] += 1
-
-    def _free(self, loop: SessionLoop) -> None:
-        """The call has no agent any more, though the agent may still give its account."""
-        taken = self._taken.pop(loop.id, None)
-        if taken is None:
-            return
-        self._of_tenant[taken[0]] -= 1
-        self._of_agent[taken] -= 1
-        self._of_tenant += Counter()  # drops the keys that are at 0
-        self._of_agent += Counter()
-
-    def _changed(self, loop: SessionLoop, before: Session) -> None:
+    def changed(self, loop: SessionLoop, before: Session) -> None:
+        """A step of this session was made; ``before`` is how it was."""
         session = loop.session
         if before.bridged_at is None and session.bridged_at is not None:
             self.tally.bridged += 1
         if session.state.final or standing.call_is_over(session):
-            self._free(loop)
+            self._places.free(loop.id)
         if session.state.final and not before.state.final:
             self._count(loop)
             task = asyncio.get_running_loop().create_task(self._leave(loop))
@@ -157,19 +177,8 @@ class AgentDesk:
             task.add_done_callback(self._leaving.discard)
 
     def _count(self, loop: SessionLoop) -> None:
-        record, tally = loop.record(), self.tally
-        evidence, figures = record.evidence, record.figures
-        reason = "broken" if evidence is None else str(evidence.reason)
-        how = "" if evidence is None or evidence.how is None else str(evidence.how)
-        tally.ended[reason, how] += 1
-        if record.state is State.FAILED:
-            tally.failed[record.failure or reason] += 1
-        tally.interruptions += figures.interruptions
-        tally.false_alarms += figures.false_alarms
-        tally.reconnects += figures.reconnects
-        tally.words_lost_ms += 0 if evidence is None else evidence.words_lost_ms
-        tally.unsent_frames += figures.unsent_frames
-        tally.stale_ms += figures.stale_ms
+        record = loop.record()
+        reason, how = self.tally.count(record)
         _log.info(
             "agent.session_over",
             session=record.id,
@@ -191,7 +200,7 @@ class AgentDesk:
     @property
     def live_sessions(self) -> int:
         """How many calls have an agent now."""
-        return len(self._taken)
+        return len(self._places)
 
     def session_of(self, call_id: str) -> SessionRecord | None:
         """The session of a call as it stands; None where no agent is on it, and soon after one was."""
@@ -345,11 +354,9 @@ class AgentDesk:
         loop = self._live(call_id)
         if loop.session.moving is not None:
             raise Conflict("the caller is not with the agent", code="AGENT_STATE")
-        tenant, most = loop.call.tenant, spec.max_concurrent
-        if most and self._of_agent[tenant, spec.id] >= most and self._taken[loop.id] != (tenant, spec.id):
-            raise self._refused("agent_full", _full("the agent is on as many calls as it may be", most))
-        self._free(loop)
-        self._take(loop, spec)
+        if why := self._places.why_not(loop.call.tenant, spec, loop.id):
+            raise self._refused(why, self._places.refusal(why, loop.call.tenant, spec))
+        self._places.take(loop.id, loop.call.tenant, spec)
         merged = {**dict(spec.parameters), **dict(parameters)}
         spec = replace(spec, parameters=tuple(merged.items()))
         loop.post(facts.SwapAsked(spec, "api", summarises(spec)))
@@ -384,9 +391,3 @@ class AgentDesk:
         if loop is not None and loop.session.live and loop.session.media.arrived_at is None:
             loop.expect_nobody()
             loop.post(facts.HandBackFailed())
-
-
-def _full(message: str, limit: int) -> TooMany:
-    return TooMany(
-        message, retry_after_s=_RETRY_S, limit=limit, window="concurrent", code="CONCURRENCY_LIMIT"
-    )

@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import structlog
 
@@ -20,7 +21,7 @@ from voice_agents.core import facts, orders, talk
 from voice_agents.core.agent import AgentSpec, DialectName
 from voice_agents.core.audio import Codec
 from voice_agents.core.machine import begin, step
-from voice_agents.core.record import AgentCall, SessionRecord, State
+from voice_agents.core.record import ARCHIVED, BUSY, AgentCall, SessionRecord, State
 from voice_agents.core.session import Session, Terms
 from voice_agents.core.waits import next_deadline
 from voice_agents.errands import Errands
@@ -44,8 +45,20 @@ class _Waiter:
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
+class Keeper(Protocol):
+    """Who has the session among others."""
+
+    def changed(self, loop: SessionLoop, before: Session) -> None:
+        """Called after each step."""
+        ...
+
+    def lets(self, loop: SessionLoop, standby: AgentSpec) -> bool:
+        """Whether this agent may stand in on the call. If so, its place is taken."""
+        ...
+
+
 class SessionLoop:
-    """``on_change`` is called after each step, with the session as it was before."""
+    """``passed_over``: as ``Terms.passed_over``."""
 
     def __init__(
         self,
@@ -54,11 +67,12 @@ class SessionLoop:
         spec: AgentSpec,
         codec: Codec,
         around: Surroundings,
-        on_change: Callable[[SessionLoop, Session], None],
+        keeper: Keeper,
+        passed_over: str = "",
     ) -> None:
         self.id, self.call, self.spec, self.codec = session_id, call, spec, codec
         self.around = around
-        self._on_change = on_change
+        self._keeper = keeper
         self.token = ""
         """What the switch is let in with; empty once it has gone."""
         self.transfer_outcome = ""
@@ -73,7 +87,7 @@ class SessionLoop:
         self._waiters: list[_Waiter] = []
         most_s = call.lasts_s(spec.max_duration_s)
         outbound, speaks = call.direction == "outbound", around.voice is not None
-        terms = Terms(spec, outbound, most_s, call.media_within_s, speaks, summarises(spec))
+        terms = Terms(spec, outbound, most_s, call.media_within_s, speaks, summarises(spec), passed_over)
         self.session, self._first = begin(terms, around.now())
         ears = None
         if around.detectors is not None and not text_level(spec):
@@ -124,7 +138,7 @@ class SessionLoop:
         if opened:
             self.sound.open_gate()
         if self.session is not before:
-            self._on_change(self, before)
+            self._keeper.changed(self, before)
             self._wake()
 
     def _give_up(self) -> None:
@@ -140,7 +154,7 @@ class SessionLoop:
         self._carry_out(
             (orders.HangUpCall("agent_lost"), orders.CloseLine(1011), orders.ReleaseMedia(), told, *last)
         )
-        self._on_change(self, before)
+        self._keeper.changed(self, before)
         self._wake()
 
     def _broken(self, event: str, **what: str) -> None:
@@ -286,7 +300,11 @@ class SessionLoop:
             self._broken("session.standby_unknown", agent=wanted)
         if found is None:
             self.post(facts.LineFailed(order.line, "unknown", again=False))
-        elif order.line == self.session.line.number and self.session.live:
+        elif order.line != self.session.line.number or not self.session.live:
+            return
+        elif not self._keeper.lets(self, found):
+            self.post(facts.LineFailed(order.line, ARCHIVED if found.archived else BUSY, again=False))
+        else:
             self._standby = found
             self.agent.open(order.line, found, self._begin(found, order))
 

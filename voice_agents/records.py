@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from voice_agents.agent_path import AgentPath
 from voice_agents.core.agent import AgentSpec
-from voice_agents.core.record import AgentCall, Evidence, Figures, SessionRecord
-from voice_agents.core.session import Session
+from voice_agents.core.record import ANNOUNCEMENT, NUMBER, AgentCall, Evidence, Figures, SessionRecord
+from voice_agents.core.session import Rung, Session
 from voice_agents.core.summary import summary
 from voice_agents.sound_path import SoundPath
 
@@ -26,6 +26,14 @@ def evidence_of(session: Session, lost_ms: int) -> Evidence | None:
         ending.hung_up_at,
         lost_ms,
     )
+
+
+def _answered_by(session: Session, agent: AgentPath) -> str:
+    if session.ready_at is None and session.line.rung is Rung.NUMBER:
+        return NUMBER
+    if session.ready_at is None and session.line.prompted_at is not None:
+        return ANNOUNCEMENT
+    return agent.spec.id
 
 
 def figures_of(session: Session, sound: SoundPath) -> Figures:
@@ -75,7 +83,7 @@ def record_of(
         tenant=call.tenant,
         agent_id=spec.id,
         agent_version=spec.version,
-        answered_by=agent.spec.id,
+        answered_by=_answered_by(session, agent),
         direction=call.direction,
         dialect=str(agent.spec.dialect),
         state=session.state,
@@ -84,7 +92,7 @@ def record_of(
         bridged_at=session.bridged_at,
         ended_at=session.over_at,
         evidence=evidence,
-        failure=session.failure,
+        failure=session.terms.passed_over or session.failure,
         turns=turns,
         summary=text,
         summary_by=by,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from voice_agents.core.record import AgentCall
+from voice_agents.core.record import AgentCall, SessionRecord, State
 from voice_agents.core.session import PATIENCE, Patience
 from voice_agents.ports import (
     AgentBook,
@@ -31,6 +31,8 @@ class Tally:
 
     prepared: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Calls that an agent's fallback had from the beginning, by why."""
     bridged: int = 0
     ended: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -43,6 +45,22 @@ class Tally:
     stale_ms: int = 0
     broken: int = 0
     """Faults of our own that a session survived."""
+
+    def count(self, record: SessionRecord) -> tuple[str, str]:
+        """Add a session that has ended; its reason and how, as they are counted."""
+        evidence, figures = record.evidence, record.figures
+        reason = "broken" if evidence is None else str(evidence.reason)
+        how = "" if evidence is None or evidence.how is None else str(evidence.how)
+        self.ended[reason, how] += 1
+        if record.state is State.FAILED:
+            self.failed[record.failure or reason] += 1
+        self.interruptions += figures.interruptions
+        self.false_alarms += figures.false_alarms
+        self.reconnects += figures.reconnects
+        self.words_lost_ms += 0 if evidence is None else evidence.words_lost_ms
+        self.unsent_frames += figures.unsent_frames
+        self.stale_ms += figures.stale_ms
+        return reason, how
 
 
 async def _read(path: Path) -> bytes:

@@ -70,7 +70,9 @@ class AgentRepository:
         found = await self.get(TenantId(tenant), agent_id, version)
         if found is None:
             return None
-        return spec_of(Kept(found.id, found.version, found.tenant, found.spec, found.auth_kind, found.secret))
+        secret, archived = found.secret, found.archived
+        kept = Kept(found.id, found.version, found.tenant, found.spec, found.auth_kind, secret, archived)
+        return spec_of(kept)
 
     async def add(self, agent: Agent) -> None:
         """Raises Duplicate for an id that is taken, Conflict where the tenant has too many."""

@@ -112,3 +112,5 @@ class AgentSpec:
     record: bool = False
     filler: str = ""
     secure_digits: bool = False
+    archived: bool = False
+    """It takes no new calls; those that it has go on."""

@@ -26,8 +26,9 @@ _FALLBACK_RING_S = 30
 
 
 def begin(session: Session, now: float) -> Step:
-    """Dial the agent."""
-    return _dial(replace(session, line=replace(session.line, since=now)), now)
+    """Dial the agent, or what stands in for one that is not to be tried."""
+    session = replace(session, line=replace(session.line, since=now))
+    return next_rung(session, now) if session.terms.passed_over else _dial(session, now)
 
 
 def _dial(session: Session, now: float) -> Step:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from voice_agents.core.talk import Reason
 from voice_agents.core.transcript import Turn
+
+BUSY: Final = "agent_busy"
+ARCHIVED: Final = "agent_archived"
+"""Why a session began without its agent: it, or its tenant, had as many calls as it may; it takes none."""
+ANNOUNCEMENT: Final = "announcement"
+NUMBER: Final = "number"
+"""Who a caller had, where no agent ever was on the call."""
 
 
 class State(StrEnum):
@@ -85,7 +93,8 @@ class Figures:
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """One session. ``agent_id`` and ``agent_version`` are those that began it; ``answered_by`` is who has it
-    now, another where a standby took over. Times are epoch seconds."""
+    now, another where a standby took over; ``ANNOUNCEMENT`` or ``NUMBER`` where no agent ever did, but the
+    caller was spoken to or sent on. Times are epoch seconds."""
 
     id: str
     call_id: str
@@ -102,13 +111,19 @@ class SessionRecord:
     ended_at: float | None = None
     evidence: Evidence | None = None
     failure: str = ""
-    """Why it failed or lost its agent, one word; empty where all went well."""
+    """Why it failed, lost its agent or began without it, one word; empty where all went well."""
     turns: tuple[Turn, ...] = ()
     summary: str = ""
     summary_by: str = ""
     """``agent`` or ``gateway``; empty until it has ended."""
     summary_fields: str = "{}"
     figures: Figures = field(default_factory=Figures)
+
+    @property
+    def led_by(self) -> str:
+        """The agent whose rules hold: the one that has the call, else the one that it was for."""
+        with_agent = self.answered_by and self.answered_by not in (ANNOUNCEMENT, NUMBER)
+        return self.answered_by if with_agent else self.agent_id
 
     @property
     def duration_ms(self) -> int:

@@ -66,7 +66,8 @@ URL_NEEDED: Final = frozenset({DialectName.NATIVE, DialectName.TWILIO, DialectNa
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One version of an agent as it is stored. ``auth_kind`` is how its handshake is proved."""
+    """One version of an agent as it is stored. ``auth_kind`` is how its handshake is proved; ``archived``: it
+    takes no new calls."""
 
     id: str
     version: int
@@ -74,6 +75,7 @@ class Kept:
     stored: Stored
     auth_kind: str = "none"
     secret: str = field(default="", repr=False)
+    archived: bool = False
 
 
 def dialect_of(wanted: Stored) -> DialectName:
@@ -147,6 +149,7 @@ def spec_of(kept: Kept) -> AgentSpec:
         record=said.get("record") is True,
         filler=_text(said, "filler"),
         secure_digits=said.get("secure_digits") is True,
+        archived=kept.archived,
     )
 
 

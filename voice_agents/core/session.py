@@ -54,7 +54,8 @@ PATIENCE = Patience()
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What does not change while the session lasts. ``speaks``: we have a voice of our own for prompts;
-    ``summarises``: the agent's dialect has a word for a summary."""
+    ``summarises``: the agent's dialect has a word for a summary. ``passed_over``: why the agent itself is not
+    tried, only what stands in for it; empty where it is."""
 
     spec: AgentSpec
     outbound: bool
@@ -62,6 +63,7 @@ class Terms:
     media_within_s: float = 90.0
     speaks: bool = False
     summarises: bool = False
+    passed_over: str = ""
 
 
 class Phase(StrEnum):

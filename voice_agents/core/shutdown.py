@@ -7,7 +7,7 @@ for without a deadline, and the first accepted end is the only one.
 from __future__ import annotations
 
 from voice_agents.core import facts, orders, talk
-from voice_agents.core.record import How, State
+from voice_agents.core.record import BUSY, How, State
 from voice_agents.core.session import (
     PATIENCE,
     Barge,
@@ -171,7 +171,8 @@ def hang_up(session: Session, now: float, patience: Patience = PATIENCE) -> Step
     assert ending is not None, "nothing is hung up that was not announced"
     if ending.hung_up_at is not None:
         return session, ()
-    out: tuple[orders.Order, ...] = (orders.HangUpCall(str(ending.reason)),)
+    busy = session.terms.passed_over == BUSY and ending.reason is Reason.AGENT_LOST
+    out: tuple[orders.Order, ...] = (orders.HangUpCall(BUSY if busy else str(ending.reason)),)
     if session.media.arrived_at is None:
         session, more = _close(_with(session, hung_up_at=now), now)
         return session, (*out, *more)

@@ -75,7 +75,8 @@ class SendCaller(Strict):
 
 class AgentOnCall(Shown):
     """An agent's part in a call. `agent_id` and `agent_version` began it; `answered_by` has it now, another
-    where a standby took over."""
+    where a standby took over, `announcement` or `number` where the caller never had any. `failure` is
+    `agent_busy` where the agent, or its tenant, was full, `agent_archived` where it takes no calls."""
 
     session_id: str
     agent_id: str

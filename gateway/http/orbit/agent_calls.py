@@ -258,7 +258,7 @@ async def check_destination(ask: Ask, agents: AgentCalls, call_id: CallId, to: s
 async def _allowed_to_agent(ask: Ask, session: SessionRecord | None, to: str) -> None:
     if session is None:
         raise _nobody()
-    whose = session.answered_by or session.agent_id
+    whose = session.led_by
     version = session.agent_version if whose == session.agent_id else None
     agent = await ask.face.books.agents.get(ask.caller.tenant, whose, version)
     allowed = () if agent is None else spec_of(as_kept(agent)).transfer_allow

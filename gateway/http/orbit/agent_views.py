@@ -61,7 +61,7 @@ def summary_of(ask: Ask, sessions: Sequence[SessionRecord]) -> dict[str, Json]:
 def _plain_account(session: SessionRecord) -> str:
     """What is known without anybody's words: the gateway died, the words were deleted, or it goes on."""
     seconds = round(session.duration_ms / 1000)
-    parts = [f"Agent {session.answered_by or session.agent_id}"]
+    parts = [f"Agent {session.led_by}"]
     if session.state.final:
         parts.append(
             f"was on the call for {seconds} s" if session.bridged_at is not None else "was not heard"

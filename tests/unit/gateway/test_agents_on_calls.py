@@ -25,7 +25,7 @@ from tests.unit.dialplan.desk import OFFERED, OURS, A, B, Desk
 from tests.unit.dialplan.virtual_time import in_virtual_time
 from tests.unit.voice_agents.sessions import SPEC
 from tests.unit.voice_agents.stage import CALL, Caller, Stage
-from voice_agents.core.agent import AgentSpec
+from voice_agents.core.agent import AgentSpec, Fallback
 from voice_agents.core.record import How, SessionRecord, State
 from voice_agents.core.talk import Ended, Ending, Held, Reason, TransferOutcome
 from voice_agents.desk import AgentDesk
@@ -277,6 +277,42 @@ def test_whoever_comes_after_the_last_place_hears_that_all_are_busy(
             assert isinstance(endpoint, AgentSocket)
 
     run()
+
+
+BUSY_BUT_STOOD_IN_FOR = replace(AGENT, max_concurrent=1, fallback=Fallback("agt_2"))
+
+
+@in_virtual_time
+async def test_who_comes_after_the_last_place_has_the_agent_that_stands_in() -> None:
+    async with opened(BUSY_BUT_STOOD_IN_FOR, replace(AGENT, id="agt_2")) as house:
+        await house.talking()
+        other = ChannelId("pb-2.1")
+        second, route = await house.answered(other)
+        assert isinstance(route, Connect)
+        leg = house.stage.port.come(token_of(route))
+        assert leg is not None
+        house.stage.callers[second] = Caller(leg)
+        await house.stage.pass_s(0.2)
+        assert leg.answered
+        live = house.on_calls.live(second)
+        assert live is not None
+        assert (live.agent_id, live.answered_by, live.failure) == ("agt_1", "agt_2", "agent_busy")
+        house.voice.switch.end(other)
+        await house.stage.until_over(second)
+
+
+@in_virtual_time
+async def test_where_nobody_stands_in_after_all_the_call_ends_as_busy() -> None:
+    async with opened(BUSY_BUT_STOOD_IN_FOR, replace(AGENT, id="agt_2")) as house:
+        await house.talking()
+        house.stage.fake_lines.away = "forbidden"
+        other = ChannelId("pb-2.1")
+        second, _ = await house.answered(other)
+        await house.stage.until_over(second)
+        await house.voice.settle()
+        house.voice.switch.end(other)
+        await house.voice.settle()
+        assert house.voice.ended(second)[1] == "server_error/agent_busy"
 
 
 @in_virtual_time

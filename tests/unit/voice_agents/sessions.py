@@ -26,8 +26,16 @@ FULL = replace(
 OrderT = TypeVar("OrderT")
 
 
-def terms(spec: AgentSpec = FULL, *, outbound: bool = False, speaks: bool = True, most_s: int = 600) -> Terms:
-    return Terms(spec, outbound, most_s, speaks=speaks, summarises=spec.dialect is DialectName.NATIVE)
+def terms(
+    spec: AgentSpec = FULL,
+    *,
+    outbound: bool = False,
+    speaks: bool = True,
+    most_s: int = 600,
+    passed_over: str = "",
+) -> Terms:
+    summarises = spec.dialect is DialectName.NATIVE
+    return Terms(spec, outbound, most_s, speaks=speaks, summarises=summarises, passed_over=passed_over)
 
 
 def barging(mode: BargeMode, spec: AgentSpec = FULL) -> AgentSpec:
@@ -43,7 +51,7 @@ class Run:
     now: float = NOW
 
     @classmethod
-    def of(cls, spec: AgentSpec = FULL, **options: bool | int) -> Run:
+    def of(cls, spec: AgentSpec = FULL, **options: bool | int | str) -> Run:
         session, out = begin(terms(spec, **options), NOW)  # type: ignore[arg-type]
         return cls(session, list(out))
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from telephony.errors import AgentUnavailable
+from telephony.errors import AgentUnavailable, TooMany
 from tests.unit.dialplan.virtual_time import in_virtual_time
 from tests.unit.voice_agents.sessions import SPEC
-from tests.unit.voice_agents.stage import CALL, Stage
+from tests.unit.voice_agents.stage import CALL, Stage, other_call
 from voice_agents.core.agent import AgentSpec, Fallback
-from voice_agents.core.record import How, State
+from voice_agents.core.record import ANNOUNCEMENT, NUMBER, How, State
 from voice_agents.core.talk import Answered, Begin, CallTool, Caption, Reason
 from voice_agents.fakes_lines import FakeLines
 from voice_agents.ports import AgentEar, AgentLine
@@ -221,4 +221,166 @@ async def test_without_anybody_to_stand_in_a_slow_agent_is_kept() -> None:
     assert stage.session().figures.slow_turns == 1
     stage.desk.caller_gone("call_1")
     await stage.until_over()
+    await stage.close()
+
+
+# ---------------------------------------------------------------- the agent is full, or takes no calls
+
+ONE = replace(SPEC, max_concurrent=1)
+SECOND = other_call(2)
+
+
+@in_virtual_time
+async def test_where_an_agent_is_full_the_one_that_stands_in_answers() -> None:
+    stage = Stage(replace(ONE, fallback=Fallback("agt_2")), replace(STANDBY, max_concurrent=1))
+    await stage.talk()
+    await stage.talk(SECOND)
+    record = stage.session("call_2")
+    assert (record.state, record.agent_id, record.answered_by) == (State.TALKING, "agt_1", "agt_2")
+    assert (record.failure, record.led_by) == ("agent_busy", "agt_2")
+    assert stage.session("call_1").answered_by == "agt_1", "the first is not disturbed"
+    with pytest.raises(TooMany):
+        await stage.prepare(other_call(3))
+    assert stage.desk.live_sessions == 2
+    assert stage.desk.tally.refused == {"agent_full": 1}
+    assert stage.desk.tally.passed_over == {"agent_busy": 1}
+    stage.desk.caller_gone("call_2")
+    await stage.until_over("call_2")
+    await stage.talk(other_call(4))
+    assert stage.session("call_4").answered_by == "agt_2", "its place was given back"
+    for call_id in ("call_1", "call_4"):
+        stage.desk.caller_gone(call_id)
+        await stage.until_over(call_id)
+    assert stage.desk.live_sessions == 0
+    await stage.close()
+
+
+@in_virtual_time
+async def test_where_a_tenant_is_full_its_callers_hear_the_prompt_and_no_agent_at_all(tmp_path: Path) -> None:
+    spec = replace(SPEC, fallback=Fallback("agt_2", "All our agents are busy."))
+    stage = Stage(spec, STANDBY, folder=tmp_path, most=1)
+    first = await stage.talk()
+    caller = await stage.talk(SECOND)
+    await stage.until(lambda: bool(stage.control.of("hang_up", "call_2")))
+    assert stage.voice is not None
+    assert stage.voice.spoken == ["All our agents are busy."]
+    assert caller.heard_at
+    assert stage.control.of("hang_up", "call_2")[0][1] == "agent_busy"
+    record = await stage.until_over("call_2")
+    assert (record.answered_by, record.failure, record.state) == (ANNOUNCEMENT, "agent_busy", State.FAILED)
+    assert record.led_by == "agt_1"
+    assert record.evidence is not None
+    assert record.evidence.words_lost_ms == 0
+    assert len(stage.fake_lines.lines) == 1, "nobody else was dialled"
+    assert not first.leg.gone
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
+async def test_where_an_agent_is_full_and_nothing_else_is_there_the_number_rings() -> None:
+    stage = Stage(replace(ONE, fallback=Fallback("", "", "+12025550199")))
+    await stage.talk()
+    caller = await stage.talk(SECOND)
+    stage.control.on_transfer = lambda call_id: caller.leg.ends("hangup")
+    record = await stage.until_over("call_2")
+    assert [to for _, to in stage.control.of("transfer", "call_2")] == ["+12025550199"]
+    assert (record.answered_by, record.failure, record.state) == (NUMBER, "agent_busy", State.ENDED)
+    assert stage.control.of("hang_up", "call_2") == []
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
+async def test_a_standby_that_cannot_be_reached_either_leaves_the_call_as_busy_as_before() -> None:
+    stage = Stage(replace(ONE, fallback=Fallback("agt_2")), STANDBY)
+    await stage.talk()
+    stage.fake_lines.away = "refused"
+    await stage.prepare(SECOND)
+    record = await stage.until_over("call_2")
+    assert stage.control.of("hang_up", "call_2")[0][1] == "agent_busy"
+    assert (record.state, record.failure) == (State.FAILED, "agent_busy")
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
+async def test_the_last_place_of_a_standby_goes_to_one_of_two_who_come_at_once(tmp_path: Path) -> None:
+    full = replace(ONE, fallback=Fallback("agt_2", "Nobody is free."))
+    stage = Stage(full, replace(STANDBY, max_concurrent=1), folder=tmp_path)
+    await stage.talk()
+    second, third = await stage.prepare(SECOND), await stage.prepare(other_call(3))
+    stage.come(second, "call_2")
+    stage.come(third, "call_3")
+    await stage.pass_s(0.5)
+    assert stage.session("call_2").answered_by == "agt_2"
+    record = await stage.until_over("call_3")
+    assert record.answered_by == ANNOUNCEMENT
+    for call_id in ("call_1", "call_2"):
+        stage.desk.caller_gone(call_id)
+        await stage.until_over(call_id)
+    await stage.close()
+
+
+@in_virtual_time
+async def test_callers_without_an_agent_are_as_many_as_those_with_one_may_be(tmp_path: Path) -> None:
+    stage = Stage(replace(SPEC, fallback=Fallback("", "Busy.", "")), folder=tmp_path, most=1)
+    await stage.talk()
+    await stage.prepare(SECOND)
+    with pytest.raises(TooMany):
+        await stage.prepare(other_call(3))
+    for call_id in ("call_1", "call_2"):
+        stage.desk.caller_gone(call_id)
+        await stage.until_over(call_id)
+    await stage.close()
+
+
+@in_virtual_time
+async def test_a_call_that_we_place_is_refused_and_never_falls_back() -> None:
+    stage = Stage(replace(ONE, fallback=Fallback("agt_2")), STANDBY)
+    await stage.talk()
+    with pytest.raises(TooMany):
+        await stage.prepare(replace(SECOND, direction="outbound"))
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
+async def test_an_archived_agent_takes_no_new_calls_but_its_fallback_does() -> None:
+    gone = replace(SPEC, archived=True)
+    stage = Stage(replace(gone, fallback=Fallback("agt_2")), STANDBY)
+    await stage.talk()
+    assert (stage.session().answered_by, stage.session().failure) == ("agt_2", "agent_archived")
+    stage.desk.caller_gone("call_1")
+    await stage.until_over()
+    await stage.close()
+    alone = Stage(
+        gone, replace(STANDBY, archived=True), replace(gone, id="agt_4", fallback=Fallback("agt_2"))
+    )
+    for agent_id in ("agt_1", "agt_2", "agt_4"):
+        with pytest.raises(AgentUnavailable) as refused:
+            await alone.prepare(replace(CALL, agent_id=agent_id))
+        assert refused.value.why == "archived"
+    assert alone.desk.tally.refused == {"archived": 3}
+    await alone.close()
+
+
+@in_virtual_time
+async def test_a_standby_that_is_full_is_passed_over_in_talk_as_well(tmp_path: Path) -> None:
+    spec = replace(SPEC, fallback=Fallback("agt_2", "One moment please."))
+    stage = Stage(spec, replace(STANDBY, max_concurrent=1), folder=tmp_path)
+    await stage.talk(replace(SECOND, agent_id="agt_2"))
+    await stage.talk()
+    stage.fake_lines.away = "forbidden"
+    stage.line.lose()
+    record = await stage.until_over()
+    assert stage.voice is not None
+    assert stage.voice.spoken == ["One moment please."]
+    assert record.answered_by == "agt_1", "it was on the call"
+    stage.desk.caller_gone("call_2")
+    await stage.until_over("call_2")
     await stage.close()

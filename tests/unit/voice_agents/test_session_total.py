@@ -247,6 +247,9 @@ def situations(spec: AgentSpec, *, outbound: bool) -> Iterator[tuple[str, Run]]:
         run.pass_s(31)
         run.tell(facts.LineFailed(run.session.line.number, "forbidden", again=False))
         yield "fallback prompt", run
+    if not outbound:
+        yield "passed over", Run.of(spec, passed_over="agent_busy")
+        yield "stood in for", Run.of(spec, passed_over="agent_busy").talking()
 
 
 @pytest.mark.parametrize("name", list(SPECS))
