@@ -128,10 +128,15 @@ def room_sip_variables(settings: RoomSipSettings) -> dict[str, object]:
     }
 
 
+def by_sip(settings: RoomSipSettings) -> bool:
+    """Whether telephones are brought into rooms by the service."""
+    return settings.room_carrier != "bridge" and bool(settings.room_sip_host)
+
+
 def room_sip_end(settings: RoomSipSettings, made: SecretMaker, var_dir: Path) -> RoomSipEnd | None:
     """The service as the switch is told of it; None where telephones do not come in by it. ``made`` gives the
     secret kept at a path, which it makes where there is none."""
-    if settings.room_carrier == "bridge" or not settings.room_sip_host:
+    if not by_sip(settings):
         return None
     kept = var_dir / "secrets"
     return RoomSipEnd(

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from gateway.config_room_sip import (
     RoomSipFields,
     RoomSipSettings,
+    by_sip,
     room_sip_fields,
     room_sip_variables,
 )
@@ -98,8 +99,10 @@ def room_fields(env: Variables, environ: Mapping[str, str]) -> RoomFields:
     old_keys = env.secret("LIVEKIT_OLD_KEYS", 1)
     if old_keys is not None:
         read_keys(old_keys)
+    sip = room_sip_fields(env)
+    most = 7 if sip["room_sip_host"] and sip["room_carrier"] != "bridge" else 8
     return RoomFields(
-        **room_sip_fields(env),
+        **sip,
         room_server=_address(environ),
         livekit="off" if env.choice("LIVEKIT", ("auto", "off")) == "off" else "auto",
         livekit_server_bin=env.optional_path("LIVEKIT_SERVER_BIN"),
@@ -108,7 +111,7 @@ def room_fields(env: Variables, environ: Mapping[str, str]) -> RoomFields:
         livekit_public_url=env.url("LIVEKIT_PUBLIC_URL", ("ws", "wss"), ""),
         livekit_old_keys=old_keys,
         room_host_admin=env.flag("ROOM_HOST_ADMIN", False),
-        room_workers=env.integer("ROOM_WORKERS", 2, 0, 8),
+        room_workers=env.integer("ROOM_WORKERS", 2, 0, most),
         room_media_port=env.integer("ROOM_MEDIA_PORT", 4_580, 1, 65_528),
     )
 
@@ -123,6 +126,11 @@ def read_keys(text: Secret) -> dict[str, str]:
             raise InvalidInput(f"{name} must be {expected}", field=name, expected=expected)
         found[key] = secret
     return found
+
+
+def room_media_ports(settings: RoomSettings) -> int:
+    """How many ports the switch brings telephones in rooms to: one for each process, one for those by SIP."""
+    return max(1, settings.room_workers) + by_sip(settings)
 
 
 def room_variables(settings: RoomSettings) -> dict[str, object]:

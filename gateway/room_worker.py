@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -40,7 +41,7 @@ from video_rooms.core.leg_lines import (
     line,
     to_worker,
 )
-from video_rooms.ports_media import SwitchEar
+from video_rooms.ports_media import RoomDoor, SwitchEar, SwitchPort
 from voice_agents.core.audio import Codec
 from voice_agents.media.websocket_port import WebSocketPort
 from voice_agents.wire.asterisk import MediaAbilities
@@ -67,13 +68,19 @@ class RoomPort:
         self._port.forget(token)
 
 
-class Worker:
-    """A bridge with its own port, on the running loop."""
+WayIn = Callable[[SwitchPort, RoomDoor], RoomDoor]
 
-    def __init__(self, connection: str, music: Path | None) -> None:
+
+class Worker:
+    """A bridge with its own port, on the running loop. ``way_in``: how rooms are entered, made of that port
+    and of the usual way; None: that one."""
+
+    def __init__(self, connection: str, music: Path | None, way_in: WayIn | None = None) -> None:
         self.port = WebSocketPort(MediaAbilities(), connection=connection)
         self.rooms = RtcRooms()
-        self.bridge = Bridge(RoomPort(self.port), self.rooms, SoundShelf(music))
+        port = RoomPort(self.port)
+        door = self.rooms if way_in is None else way_in(port, self.rooms)
+        self.bridge = Bridge(port, door, SoundShelf(music))
 
     async def start(self, host: str, port: int) -> int:
         """Listen for the switch; the port, a free one for 0. Raises ``OSError``."""

@@ -58,12 +58,20 @@ class LaterEntrance:
 
 
 class PhoneDesk:
-    """``hexes`` makes so many of ``0-9a-f`` that nobody can guess."""
+    """``hexes`` makes so many of ``0-9a-f`` that nobody can guess. ``identity`` makes an identity that begins
+    like this, where the carrier has a say in it."""
 
-    def __init__(self, around: PhoneSurroundings, rooms: RoomStore, hexes: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        around: PhoneSurroundings,
+        rooms: RoomStore,
+        hexes: Callable[[int], str],
+        identity: Callable[[str], str] | None = None,
+    ) -> None:
         self._around = around
         self._rooms = rooms
         self._hexes = hexes
+        self._made = identity
         self._guests: dict[str, Guest] = {}
         self._leaving: set[Guest] = set()
         self.ended: Counter[tuple[str, str]] = Counter()
@@ -163,6 +171,8 @@ class PhoneDesk:
         return room
 
     def _identity(self, prefix: str) -> str:
+        if self._made is not None:
+            return self._made(prefix)
         return prefix + self._hexes(_HEXES)
 
     def _enter(self, guest: Guest, session: str = "") -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.config import AmiLogin, AmiLogins, Settings, stored_secret
 from gateway.config_room_sip import RoomSipEnd, room_sip_end
+from gateway.config_rooms import room_media_ports
 from gateway.runtime import switch_config
 from gateway.runtime.ami_probe import fully_booted
 from gateway.runtime.children import Child, ChildSpec, ChildState
@@ -94,7 +95,7 @@ def spec_from_settings(settings: Settings, plan: SwitchPlan) -> SwitchSpec:
         media=(settings.media_host, settings.media_port),
         room_sip=room_sip_end(settings, stored_secret, settings.var_dir),
         room_media=tuple(
-            range(settings.room_media_port, settings.room_media_port + max(1, settings.room_workers))
+            range(settings.room_media_port, settings.room_media_port + room_media_ports(settings))
         ),
         recordings=settings.recordings_dir,
         sounds=settings.sounds_dir,

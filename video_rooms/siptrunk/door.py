@@ -71,6 +71,10 @@ class SipDoor:
         parts = self._parts
         return not self._closed and parts.keeper.ready and parts.mono() >= self._rests_until
 
+    def knows(self, identity: str) -> bool:
+        """Whether this is a telephone that can come in by SIP."""
+        return self._parts.names.caller_of(identity) is not None
+
     async def enter(self, join: Join, ear: StayEar, *, muted: bool) -> SipStay:
         parts, opened = self._parts, read_pass(join.token)
         caller = parts.names.caller_of(join.identity)
@@ -181,13 +185,17 @@ class SipDoor:
 
 
 class Ladder:
-    """Fits ``RoomDoor``: one way, and where that says nothing about the room, the other."""
+    """Fits ``RoomDoor``: one way, and where that says nothing about the room, the other. ``alone``: for
+    telephones the first is the only one."""
 
-    def __init__(self, first: SipDoor, then: RoomDoor) -> None:
-        self._first, self._then = first, then
+    def __init__(self, first: SipDoor, then: RoomDoor, *, alone: bool = False) -> None:
+        self._first, self._then, self._alone = first, then, alone
 
     async def enter(self, join: Join, ear: StayEar, *, muted: bool) -> RoomStay:
-        if self._first.open:
+        ours = self._first.knows(join.identity)
+        if ours and self._alone:
+            return await self._first.enter(join, ear, muted=muted)
+        if ours and self._first.open:
             try:
                 return await self._first.enter(join, ear, muted=muted)
             except NotAdmitted as refusal:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.config import Settings, stored_secret
 from gateway.config_room_sip import allowed_from, room_sip_end
+from gateway.config_rooms import room_media_ports
 from gateway.secret import Secret
 from gateway.stack import to_environment
 from telephony.errors import InvalidInput
@@ -33,6 +34,20 @@ def test_without_an_address_nothing_comes_in_by_sip(tmp_path: Path) -> None:
 
 def test_the_bridge_alone_is_a_choice(tmp_path: Path) -> None:
     assert room_sip_end(settings(ROOM_CARRIER="bridge", ROOM_SIP_HOST="127.0.0.1"), never, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "ports"),
+    [
+        ({}, 2),
+        ({"ROOM_WORKERS": "0"}, 1),
+        ({"ROOM_SIP_HOST": "127.0.0.1"}, 3),
+        ({"ROOM_SIP_HOST": "127.0.0.1", "ROOM_WORKERS": "0"}, 2),
+        ({"ROOM_SIP_HOST": "127.0.0.1", "ROOM_CARRIER": "bridge", "ROOM_WORKERS": "8"}, 8),
+    ],
+)
+def test_the_way_in_by_sip_has_a_port_of_its_own(given: dict[str, str], ports: int) -> None:
+    assert room_media_ports(settings(**given)) == ports
 
 
 def test_passwords_that_are_not_given_are_made_once(tmp_path: Path) -> None:
@@ -78,6 +93,7 @@ def test_networks_that_the_service_takes_our_calls_from(
         ({"ROOM_SIP_HOST": "127.0.0.1\\n"}, "ROOM_SIP_HOST"),
         ({"ROOM_SIP_HOST": "192.0.2.7"}, "ROOM_SIP_ALLOWED"),
         ({"ROOM_SIP_HOST": "127.0.0.1", "ROOM_SIP_ALLOWED": "everybody"}, "ROOM_SIP_ALLOWED"),
+        ({"ROOM_SIP_HOST": "127.0.0.1", "ROOM_WORKERS": "8"}, "ROOM_WORKERS"),
         ({"ROOM_SIP_PORT": "0"}, "ROOM_SIP_PORT"),
         ({"ROOM_SIP_USER": "a b"}, "ROOM_SIP_USER"),
         ({"ROOM_SIP_PASSWORD": "short"}, "ROOM_SIP_PASSWORD"),
