@@ -1,35 +1,48 @@
-"""What is counted of telephones in rooms, for the metrics page. No numbers, no ids in labels."""
+"""What is counted about video rooms, for the metrics page. No names, no numbers, no ids in labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from video_rooms.core.visit_words import Stage
-from video_rooms.phones import PhoneDesk
-
-_NOW: Final = tuple(stage.value for stage in Stage if stage is not Stage.OVER)
+from gateway.room_announcer import WebhookRoomAnnouncer
+from video_rooms.desk import RoomDesk
 
 
-class RoomPhoneMetrics:
-    """Reads the desk of telephones when the page is asked for. Fits ``prometheus_client``'s collectors."""
+class RoomMetrics:
+    """Reads the desk's own counters when the page is asked for."""
 
-    def __init__(self, desk: PhoneDesk) -> None:
+    def __init__(self, desk: RoomDesk, announcer: WebhookRoomAnnouncer) -> None:
         self._desk = desk
+        self._announcer = announcer
 
     def collect(self) -> Iterable[Metric]:
-        stages = self._desk.stages()
-        phones = GaugeMetricFamily(
-            "patchbay_room_phones", "Telephones in rooms, or on their way.", labels=("stage",)
+        desk, looks, reports = self._desk, self._desk.reconciler.tally, self._desk.hook.tally
+        yield CounterMetricFamily(
+            "patchbay_rooms_started", "Live sessions of rooms that began.", value=desk.lives.started
         )
-        for stage in _NOW:
-            phones.add_metric([stage], stages[stage])
-        yield phones
-        ended = CounterMetricFamily(
-            "patchbay_room_phones_ended", "Telephones' visits that are over.", labels=("way", "why")
+        yield _counted("patchbay_rooms_over", "Live sessions of rooms that ended.", "why", desk.lives.over)
+        yield CounterMetricFamily(
+            "patchbay_room_kept_out",
+            "Times that somebody came who had been put out.",
+            value=desk.sightings.kept_out,
         )
-        for (way, why), count in self._desk.ended.items():
-            ended.add_metric([way, why], count)
-        yield ended
+        yield GaugeMetricFamily(
+            "patchbay_rooms_watched",
+            "Rooms in which somebody was put out of late.",
+            value=len(desk.watched.names()),
+        )
+        kinds = {what: reports[what] for what in ("taken", "again", "passed", "unanswered")}
+        yield _counted("patchbay_room_reports", "Reports of the media server.", "what", kinds)
+        found = {what: looks[what] for what in ("looks", "unanswered", "broken")}
+        yield _counted("patchbay_room_looks", "Looks at the media server.", "what", found)
+        events = {what: self._announcer.tally[what] for what in ("told", "dropped", "failed")}
+        yield _counted("patchbay_room_events", "Events of rooms, on their way to webhooks.", "what", events)
+
+
+def _counted(name: str, help_: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, help_, labels=(label,))
+    for what, count in counts.items():
+        family.add_metric([what], count)
+    return family

@@ -133,7 +133,7 @@ class Product:
             rates=self._make_rates(),
             limits=limits,
             probes=probes(storage.database, engine, rooms.server),
-            registry=registry(engine, deliverer, masking, texts, self._watch_pool(storage), agents),
+            registry=registry(engine, deliverer, masking, texts, self._watch_pool(storage), agents, rooms),
             numbers_changed=numbers_changed,
             agent_calls=agents.on_calls,
             documents=agents.documents,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from prometheus_client.registry import Collector
 
 from dialplan.ports import RouteBook
 from gateway.agents_on_calls import AgentsOnCalls
@@ -22,6 +23,8 @@ from gateway.http.ports_rooms import VideoRooms
 from gateway.http.signing import RoomLinks
 from gateway.room_announcer import WebhookRoomAnnouncer
 from gateway.room_chances import RoomChances
+from gateway.room_metrics import RoomMetrics
+from gateway.room_phone_metrics import RoomPhoneMetrics
 from gateway.room_recordings import RecorderParts, RoomRecordings
 from gateway.room_routes import RoomRoutes
 from gateway.room_workers import RoomsHere, RoomWorkers, RoomWorkersPlan, room_carrier
@@ -76,6 +79,7 @@ class NoRooms:
 
     face: None = None
     server: None = None
+    metrics: tuple[Collector, ...] = ()
 
     def book(self, other: RouteBook) -> RoomRoutes:
         return RoomRoutes(other, None, new_id)
@@ -175,6 +179,11 @@ class RoomEngine:
         """What the HTTP face asks."""
         desk = self.desk
         return VideoRooms(desk.scheduled, desk.invites, desk.adhoc, desk.hook, self.on_calls, self._tapes)
+
+    @property
+    def metrics(self) -> tuple[Collector, ...]:
+        """What is counted of rooms."""
+        return RoomMetrics(self.desk, self.announcer), RoomPhoneMetrics(self.phones)
 
     async def start(self) -> None:
         """Listen for the switch, look at what rooms there are, take up what was left."""

@@ -13,6 +13,7 @@ from gateway.storage.database import Database
 from gateway.webhooks.deliver import Deliverer
 from gateway.wiring_agents import AgentEngine
 from gateway.wiring_masking import MaskingEngine
+from gateway.wiring_rooms import Rooms
 from gateway.wiring_texts import TextEngine
 from gateway.wiring_voice import VoiceEngine
 from video_rooms.ports import RoomServer
@@ -25,6 +26,7 @@ def registry(
     texts: TextEngine,
     watch: PoolWatch,
     agents: AgentEngine,
+    rooms: Rooms,
 ) -> CollectorRegistry:
     """Everything that is counted, for the metrics page."""
     made = CollectorRegistry()
@@ -35,6 +37,7 @@ def registry(
         MaskingMetrics(masking, watch),
         TextMetrics(texts),
         AgentMetrics(agents),
+        *rooms.metrics,
     )
     return made
 

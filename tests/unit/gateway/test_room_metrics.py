@@ -1,33 +1,43 @@
-"""Telephones in rooms on the metrics page."""
+"""What the metrics page tells of video rooms."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from gateway.room_metrics import RoomPhoneMetrics
-from tests.unit.dialplan.virtual_time import in_virtual_time
-from tests.unit.video_rooms.phone_stage import CALLER, host, open_stage
+from gateway.room_announcer import WebhookRoomAnnouncer
+from gateway.room_metrics import RoomMetrics
+from tests.rig.room_desk import OURS, World
 
 pytestmark = pytest.mark.unit
 
 
-@in_virtual_time
-async def test_who_is_where_and_why_visits_ended(tmp_path: Path) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        registry = CollectorRegistry()
-        registry.register(RoomPhoneMetrics(stage.desk))  # type: ignore[arg-type]
-        await stage.comes_in("call_1")
-        await stage.dials_in("call_2")
-        await stage.calls_out("call_3")
-        stage.desk.call_over("call_3", "busy")
-        page = generate_latest(registry).decode()
-        assert 'patchbay_room_phones{stage="inside"} 1.0' in page
-        assert 'patchbay_room_phones{stage="asking"} 1.0' in page
-        assert 'patchbay_room_phones{stage="waiting"} 0.0' in page
-        assert 'patchbay_room_phones_ended_total{way="out",why="busy"} 1.0' in page
-        assert "call_1" not in page
-        assert CALLER not in page
-        await stage.rest()
+async def test_what_happens_in_rooms_is_counted() -> None:
+    world = World()
+    announcer = WebhookRoomAnnouncer(cast(Any, None), cast(Any, None), lambda _: None, lambda: 0.0, str)
+    registry = CollectorRegistry()
+    registry.register(RoomMetrics(world.desk, announcer))
+    room = await world.schedule()
+    token = (await world.join(room, "ann")).token
+    world.server.come_in(token)
+    await world.reported()
+    world.clock.advance(1)
+    await world.desk.scheduled.kick(OURS, room.id, "ann")
+    world.server.come_in(token)
+    await world.reported()
+    await world.desk.scheduled.end(OURS, room.id)
+    page = generate_latest(registry).decode()
+    for line in (
+        "patchbay_rooms_started_total 1.0",
+        'patchbay_rooms_over_total{why="api"} 1.0',
+        "patchbay_room_kept_out_total 1.0",
+        "patchbay_rooms_watched 1.0",
+        'patchbay_room_reports_total{what="taken"} 4.0',
+        'patchbay_room_looks_total{what="looks"} 0.0',
+        'patchbay_room_events_total{what="dropped"} 0.0',
+    ):
+        assert line in page, page
+    assert "ann" not in page
+    assert room.id not in page
