@@ -265,6 +265,7 @@ class RtcStay:
 
 
 def _counts(who: rtc.RemoteParticipant) -> bool:
-    """Recorders are nobody."""
+    """Recorders are nobody, and so are helpers, who have no role (``core.roster.is_seen``)."""
     recorder = who.kind == rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS
-    return not recorder and who.attributes.get(ROLE) != Role.RECORDER
+    helper = who.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT and ROLE not in who.attributes
+    return not recorder and not helper and who.attributes.get(ROLE) != Role.RECORDER

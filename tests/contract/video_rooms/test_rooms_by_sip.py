@@ -1,0 +1,265 @@
+"""Telephones that come in by SIP, at a real LiveKit server: its own rules, rosters, mutes and kicks. In the
+SIP service's place is one that does as that does: it looks for the rule that fits, and comes in as it says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+from livekit import api
+
+from gateway.clocks import SystemClock
+from gateway.room_chances import RoomChances
+from tests.rig.livekit import LiveKitRig, running_livekit
+from tests.rig.redis_port import redis_on_a_port
+from tests.rig.visitors import visitor
+from video_rooms.bridge.rtc_rooms import RtcRooms
+from video_rooms.core.leg import Join
+from video_rooms.core.live import PASS, ROLE, Grant, Kind
+from video_rooms.core.room import Role
+from video_rooms.core.roster import is_seen
+from video_rooms.core.trunks import Inbound, TrunkPlan, identity_of
+from video_rooms.livekit.control import LiveKitAddress, LiveKitRooms
+from video_rooms.livekit.trunks import LiveKitTrunks
+from video_rooms.ports_media import NotAdmitted, SwitchEar
+from video_rooms.ports_trunk import TrunkCall, TrunkEar
+from video_rooms.siptrunk.anchors import Anchors
+from video_rooms.siptrunk.door import DoorParts, SipDoor
+from video_rooms.siptrunk.keeper import TrunkKeeper
+from video_rooms.siptrunk.names import TrunkNames
+from video_rooms.siptrunk.stay import SipStay
+
+pytestmark = pytest.mark.contract
+
+PLAN = TrunkPlan("0a1b2c3d", Inbound("rooms-0a1b2c3d", "patchbay", "p" * 32))
+
+
+@dataclass
+class Service:
+    """Fits ``TrunkCalls``: the switch, and LiveKit's SIP service behind it."""
+
+    rig: LiveKitRig
+    exits: AsyncExitStack
+    anchored: list[bool] = field(default_factory=list)
+    """Whether somebody published sound when each call came: else it would have rung on."""
+    placed: list[TrunkCall] = field(default_factory=list)
+
+    async def place(self, call: TrunkCall, ear: TrunkEar) -> None:
+        self.placed.append(call)
+        listed = await self.rig.control.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
+        fits = [
+            rule
+            for rule in listed.items
+            if call.caller in rule.inbound_numbers and call.number in rule.numbers
+        ]
+        if not fits:
+            ear.over(1)
+            return
+        room = fits[0].rule.dispatch_rule_direct.room_name
+        people = await self.rig.people(room)
+        self.anchored.append(any(len(person.tracks) > 0 for person in people))
+        token = self.rig.token(
+            room,
+            identity_of(call.caller),
+            name=f"Phone {call.caller[-4:]}",
+            kind="sip",
+            attributes=dict(fits[0].attributes),
+        )
+        guest = await self.exits.enter_async_context(visitor(self.rig.url, token))
+        await guest.speak(440.0)
+        guest.room.on("disconnected", lambda *_: ear.over(16))
+        ear.taken()
+
+    def forget(self, call_id: str) -> None: ...
+
+
+@dataclass
+class Ear:
+    """Fits ``StayEar``."""
+
+    told: list[str] = field(default_factory=list)
+
+    def put_out(self, why: str) -> None:
+        self.told.append(f"out {why}")
+
+    def track_muted(self, on: bool) -> None:
+        self.told.append(f"muted {on}")
+
+    def crowd(self) -> None:
+        self.told.append("crowd")
+
+    def voices(self) -> None: ...
+
+
+class NoSwitch:
+    """Fits ``SwitchPort``: our own ends of calls never come, and nobody misses them here."""
+
+    def dial_string(self, token: str) -> str:
+        return f"WebSocket/room0/c(slin16)nf(json)v(t={token})"
+
+    def expect(self, token: str, ear: SwitchEar, within_s: float) -> None: ...
+
+    def forget(self, token: str) -> None: ...
+
+
+@dataclass
+class World:
+    rig: LiveKitRig
+    server: LiveKitRooms
+    service: Service
+    door: SipDoor
+    names: TrunkNames
+    anchors: Anchors
+    room: str
+
+    def join(self, name: str = "+44 •••• 1234") -> Join:
+        now = datetime.now(UTC)
+        grant = Grant(
+            room=self.room,
+            identity=self.names.identity(),
+            name=name,
+            role=Role.PHONE,
+            pass_id=RoomChances().pass_id(now),
+            expires_at=now + timedelta(hours=1),
+        )
+        return Join(self.rig.url, self.server.token(grant), grant.identity)
+
+    async def enter(self, join: Join | None = None) -> tuple[SipStay, Ear]:
+        ear = Ear()
+        return await self.door.enter(join or self.join(), ear, muted=False), ear
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveKitRig]:
+    folder = tmp_path_factory.mktemp("by-sip")
+    async with (
+        redis_on_a_port(folder / "redis") as redis,
+        running_livekit(folder, redis=redis) as running,
+    ):
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(rig: LiveKitRig) -> AsyncIterator[World]:
+    at = LiveKitAddress(rig.address.url, rig.address.key, rig.address.secret.reveal())
+    server, chances, rtc_rooms = LiveKitRooms(at, SystemClock()), RoomChances(), RtcRooms()
+    async with AsyncExitStack() as exits:
+        exits.push_async_callback(server.close)
+        exits.push_async_callback(rtc_rooms.close)
+        service = Service(rig, exits)
+        keeper = TrunkKeeper(LiveKitTrunks(server), PLAN, time.time)
+        assert await keeper.look()
+        anchors = Anchors(rtc_rooms, server, chances, lambda: datetime.now(UTC))
+        names = TrunkNames(chances.hexes)
+        parts = DoorParts(NoSwitch(), service, keeper, server, anchors, names, chances, time.monotonic)
+        door = SipDoor(parts)
+        exits.push_async_callback(door.close)
+        room = await rig.create(max_participants=3)
+        yield World(rig, server, service, door, names, anchors, room)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(8):
+        while not holds():  # noqa: ASYNC110 - what is waited for is told to nobody
+            await asyncio.sleep(0.02)
+
+
+async def rules(world: World) -> int:
+    return len((await world.rig.control.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())).items)
+
+
+async def test_into_an_empty_room_as_who_it_was_to_be(world: World) -> None:
+    join = world.join()
+    stay, _ = await world.enter(join)
+    assert world.service.anchored == [True], "the service would have let it ring"
+    (person,) = [one for one in await world.server.people(world.room) if is_seen(one)]
+    assert (person.identity, person.kind) == (join.identity, Kind.SIP)
+    assert person.attributes[ROLE] == "phone"
+    assert person.attributes[PASS]
+    assert (stay.others, stay.recording) == (0, False)
+    await world.rig.until_people(world.room, lambda all_: any(one.name == "+44 •••• 1234" for one in all_))
+    assert await rules(world) == 0
+
+
+async def test_an_anchor_takes_nobodys_place(world: World) -> None:
+    for number in range(3):  # as many as there is room for
+        stay, _ = await world.enter()
+        assert stay.others == number
+    assert len(world.anchors) == 1
+
+
+async def test_an_anchor_leaves_with_the_last(world: World) -> None:
+    stay, _ = await world.enter()
+    await stay.leave()
+    await world.rig.until_people(
+        world.room, lambda all_: not any(one.identity.startswith("anchor_") for one in all_)
+    )
+
+
+async def test_whoever_is_put_out_is_told_so(world: World) -> None:
+    stay, ear = await world.enter()
+    began = time.monotonic()
+    assert await world.server.remove(world.room, stay.identity)
+    await until(lambda: bool(ear.told))
+    assert ear.told == ["out removed"]
+    assert time.monotonic() - began < 1.0
+
+
+async def test_a_room_that_ends_ends_it(world: World) -> None:
+    _, ear = await world.enter()
+    assert await world.server.delete(world.room)
+    await until(lambda: any(told.startswith("out") for told in ear.told))
+    assert ear.told[-1] == "out room_ended"
+
+
+async def test_a_hosts_mute_is_noticed_and_can_be_taken_back(world: World) -> None:
+    stay, ear = await world.enter()
+    await world.server.mute(world.room, stay.identity, "audio")
+    await until(lambda: "muted True" in ear.told)
+    stay.mute(False)
+    await world.rig.until_people(
+        world.room,
+        lambda all_: not any(t.muted for one in all_ if one.identity == stay.identity for t in one.tracks),
+    )
+
+
+async def test_what_it_shows_is_seen(world: World) -> None:
+    stay, _ = await world.enter()
+    stay.show({"hand_raised": "true"})
+    await world.rig.until_people(
+        world.room, lambda all_: any(one.attributes.get("hand_raised") == "true" for one in all_)
+    )
+
+
+async def test_nobody_comes_in_twice_by_one_rule(world: World) -> None:
+    join = world.join()
+    await world.enter(join)
+    (call,) = world.service.placed
+    over: list[int | None] = []
+
+    class Again:
+        def taken(self) -> None:
+            raise AssertionError("let in by a rule that was used")
+
+        def over(self, cause: int | None) -> None:
+            over.append(cause)
+
+    async with asyncio.timeout(5):
+        while await rules(world):  # noqa: ASYNC110 - what is waited for is told to nobody
+            await asyncio.sleep(0.02)
+    await world.service.place(call, Again())
+    assert over == [1]
+
+
+async def test_a_room_that_is_not_there_is_not_made(world: World) -> None:
+    await world.rig.delete(world.room)
+    with pytest.raises(NotAdmitted) as caught:
+        await world.enter()
+    assert caught.value.why == "no_room"
+    assert await world.server.rooms([world.room]) == ()
