@@ -7,7 +7,7 @@ sound, or there are no rooms at all, the caller is refused at once, and the call
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -19,7 +19,7 @@ from dialplan.core.routing import Offered, RouteFacts
 from dialplan.ports import RouteBook
 from telephony.causes import Cause
 from telephony.errors import PatchbayError
-from telephony.ids import CallId
+from telephony.ids import CallId, TenantId
 from video_rooms.core.pin import phone_name
 from video_rooms.guest import PhoneCall
 from video_rooms.phones import PhoneDesk
@@ -29,15 +29,28 @@ UNAVAILABLE: Final = "room_unavailable"
 FAREWELL_S: Final = 60
 """How much longer than its route says a call may last in the switch: the visit ends it in time, and the
 caller hears so."""
+Masked = Callable[[TenantId, Offered], Awaitable[bool]]
+"""Whether a caller of the tenant's is one of whom the room must not know anything."""
+
+
+async def _nobody(tenant: TenantId, offered: Offered) -> bool:
+    return False
 
 
 class RoomRoutes:
     """Fits ``dialplan.ports.RouteBook``. ``desk`` None: there are no rooms here."""
 
-    def __init__(self, other: RouteBook, desk: PhoneDesk | None, new_id: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        other: RouteBook,
+        desk: PhoneDesk | None,
+        new_id: Callable[[str], str],
+        masked: Masked = _nobody,
+    ) -> None:
         self._other = other
         self._desk = desk
         self._new_id = new_id
+        self._masked = masked
 
     async def facts_for(self, offered: Offered) -> RouteFacts:
         """The other book's answer, with a visit begun where it names a line of the rooms."""
@@ -49,17 +62,18 @@ class RoomRoutes:
 
     async def _with_visit(self, known: RouteFacts, offered: Offered, call_id: CallId | None) -> RouteFacts:
         """``call_id`` None: the call has none yet."""
-        route = known.route
-        if known.tenant is None or not isinstance(route, Connect):
+        route, tenant = known.route, known.tenant
+        if tenant is None or not isinstance(route, Connect):
             return known
         line = route.endpoint
         if not isinstance(line, VideoRoom) or line.dial:
             return known
         call_id = call_id or known.call_id or CallId(self._new_id("call"))
+        known = replace(known, private=known.private or await self._masked(tenant, offered))
         caller = f"phone:{offered.line}" if offered.door == FROM_PHONE else offered.caller
         visit = PhoneCall(
             call_id,
-            known.tenant,
+            tenant,
             identity="",
             name=phone_name(caller, private=known.private),
             longest_s=float(known.max_duration_s),

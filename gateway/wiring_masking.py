@@ -24,6 +24,7 @@ from gateway.http.ports import Prompts
 from gateway.masked_answers import PROMPT_TEXTS, Answers, MaskingPrompts
 from gateway.masked_callers import AttemptLimits
 from gateway.masked_doors import Doors, SessionReader
+from gateway.masked_in_rooms import MaskedInRooms
 from gateway.masked_questions import Questions
 from gateway.masked_routes import MaskedParts, MaskedRoutes
 from gateway.masking_announcer import MaskingAnnouncer, exhausted_event
@@ -212,6 +213,11 @@ class MaskingEngine:
         )
         self._exits.push_async_callback(self.routes.stop)
         return self.routes
+
+    @property
+    def in_rooms(self) -> MaskedInRooms:
+        """Tells who must stay unknown in video rooms."""
+        return MaskedInRooms(self._parts.stores.ledger.held, self._parts.clock.epoch)
 
     def attach(self, engine: VoiceEngine) -> None:
         """From now on live doors are copied into the switch, and calls of ended sessions are ended."""

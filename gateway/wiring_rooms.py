@@ -26,7 +26,7 @@ from gateway.room_chances import RoomChances
 from gateway.room_metrics import RoomMetrics
 from gateway.room_phone_metrics import RoomPhoneMetrics
 from gateway.room_recordings import RecorderParts, RoomRecordings
-from gateway.room_routes import RoomRoutes
+from gateway.room_routes import Masked, RoomRoutes
 from gateway.room_workers import RoomsHere, RoomWorkers, RoomWorkersPlan, room_carrier
 from gateway.rooms_on_calls import DirectedRooms, RatedTries, RoomsOnCalls, SpokenRooms
 from gateway.runtime.music import write_music
@@ -81,8 +81,8 @@ class NoRooms:
     server: None = None
     metrics: tuple[Collector, ...] = ()
 
-    def book(self, other: RouteBook) -> RoomRoutes:
-        return RoomRoutes(other, None, new_id)
+    def book(self, other: RouteBook, masked: Masked) -> RoomRoutes:
+        return RoomRoutes(other, None, new_id, masked)
 
     async def start(self) -> None: ...
 
@@ -170,9 +170,9 @@ class RoomEngine:
             wall=clock.wall,
         )
 
-    def book(self, other: RouteBook) -> RoomRoutes:
-        """The book of calls to dial-in lines in front of ``other``."""
-        return RoomRoutes(other, self.phones, new_id)
+    def book(self, other: RouteBook, masked: Masked) -> RoomRoutes:
+        """The book of calls to dial-in lines in front of ``other``; ``masked`` says who must stay unknown."""
+        return RoomRoutes(other, self.phones, new_id, masked)
 
     @property
     def face(self) -> VideoRooms:

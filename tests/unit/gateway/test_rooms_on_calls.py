@@ -176,6 +176,21 @@ async def test_no_room_sees_a_number(tmp_path: Path, offered: Offered, private: 
         assert "7700900123" not in repr(guest.call)
 
 
+@in_virtual_time
+async def test_of_a_party_of_a_masking_session_no_room_sees_a_digit(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+
+        async def everybody(tenant: object, offered: Offered) -> bool:
+            return True
+
+        routes = RoomRoutes(FixedBook(KNOWN), house.desk, lambda prefix: f"{prefix}_1", everybody)
+        facts = await routes.facts_for(replace(OFFERED, caller="+447700900123"))
+        assert facts.private
+        guest = house.desk.guest("call_1")
+        assert guest is not None
+        assert guest.call.name == "Phone"
+
+
 # ---------------------------------------------------------------- whole calls
 
 
