@@ -12,7 +12,7 @@ import pytest
 
 from gateway.clocks import SystemClock
 from video_rooms.core.leg import Join
-from video_rooms.core.live import PASS, ROLE, Grant
+from video_rooms.core.live import PASS, ROLE, Grant, LivePerson
 from video_rooms.core.room import Role
 from video_rooms.core.roster import is_seen
 from video_rooms.core.trunk_pass import read_pass
@@ -301,7 +301,24 @@ async def test_busy_where_the_room_is_there_is_the_services_own_trouble(stage: S
     assert caught.value.why == "unreachable"
 
 
-async def test_whoever_was_led_into_anothers_room_is_taken_out_of_it(stage: Stage) -> None:
+async def test_whoever_is_listed_a_little_later_is_waited_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_rooms.siptrunk.door.LOOK_AGAIN_S", 0)
+    people, looks = stage.server.people, iter(range(3))
+
+    async def late(name: str) -> tuple[LivePerson, ...]:
+        return () if next(looks, None) is not None else await people(name)
+
+    monkeypatch.setattr(FakeRoomServer, "people", lambda _, name: late(name))
+    stay, _ = await stage.enter()
+    assert stay.may_hear
+
+
+async def test_whoever_was_led_into_anothers_room_is_taken_out_of_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_rooms.siptrunk.door.SEEN_S", 0)
     stage.calls.elsewhere = True
     with pytest.raises(NotAdmitted) as caught:
         await stage.enter()
