@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from telephony.errors import AgentUnavailable, Conflict, InvalidInput, TooMany
+from telephony.errors import AgentUnavailable, Conflict, InvalidInput, PatchbayError, TooMany
 from voice_agents import standing
 from voice_agents.core import facts, transfer
 from voice_agents.core.agent import AgentSpec
@@ -71,7 +71,7 @@ class AgentDesk:
 
         Raises ``AgentUnavailable`` where there is no such agent, or it and all that stands in for it cannot
         be had; ``TooMany`` where it or the tenant has as many calls as it may; ``Conflict`` where an agent
-        is on the call already, or was stored by another release.
+        is on the call already, or a newer release stored the agent.
         """
         spec = await self._spec(call)
         passed_over = await self._passed_over(call, spec)
@@ -103,7 +103,11 @@ class AgentDesk:
     async def _spec(self, call: AgentCall) -> AgentSpec:
         if self._draining:
             raise self._refused("draining", AgentUnavailable("no new calls are taken", why="draining"))
-        spec = await self._around.book.agent(call.tenant, call.agent_id, call.agent_version)
+        try:
+            spec = await self._around.book.agent(call.tenant, call.agent_id, call.agent_version)
+        except Conflict:
+            self.tally.refused["too_new"] += 1
+            raise
         if spec is None:
             raise self._refused("unknown", AgentUnavailable("there is no such agent", why="unknown"))
         return spec
@@ -136,7 +140,10 @@ class AgentDesk:
             return True
         if not fallback.agent_id:
             return False
-        standby = await self._around.book.agent(call.tenant, fallback.agent_id)
+        try:
+            standby = await self._around.book.agent(call.tenant, fallback.agent_id)
+        except PatchbayError:
+            return False
         return standby is not None and not places.why_not(call.tenant, standby)
 
     def _without(self, tenant: str) -> int:

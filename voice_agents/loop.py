@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from telephony.errors import PatchbayError
 from voice_agents.agent_path import AgentPath, text_level
 from voice_agents.caller_ears import CallerEars
 from voice_agents.core import facts, orders, talk
@@ -296,6 +297,8 @@ class SessionLoop:
         try:
             async with asyncio.timeout(self.around.patience.connect_s):
                 found = await self.around.book.agent(self.call.tenant, wanted)
+        except PatchbayError as error:
+            _log.warning("session.standby_not_read", session=self.id, agent=wanted, code=error.code)
         except Exception:  # noqa: BLE001  # why: whatever failed, the next rung must be reached
             self._broken("session.standby_unknown", agent=wanted)
         if found is None:

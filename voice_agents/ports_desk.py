@@ -14,7 +14,9 @@ class AgentBook(Protocol):
     """The registered agents."""
 
     async def agent(self, tenant: str, agent_id: str, version: int | None = None) -> AgentSpec | None:
-        """This version of the agent, or its newest; None where the tenant has no such agent."""
+        """This version of the agent, or its newest; None where the tenant has no such agent. Raises
+        ``Conflict`` (AGENT_TOO_NEW) where a newer release stored what means nothing to this one, and
+        ``StorageUnavailable``."""
         ...
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final
 
-from telephony.errors import InvalidInput
+from telephony.errors import Conflict, InvalidInput
 from voice_agents.core.agent import (
     AgentSpec,
     Auth,
@@ -61,6 +61,17 @@ _AUTHS: Final[Mapping[DialectName, tuple[str, ...]]] = MappingProxyType(
 )
 """How each dialect's handshake may be proved; the first is what is meant where nothing is said."""
 
+_PARTS: Final[Mapping[str, type[Greeting | BargeIn | Silence | Shutdown | Fallback]]] = MappingProxyType(
+    {
+        "greeting": Greeting,
+        "barge_in": BargeIn,
+        "silence": Silence,
+        "shutdown": Shutdown,
+        "fallback": Fallback,
+    }
+)
+
+TOO_NEW: Final = "AGENT_TOO_NEW"
 URL_NEEDED: Final = frozenset({DialectName.NATIVE, DialectName.TWILIO, DialectName.CONVERSATION_RELAY})
 
 
@@ -121,7 +132,30 @@ def check(wanted: Stored) -> None:
 
 
 def spec_of(kept: Kept) -> AgentSpec:
-    """The agent as a session needs it. Raises ``ValueError`` for what another release stored."""
+    """The agent as a session needs it. Raises ``Conflict`` (AGENT_TOO_NEW) where a newer release stored what
+    means nothing to this one: an agent is never led by half of what was said of it."""
+    try:
+        return _spec(kept)
+    except (TypeError, ValueError):
+        raise Conflict("the agent was stored by a newer release of the gateway", code=TOO_NEW) from None
+
+
+def readable(said: Stored) -> Stored:
+    """What this release understands of it, for those who want to see it at all."""
+    known = {name: value for name, value in said.items() if name not in _PARTS}
+    if known.get("dialect") not in (None, *DialectName):
+        del known["dialect"]
+    for name, kind in _PARTS.items():
+        if name in said:
+            names = {one.name for one in fields(kind)}
+            part = {key: value for key, value in _part(said, name).items() if key in names}
+            if name == "barge_in" and part.get("mode") not in (None, *BargeMode):
+                part.pop("mode", None)
+            known[name] = part
+    return known
+
+
+def _spec(kept: Kept) -> AgentSpec:
     said = kept.stored
     return AgentSpec(
         id=kept.id,

@@ -280,7 +280,8 @@ class FallbackShown(Shown):
 class AgentShown(Shown):
     """An agent in one of its versions. `signing_secret` is there in the answer that made it, never again.
 
-    `account_sid` is what a bot made for Twilio gives as its AccountSid; null in other dialects.
+    `account_sid` is what a bot made for Twilio gives as its AccountSid; null in other dialects. Of an agent
+    that a newer release stored, what this one does not know is left out; `dialect` is null where it is that.
     """
 
     id: str
@@ -299,7 +300,7 @@ class AgentShown(Shown):
     max_tokens: int | None
     metadata: dict[str, str]
     reception: JsonValue
-    dialect: Dialect
+    dialect: Dialect | None
     url: str | None
     codec: str | None
     auth: AuthShown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Final
 
@@ -34,7 +34,7 @@ from telephony.errors import Conflict, InvalidInput, NotFound, UnknownReference
 from telephony.ids import TenantId, is_id
 from telephony.numbers import mask
 from voice_agents.core.agent import DialectName
-from voice_agents.core.registry import Kept, auth_kind, check, spec_of
+from voice_agents.core.registry import Kept, auth_kind, check, dialect_of, readable, spec_of
 from voice_agents.core.sids import account_sid
 
 _MISSING: Final = "there is no such agent"
@@ -144,7 +144,7 @@ async def rotate(ask: Ask) -> Answer:
 
 async def usable_agent(ask: Ask, agent_id: str, field: str) -> Agent:
     """The agent that a request names for calls to come. Raises UnknownReference, or Conflict
-    (AGENT_ARCHIVED)."""
+    (AGENT_ARCHIVED, AGENT_TOO_NEW)."""
     return await agent_named(ask.face.books.agents, ask.caller.tenant, agent_id, field)
 
 
@@ -157,6 +157,7 @@ async def agent_named(agents: Agents, tenant: TenantId, agent_id: str, field: st
         )
     if agent.archived:
         raise Conflict("the agent is archived: it takes no new calls", code="AGENT_ARCHIVED")
+    spec_of(as_kept(agent))
     return agent
 
 
@@ -181,6 +182,7 @@ async def _change(ask: Ask, auth: AuthWanted | None, edit: Callable[[Agent], Spe
 
     def work(known: Agent) -> Edited:
         spec = edit(known)
+        spec_of(Kept(known.id, 0, known.tenant, spec))  # what a newer release said stays as it is, or goes
         said = spec | (_auth_said(auth) or _auth_kept(known, spec))
         check(said)
         kind = auth_kind(said)
@@ -207,9 +209,13 @@ def _auth_said(auth: AuthWanted | None) -> Spec:
 
 def _auth_kept(known: Agent, spec: Spec) -> Spec:
     """Nothing said: as it was, while the dialect stays."""
-    before = spec_of(as_kept(known)).dialect
-    same = spec_of(Kept(known.id, 0, known.tenant, spec)).dialect is before
+    same = _dialect(known.spec) == _dialect(spec)
     return {"auth": {"kind": known.auth_kind}} if same else {}
+
+
+def _dialect(spec: Mapping[str, Json]) -> DialectName | None:
+    """None: one that a newer release knows."""
+    return dialect_of(spec) if spec.get("dialect") in (None, *DialectName) else None
 
 
 def _secret(kind: str, auth: AuthWanted | None, kept: str, fresh: str) -> str:
@@ -274,7 +280,8 @@ def as_kept(agent: Agent) -> Kept:
 
 
 def _view(ask: Ask, agent: Agent, secret: str | None = None) -> dict[str, Json]:
-    spec, said = spec_of(as_kept(agent)), agent.spec
+    said, dialect = readable(agent.spec), _dialect(agent.spec)
+    spec = spec_of(Kept(agent.id, agent.version, agent.tenant, said))
     whole = ask.caller.sees_numbers
     fallback = {name: value or None for name, value in asdict(spec.fallback).items()}
     if fallback["number"] is not None and not whole:
@@ -287,11 +294,11 @@ def _view(ask: Ask, agent: Agent, secret: str | None = None) -> dict[str, Json]:
         "name": spec.name,
         **{name: said.get(name, default) for name, default in _PASSED_ON.items()},
         "reception": _reception(said.get("reception"), whole),
-        "dialect": spec.dialect.value,
+        "dialect": None if dialect is None else dialect.value,
         "url": spec.url or None,
         "codec": spec.codec or None,
         "auth": {"kind": agent.auth_kind},
-        "account_sid": account_sid(agent.tenant) if spec.dialect in _TWILIOS else None,
+        "account_sid": account_sid(agent.tenant) if dialect in _TWILIOS else None,
         "greeting": asdict(spec.greeting),
         "barge_in": asdict(spec.barge_in) | {"mode": spec.barge_in.mode.value},
         "silence": asdict(spec.silence),

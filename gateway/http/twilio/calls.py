@@ -51,7 +51,6 @@ from telephony.ids import CallId, TenantId
 from voice_agents.core import control_token
 from voice_agents.core.agent import DialectName
 from voice_agents.core.record import SessionRecord
-from voice_agents.core.registry import dialect_of
 from voice_agents.core.sids import account_sid, call_of_sid
 
 _log = structlog.get_logger("gateway.twilio")
@@ -257,7 +256,7 @@ async def _agent_at(ask: Ask, url: str) -> Agent:
     while True:
         page = await ask.face.books.agents.page(ask.caller.tenant, "active", limit=_PAGE, cursor=cursor)
         for agent in page.items:
-            if agent.spec.get("url") == wanted and dialect_of(agent.spec) is DialectName.TWILIO:
+            if agent.spec.get("url") == wanted and agent.spec.get("dialect") == DialectName.TWILIO:
                 return agent
         cursor = page.cursor
         if cursor is None:

@@ -14,7 +14,7 @@ from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
 from gateway.storage.errors import Duplicate
 from gateway.storage.keys import TenantRepository
-from gateway.storage.records import Tenant
+from gateway.storage.records import Json, Tenant
 from telephony.errors import Conflict, MalformedRequest
 from telephony.ids import CallId, TenantId
 from voice_agents.core.agent import Auth, BargeIn, BargeMode, DialectName, Greeting
@@ -160,6 +160,31 @@ async def test_versions_are_paged(agents: AgentRepository) -> None:
     assert rest is not None
     assert [one.version for one in (*first.items, *rest.items)] == [5, 4, 3, 2, 1]
     assert await agents.versions(THEIRS, "agt_1", limit=3) is None
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [{"dialect": "telepathy"}, {"barge_in": {"mode": "wink"}}, {"greeting": {"text": "Hello", "hum": True}}],
+)
+async def test_what_a_newer_release_stored_is_named_and_not_half_used(
+    agents: AgentRepository, newer: dict[str, Json]
+) -> None:
+    spec = {"name": "Desk", "url": "wss://a.example/"}
+    await agents.add(agent(1, spec={**spec, **newer}))
+    await agents.add(agent(2, spec=spec))
+    with pytest.raises(Conflict) as refused:
+        await agents.agent(OURS, "agt_1")
+    assert refused.value.code == "AGENT_TOO_NEW"
+    assert [one.id for one in (await agents.page(OURS, "active", limit=5)).items] == ["agt_2", "agt_1"]
+
+
+async def test_a_session_knows_that_its_agent_was_archived(agents: AgentRepository) -> None:
+    await agents.add(agent(1))
+    before = await agents.agent(OURS, "agt_1")
+    await agents.archive(OURS, "agt_1", NOW)
+    after = await agents.agent(OURS, "agt_1")
+    assert before is not None
+    assert after == replace(before, archived=True)
 
 
 async def test_a_session_gets_the_spec_of_the_version_it_asks_for(agents: AgentRepository) -> None:

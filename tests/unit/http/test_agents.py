@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.storage.agents import Edited
 from telephony.ids import is_id
 from tests.unit.http.rig import FROM, OURS, Rig, open_rig
 
@@ -287,3 +288,40 @@ async def test_an_attempt_that_was_cut_off_finds_its_agent_again(rig: Rig):
     again = await rig.client.post(PATH, NATIVE, {"Idempotency-Key": "one"})
     assert (again.status, again.data["signing_secret"]) == (201, None)
     assert [one["id"] for one in (await rig.client.get(PATH)).data] == [again.data["id"]]
+
+
+NEWER: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"dialect": "telepathy"}, {"dialect": None}),
+    (
+        {"barge_in": {"mode": "wink", "min_ms": 90}},
+        {"barge_in": {"mode": "pause", "min_ms": 90, "decision_ms": 500}},
+    ),
+    ({"shutdown": {"tail_ms": 1, "bow": True}}, {"dialect": "native"}),
+]
+
+
+@pytest.mark.parametrize(("newer", "shown"), NEWER, ids=["dialect", "mode", "field"])
+async def test_an_agent_of_a_newer_release_is_listed_and_not_used(
+    rig: Rig, newer: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    plain, made = await _made(rig), await _made(rig)
+    agents = rig.face.books.agents
+    await agents.change(
+        OURS,
+        made["id"],
+        lambda known: Edited({**known.spec, **newer}, "hmac", known.secret),
+        rig.clock.wall(),
+    )
+    listed = await rig.client.get(PATH)
+    assert {one["id"] for one in listed.data} == {plain["id"], made["id"]}
+    seen = await rig.client.get(f"{PATH}/{made['id']}")
+    assert {name: seen.data[name] for name in shown} == shown
+    assert (await rig.client.get(f"{PATH}/{made['id']}/versions")).status == 200
+    placed = await rig.client.post(
+        "/v1/voice/calls", {"to": "+14155552671", "from": FROM, "agent_id": made["id"]}
+    )
+    assert (placed.status, placed.code) == (409, "AGENT_TOO_NEW")
+    changed = await rig.client.ask("PATCH", f"{PATH}/{made['id']}", {"name": "Old hand"})
+    assert (changed.status, changed.code) == (409, "AGENT_TOO_NEW")
+    put = await rig.client.ask("PUT", f"{PATH}/{made['id']}", NATIVE)
+    assert (put.status, put.data["dialect"], put.data["version"]) == (200, "native", 3)

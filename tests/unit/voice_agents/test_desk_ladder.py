@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from telephony.errors import AgentUnavailable, TooMany
+from telephony.errors import AgentUnavailable, Conflict, TooMany
 from tests.unit.dialplan.virtual_time import in_virtual_time
 from tests.unit.voice_agents.sessions import SPEC
 from tests.unit.voice_agents.stage import CALL, Stage, other_call
 from voice_agents.core.agent import AgentSpec, Fallback
 from voice_agents.core.record import ANNOUNCEMENT, NUMBER, How, State
 from voice_agents.core.talk import Answered, Begin, CallTool, Caption, Reason
+from voice_agents.desk import AgentDesk
+from voice_agents.fakes_desk import FakeBook
 from voice_agents.fakes_lines import FakeLines
 from voice_agents.ports import AgentEar, AgentLine
 
@@ -381,6 +383,43 @@ async def test_a_standby_that_is_full_is_passed_over_in_talk_as_well(tmp_path: P
     assert stage.voice is not None
     assert stage.voice.spoken == ["One moment please."]
     assert record.answered_by == "agt_1", "it was on the call"
+    stage.desk.caller_gone("call_2")
+    await stage.until_over("call_2")
+    await stage.close()
+
+
+class NewerBook(FakeBook):
+    """One agent of it was stored by a newer release."""
+
+    async def agent(self, tenant: str, agent_id: str, version: int | None = None) -> AgentSpec | None:
+        if agent_id == "agt_new":
+            raise Conflict("it is of a newer release", code="AGENT_TOO_NEW")
+        return await super().agent(tenant, agent_id, version)
+
+
+@in_virtual_time
+async def test_an_agent_of_a_newer_release_is_refused_by_name_and_stands_in_for_nobody(
+    tmp_path: Path,
+) -> None:
+    alone = replace(ONE, id="agt_4", fallback=Fallback("agt_new"))
+    stage = Stage(folder=tmp_path)
+    around = replace(
+        stage.around, book=NewerBook(replace(SPEC, fallback=Fallback("agt_new", "Sorry.")), alone)
+    )
+    stage.desk = AgentDesk(around)
+    with pytest.raises(Conflict) as refused:
+        await stage.prepare(replace(CALL, agent_id="agt_new"))
+    assert refused.value.code == "AGENT_TOO_NEW"
+    assert stage.desk.tally.refused == {"too_new": 1}
+    stage.fake_lines.away = "forbidden"
+    await stage.talk()
+    record = await stage.until_over()
+    assert record.answered_by == ANNOUNCEMENT
+    stage.fake_lines.away = ""
+    await stage.talk(replace(SECOND, agent_id="agt_4"))
+    with pytest.raises(TooMany):
+        await stage.prepare(replace(other_call(3), agent_id="agt_4"))
+    assert stage.desk.tally.broken == 0
     stage.desk.caller_gone("call_2")
     await stage.until_over("call_2")
     await stage.close()

@@ -5,9 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from telephony.errors import InvalidInput
+from telephony.errors import Conflict, InvalidInput
 from voice_agents.core.agent import AgentSpec, Auth, BargeIn, DialectName, Fallback, Shutdown, Silence
-from voice_agents.core.registry import Json, Kept, auth_kind, check, dialect_of, may_transfer, spec_of
+from voice_agents.core.registry import (
+    Json,
+    Kept,
+    auth_kind,
+    check,
+    dialect_of,
+    may_transfer,
+    readable,
+    spec_of,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -132,3 +141,35 @@ def test_a_bot_for_twilio_decides_alone_on_interruptions_unless_told_otherwise(
 ):
     kept = Kept("agt_1", 1, "ten_1", {"name": "Desk", **said})
     assert spec_of(kept).barge_in.mode == mode
+
+
+@pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        ({"dialect": "telepathy", "url": URL}, {"url": URL}),
+        ({"barge_in": {"mode": "wink", "min_ms": 90}}, {"barge_in": {"min_ms": 90}}),
+        ({"barge_in": {"mode": "off", "nod": 1}}, {"barge_in": {"mode": "off"}}),
+        (
+            {"silence": {"prompt_s": 5, "hum": 1}, "later": {"x": 1}},
+            {"silence": {"prompt_s": 5}, "later": {"x": 1}},
+        ),
+    ],
+)
+def test_what_a_newer_release_said_is_seen_as_far_as_it_is_understood_and_never_used(
+    said: dict[str, Json], understood: dict[str, Json]
+):
+    assert readable(said) == understood
+    spec_of(Kept("agt_1", 1, "ten_1", readable(said)))
+    with pytest.raises(Conflict) as refused:
+        spec_of(Kept("agt_1", 1, "ten_1", said))
+    assert refused.value.code == "AGENT_TOO_NEW"
+
+
+def test_what_this_release_said_is_understood_as_it_stands():
+    said: dict[str, Json] = {
+        "dialect": "openai",
+        "barge_in": {"mode": "off"},
+        "shutdown": {"tail_ms": 1},
+        "x": None,
+    }
+    assert readable(said) == said
