@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -163,6 +164,12 @@ def main(arguments: list[str]) -> int:
     fd, level = int(arguments[0]), arguments[1]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the gateway decides when this ends
     logs.configure(level)
+    gc.collect()
+    gc.freeze()  # as in the gateway: what is loaded now stays
+    gc.set_threshold(20_000, 20, 100)
+    sys.setswitchinterval(
+        0.001
+    )  # sound comes on the library's threads: they must not wait long for the loop's
     try:
         uvloop.run(serve(socket.socket(fileno=fd)))
     except (Garbled, OSError, ValueError, RoomsUnavailable) as fault:

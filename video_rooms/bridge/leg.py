@@ -250,9 +250,10 @@ class BridgedLeg:
         if stay.timer is not None:
             stay.timer.cancel()
         self._mix.leave()
-        if stay.here is not None:
-            self._shop.halls.leave(stay.here)
-            self._shop.run(stay.here.leave())
+        here, stay.here = stay.here, None
+        if here is not None:
+            self._shop.halls.leave(here)
+            self._shop.run(here.leave())
 
     def _tell(self, fact: LegFact) -> None:
         self._loop.call_soon(self._safely, fact)

@@ -29,6 +29,7 @@ logging.getLogger("livekit").setLevel(logging.CRITICAL)  # below, it tells token
 ATTEMPT_S = 5.0
 PUBLISH_S = 5.0
 _ASK_S = 2.0
+_HERE = ("127.0.0.1", "::1", "localhost")
 
 
 class RtcRooms:
@@ -47,10 +48,9 @@ class RtcRooms:
         room = rtc.Room()
         stay = RtcStay(room, join, ear, Wish(self._queue, self._back_within_s, self._stays.discard))
         try:
-            await room.connect(
-                join.url, join.token, rtc.RoomOptions(auto_subscribe=False, connect_timeout=ATTEMPT_S)
-            )
+            await room.connect(join.url, join.token, _options(join.url))
         except rtc.ConnectError as refusal:
+            stay.forget()
             raise NotAdmitted(await _why(refusal.message, join)) from None
         self._stays.add(stay)
         try:
@@ -64,6 +64,16 @@ class RtcRooms:
 
     async def close(self) -> None:
         await asyncio.gather(*(stay.leave() for stay in tuple(self._stays)))
+
+
+def _options(url: str) -> rtc.RoomOptions:
+    """To a media server on this machine no way has to be found: else the library would ask the STUN servers
+    that LiveKit names, out on the internet, and where they cannot be reached keep a dozen threads for ten
+    seconds with looking for their addresses. What is named instead is nobody."""
+    options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=ATTEMPT_S)
+    if urlsplit(url).hostname in _HERE:
+        options.rtc_config = rtc.RtcConfiguration(ice_servers=[rtc.IceServer(urls=["stun:127.0.0.1:9"])])
+    return options
 
 
 async def _why(said: str, join: Join) -> str:

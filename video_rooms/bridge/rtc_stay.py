@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 from livekit import rtc
+from livekit.rtc.room import EventTypes
 
 from video_rooms.bridge.ffi import Outlet, Push, SoundQueue, TrackStream
 from video_rooms.core.leg import Join
@@ -29,12 +30,6 @@ _WHY = {
     rtc.DisconnectReason.ROOM_DELETED: "room_ended",
     rtc.DisconnectReason.ROOM_CLOSED: "room_ended",
 }
-_CROWD = (
-    "participant_connected",
-    "participant_disconnected",
-    "participant_attributes_changed",
-    "room_updated",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +161,39 @@ class RtcStay:
     # ------------------------------------------------------------ what the library tells
 
     def _listen(self) -> None:
-        room = self._room
-        for name in _CROWD:
-            room.on(name, lambda *_: self._ear.crowd())  # type: ignore[arg-type]
-        room.on("track_published", self._track_published)
-        room.on("track_unpublished", lambda *_: self._ear.voices())
-        room.on("participant_permissions_changed", lambda *_: self._ear.voices())
-        room.on("participant_disconnected", lambda *_: self._ear.voices())
-        room.on("track_subscribed", self._track_subscribed)
-        room.on("track_unsubscribed", self._track_unsubscribed)
-        room.on("track_muted", lambda who, _: self._muted(who, True))
-        room.on("track_unmuted", lambda who, _: self._muted(who, False))
-        room.on("reconnecting", self._reconnecting)
-        room.on("reconnected", self._reconnected)
-        room.on("disconnected", self._disconnected)
+        told: list[tuple[EventTypes, Callable[..., None]]] = [
+            ("participant_connected", self._crowd),
+            ("participant_disconnected", self._crowd),
+            ("participant_attributes_changed", self._crowd),
+            ("room_updated", self._crowd),
+            ("track_published", self._track_published),
+            ("track_unpublished", self._voices),
+            ("participant_permissions_changed", self._voices),
+            ("participant_disconnected", self._voices),
+            ("track_subscribed", self._track_subscribed),
+            ("track_unsubscribed", self._track_unsubscribed),
+            ("track_muted", self._track_muted),
+            ("track_unmuted", self._track_unmuted),
+            ("reconnecting", self._reconnecting),
+            ("reconnected", self._reconnected),
+            ("disconnected", self._disconnected),
+        ]
+        self._told = told
+        for name, hears in told:
+            self._room.on(name, hears)
+
+    def forget(self) -> None:
+        """Nothing is heard of the room any more, and the room is freed with this: no ring of references holds
+        its threads until somebody looks for rings."""
+        for name, hears in self._told:
+            self._room.off(name, hears)
+        self._told.clear()
+
+    def _crowd(self, *_: object) -> None:
+        self._ear.crowd()
+
+    def _voices(self, *_: object) -> None:
+        self._ear.voices()
 
     def _track_published(self, publication: rtc.RemoteTrackPublication, _: rtc.RemoteParticipant) -> None:
         if publication.sid in self._wanted:  # after the connection was made anew
@@ -196,9 +210,13 @@ class RtcStay:
     ) -> None:
         self._close_stream(publication.sid)
 
-    def _muted(self, who: rtc.Participant, on: bool) -> None:
+    def _track_muted(self, who: rtc.Participant, _: rtc.TrackPublication) -> None:
         if who.identity == self._identity:
-            self._ear.track_muted(on)
+            self._ear.track_muted(True)
+
+    def _track_unmuted(self, who: rtc.Participant, _: rtc.TrackPublication) -> None:
+        if who.identity == self._identity:
+            self._ear.track_muted(False)
 
     def _reconnecting(self) -> None:
         if self._away is None:
@@ -242,8 +260,10 @@ class RtcStay:
         _, late = await asyncio.wait([parting], timeout=LEAVE_S)
         if late:
             _log.error("room_not_left", identity=self._identity)
+        self.forget()
         if self._source is not None:
             await self._source.aclose()
+        self._track = self._source = self._outlet = None
         self._wish.left(self)
 
     def _publication(self, track: str) -> rtc.RemoteTrackPublication | None:

@@ -200,6 +200,7 @@ class Leg:
         self._yard.legs.discard(self)
         if self._watched and self._yard.watchdog.release(self._watched):
             why = "stalled"
+        self._before = None
         self._wire.drop()
         self.playout.flush(self._yard.clock())
         self._tell(self.playout.told)

@@ -51,6 +51,24 @@ async def test_telephones_are_spread(world: LegWorld) -> None:
     await ends(world, *legs)
 
 
+async def test_what_a_visit_took_is_given_back(world: LegWorld) -> None:
+    """Threads and descriptors: without care each visit leaves some twenty of either behind."""
+
+    def held() -> list[int]:
+        pids = [state.pid for state in workers(world).states]
+        return [len(os.listdir(f"/proc/{pid}/{what}")) for pid in pids for what in ("task", "fd")]
+
+    room, before = await world.room(), held()
+    for number in range(12):
+        leg = f"visit-{number}"
+        await world.comes(leg)
+        world.order(leg, world.join(room, leg))
+        await world.until(lambda leg=leg: world.ears[leg].of(Joined), "in")  # type: ignore[misc]
+        await ends(world, leg)
+    grown = [after - first for first, after in zip(before, held(), strict=True)]
+    assert max(grown) < 40, f"threads and descriptors of each worker have grown by {grown}"
+
+
 async def test_a_worker_that_dies_takes_its_own_telephones_alone_and_comes_back(world: LegWorld) -> None:
     room = await world.room()
     for leg in ("one", "two"):
