@@ -3,7 +3,7 @@
 Whoever has the voice pushes it in slices of 10 ms, one or two at a time; each listener takes 20 ms by a clock
 of its own. Between them is a little sound, so that a slice that is late is not missed: three slices to begin
 with, ten at most. What is there all the time is delay for nothing: when there were never fewer than two left
-for half a second, one is left out, in a pause where one comes soon.
+for half a second, all but one of them is left out in a pause; where none comes within a second, one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Feed:
 class Cursor:
     """One listener's place in a voice."""
 
-    __slots__ = ("_feed", "_least", "_next", "_owed", "_taken", "_waited", "dry", "left_out")
+    __slots__ = ("_feed", "_least", "_next", "_patience", "_surplus", "_taken", "_waited", "dry", "left_out")
 
     def __init__(self, feed: Feed) -> None:
         self.dry = 0
@@ -65,7 +65,8 @@ class Cursor:
         self._next = 0
         """The number of the slice to take; 0 while enough for a beginning is waited for."""
         self._waited = feed.count
-        self._restart()
+        self._least, self._taken = MOST, 0
+        self._surplus, self._patience = 0, _PATIENCE
 
     def take(self) -> bytes | None:
         """What sounds in the next 20 ms; None for silence."""
@@ -89,21 +90,29 @@ class Cursor:
         return frame
 
     def _look(self, left: int, frame: bytes | None) -> None:
-        """Once too much waits, leave a slice out: after a quiet frame, or after patience is over."""
+        """Once too much waits, leave it out: all of it after a quiet frame, a slice once patience is over."""
         self._least = min(self._least, left)
         self._taken += 1
         if self._taken >= _WINDOW:
-            self._owed = self._owed or (_PATIENCE if self._least >= _SPARE else 0)
+            self._surplus = max(0, self._least - _SPARE + 1)
+            self._patience = self._patience if self._surplus else _PATIENCE
             self._taken, self._least = 0, MOST
-        if self._owed and left:
-            self._owed -= 1
-            if frame is None or quiet(frame) or not self._owed:
-                self._next += 1
-                self.left_out += 1
-                self._restart()
+        if not self._surplus or not left:
+            return
+        self._patience -= 1
+        if frame is None or quiet(frame):
+            self._leave_out(min(self._surplus, left))
+        elif self._patience <= 0:
+            self._leave_out(1)
+
+    def _leave_out(self, slices: int) -> None:
+        self._next += slices
+        self.left_out += slices
+        self._restart()
 
     def _restart(self) -> None:
-        self._least, self._taken, self._owed = MOST, 0, 0
+        self._least, self._taken = MOST, 0
+        self._surplus, self._patience = 0, _PATIENCE
 
 
 class Brake:

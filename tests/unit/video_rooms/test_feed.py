@@ -100,6 +100,21 @@ def test_a_stall_that_was_made_up_for_is_no_delay_for_ever() -> None:
     assert cursor.dry == 0
 
 
+def test_in_a_pause_all_that_waits_too_long_is_left_out_at_once() -> None:
+    feed = Feed()
+    cursor = Cursor(feed)
+    for _ in range(BEGIN):
+        feed.push(loud(1))
+    cursor.take()
+    for _ in range(7):
+        feed.push(loud(1))
+    for turn in range(70):
+        feed.push((loud(1) if turn < 55 else bytes(SLICE_BYTES)) * 2)
+        cursor.take()
+    assert cursor.left_out == 7, "one slice is in hand again"
+    assert cursor.dry == 0
+
+
 def test_after_a_hole_the_newest_is_heard() -> None:
     feed = Feed()
     cursor = Cursor(feed)
