@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from prometheus_client.registry import Collector
 
+from dialplan.ami.message import Message
 from dialplan.ports import RouteBook
 from gateway.agents_on_calls import AgentsOnCalls
 from gateway.clocks import SystemClock, moment_letters, new_id, random_tails
@@ -27,6 +28,7 @@ from gateway.room_metrics import RoomMetrics
 from gateway.room_phone_metrics import RoomPhoneMetrics
 from gateway.room_recordings import RecorderParts, RoomRecordings
 from gateway.room_routes import Masked, RoomRoutes
+from gateway.room_sip import RoomsBySip, SipSurroundings, with_sip
 from gateway.room_workers import RoomsHere, RoomWorkers, RoomWorkersPlan, room_carrier
 from gateway.rooms_on_calls import DirectedRooms, RatedTries, RoomsOnCalls, SpokenRooms
 from gateway.runtime.music import write_music
@@ -47,6 +49,7 @@ from video_rooms.core.tape import RoomTape, TapeState
 from video_rooms.desk import Around, furnish
 from video_rooms.guest import PhoneSurroundings
 from video_rooms.livekit.control import LiveKitAddress, LiveKitRooms
+from video_rooms.livekit.trunks import LiveKitTrunks
 from video_rooms.phone_sounds import PhoneSounds
 from video_rooms.phones import LaterEntrance, PhoneDesk
 from video_rooms.pins import RoomPins
@@ -55,7 +58,7 @@ from voice_agents.wire.asterisk import abilities_of, version_in
 
 _log = structlog.get_logger("gateway.rooms")
 _TAPES: Final = "rooms"
-_Carrier = RoomWorkers | RoomsHere
+_Carrier = RoomWorkers | RoomsHere | RoomsBySip
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +113,16 @@ def rooms_over(parts: RoomParts) -> Rooms:
 class RoomEngine:
     """``book`` before the voice engine is made, ``start``, ``attach`` after; ``stop`` at the end."""
 
-    def __init__(
-        self, parts: RoomParts, address: RoomServerAddress, carrier: RoomWorkers | RoomsHere
-    ) -> None:
+    def __init__(self, parts: RoomParts, address: RoomServerAddress, usual: RoomWorkers | RoomsHere) -> None:
         self._parts = parts
-        self._carrier = carrier
         self._exits = AsyncExitStack()
         database, clock, settings = parts.database, parts.clock, parts.settings
         rooms, people = RoomRepository(database), RoomPeopleRepository(database)
         self._tapes, chances = RoomTapeRepository(database), RoomChances()
         self.server = _media_server(settings, address, clock)
+        trunks, music = LiveKitTrunks(self.server), write_music(settings.sounds_dir)
+        by_sip = SipSurroundings(self.server, trunks, chances, clock, music)
+        self._carrier = carrier = with_sip(settings, parts.secret, usual, by_sip)
         self.announcer = WebhookRoomAnnouncer(database, parts.outbox, parts.wake, clock.epoch, new_id)
         self._recorder = RoomRecordings(
             RecorderParts(
@@ -135,7 +138,8 @@ class RoomEngine:
         self._calls, entrance = DirectedRooms(), LaterEntrance()
         self._sounds = PhoneSounds(SpokenRooms(parts.voice), settings.sounds_dir)
         around = self._around(carrier, rooms, people, entrance)
-        self.phones = PhoneDesk(around, rooms, chances.hexes)
+        identity = carrier.identity if isinstance(carrier, RoomsBySip) else None
+        self.phones = PhoneDesk(around, rooms, chances.hexes, identity)
         self.on_calls = RoomsOnCalls(self.phones, float(settings.max_call_s))
         self.desk = furnish(
             Around(
@@ -214,6 +218,14 @@ class RoomEngine:
                 carrier.unbuffered = known is not None and abilities_of(known).asks_unbuffered
 
         engine.on_version = read
+        if isinstance(carrier, RoomsBySip):
+            others, ours = engine.on_message, carrier.attach(engine.links["control"])
+
+            def hear(message: Message) -> None:
+                others(message)
+                ours(message)
+
+            engine.on_message = hear
 
     async def stop(self) -> None:
         """Telephones in rooms are told and hung up; rooms themselves go on without us."""

@@ -117,7 +117,13 @@ class TextEngine:
             links["control"], links["recording"], lines, self._from_switch, parts.clock.epoch, carrier=SIP
         )
         self._senders.switch = self.switch
-        engine.on_message = self._heard
+        others = engine.on_message
+
+        def hear(message: Message) -> None:
+            others(message)
+            self._heard(message)
+
+        engine.on_message = hear
 
     async def start(self) -> None:
         """Begin to judge and to send. Raises StorageUnavailable."""
