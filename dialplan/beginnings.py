@@ -51,6 +51,9 @@ def outbound(wanted: PlaceCall, makers: Makers) -> tuple[Call, Endpoint]:
         webhook_url=wanted.webhook_url,
         metadata=wanted.metadata,
         api_key_id=wanted.api_key_id,
+        session_id=wanted.session_id,
+        to_seat=wanted.to_seat,
+        private=wanted.session_id is not None,
     )
     line = first.trunk if isinstance(first, Trunk) else first.name if isinstance(first, Phone) else ""
     call = Call(

@@ -168,7 +168,8 @@ class PlaceCall:
     shown ``cli``; once it answers it is joined with ``far_end``. A ``Trunk`` endpoint with an empty trunk
     name takes the configured default trunk. Durations in seconds.
     ``call_id`` is the id the call must have, where a retried request must find the same call again.
-    ``agent_version`` is the version of the agent's registration that the call is pinned to.
+    ``agent_version`` is the version of the agent's registration that the call is pinned to. ``session_id``
+    is the masking session that ``to`` takes part in, at ``to_seat``: then the call is private.
     """
 
     tenant: TenantId
@@ -184,6 +185,8 @@ class PlaceCall:
     metadata: tuple[tuple[str, str], ...] = ()
     call_id: CallId | None = None
     agent_version: int | None = None
+    session_id: str | None = None
+    to_seat: int = -1
 
     @property
     def called(self) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from dialplan.core.call import Direction
 from dialplan.core.record import CallEvent, CallRecord
 from gateway.storage.masking_events import MaskingTold
 from gateway.storage.masking_interactions import SqlInteractions
@@ -86,10 +87,12 @@ def interaction_id(call_id: CallId) -> InteractionId:
 
 
 def interaction_of(event: CallEvent, session_id: SessionId) -> Interaction | None:
-    """The interaction as it stands after a call's event; None where no proxy number was dialled."""
+    """The interaction as it stands after a call's event; None where no proxy number was dialled, or shown to
+    a participant whom we call."""
     call = event.call
+    ours = call.from_number if call.direction is Direction.OUTBOUND else call.to_number
     try:
-        proxy = E164(call.to_number if call.to_number.startswith("+") else f"+{call.to_number}")
+        proxy = E164(ours if ours.startswith("+") else f"+{ours}")
     except InvalidInput:
         return None
     return Interaction(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
@@ -110,11 +110,24 @@ async def place(ask: Ask, wanted: CreateCall, agent: Agent | None) -> Call:
         raise
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class InSession:
+    """Who is called is a participant of this masking session, at this seat: the call is private."""
+
+    session_id: str
+    seat: int
+    webhook_url: str | None = None
+
+    def __repr__(self) -> str:
+        return f"InSession({self.session_id}, {self.seat})"
+
+
 async def place_to(
     ask: Ask,
     wanted: CreateCall,
     reach: Callable[[], Awaitable[Endpoint]],
     forget: Callable[[], Awaitable[None]],
+    masked: InSession | None = None,
 ) -> Call:
     """The same, to a far end that is made ready for this call alone, once the call would have passed; and
     forgotten where there is no call after all."""
@@ -122,7 +135,7 @@ async def place_to(
     enforce(with_live(ask, attempt))
     far_end = await reach()
     try:
-        return await _order(ask, wanted, attempt, far_end, None)
+        return await _order(ask, wanted, attempt, far_end, None, masked=masked)
     except BaseException:  # why: whatever it was, there is no call that the far end could take
         await forget()
         raise
@@ -161,6 +174,7 @@ async def _order(
     far_end: Endpoint | None,
     agent: Agent | None,
     first: VideoRoom | None = None,
+    masked: InSession | None = None,
 ) -> Call:
     enforce(with_live(ask, attempt))
     cli = attempt.cli
@@ -177,9 +191,11 @@ async def _order(
         max_duration_s=seconds if agent is None else seconds + FAREWELL_S,
         agent_id=None if agent is None else agent.id,
         agent_version=None if agent is None else agent.version,
-        webhook_url=_webhook_url(ask, wanted.webhook_url),
+        webhook_url=_webhook_url(ask, wanted.webhook_url if masked is None else masked.webhook_url),
         metadata=tuple(wanted.metadata.items()),
         call_id=CallId(ask.resource_id),
+        session_id=None if masked is None else masked.session_id,
+        to_seat=-1 if masked is None else masked.seat,
     )
     return await ask.face.desk.place(order)
 

@@ -8,7 +8,7 @@ from typing import Final
 from dialplan.core.call import ROOM, Endpoint, VideoRoom
 from gateway.http.operation import Ask
 from gateway.http.orbit.call_schemas import CreateCall
-from gateway.http.orbit.placing import check_words, place_in_room, place_to
+from gateway.http.orbit.placing import InSession, check_words, place_in_room, place_to
 from gateway.http.ports_rooms import RoomPhones
 from gateway.storage.agents import Agent
 from telephony.errors import RoomsUnavailable
@@ -22,7 +22,12 @@ _FAREWELL_S: Final = 60
 
 
 async def call_into_room(
-    ask: Ask, phones: RoomPhones, room_id: str, wanted: CallOut, from_: str | None = None
+    ask: Ask,
+    phones: RoomPhones,
+    room_id: str,
+    wanted: CallOut,
+    from_: str | None = None,
+    masked: InSession | None = None,
 ) -> Person:
     """Ring a telephone and bring it into the room; its line on the roster. ``Ask.resource_id`` is the call's
     id (``id_prefix="call"``); an attempt that was cut off after the call was stored finds that call's line
@@ -42,7 +47,7 @@ async def call_into_room(
         made.append(line)
         return far_end
 
-    placed = await place_to(ask, call, reach, lambda: phones.forget(call_id))
+    placed = await place_to(ask, call, reach, lambda: phones.forget(call_id), masked)
     ask.exchange.facts["call_id"] = placed.id
     return made[0]
 

@@ -7,6 +7,7 @@ from gateway.http.operation import Ask
 from gateway.http.orbit.agents import usable_agent
 from gateway.http.orbit.audit import note
 from gateway.http.orbit.room_dialling import bring_agent, call_into_room
+from gateway.http.orbit.room_parties import call_party
 from gateway.http.orbit.video_desk import phones_of, place_of, rooms_of
 from gateway.http.orbit.video_schemas import CallIn, MuteTrack
 from gateway.http.orbit.video_views import person_view
@@ -58,6 +59,8 @@ async def call_in(ask: Ask) -> Answer:
         agent = await usable_agent(ask, wanted.agent_id, "agent_id")
         line = await bring_agent(ask, phones, room_id, agent, wanted.display_name, wanted.from_)
         return Answer(person_view(ask.caller, line))
+    if wanted.session_id is not None:
+        return Answer(person_view(ask.caller, await call_party(ask, phones, room_id, wanted)))
     wish = CallOut(
         to=wanted.to or "",
         display_name=wanted.display_name,

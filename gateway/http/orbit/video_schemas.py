@@ -160,18 +160,29 @@ class MuteTrack(Strict):
 
 
 class CallIn(Strict):
-    """A telephone to be called into a room, or an agent to be brought into one: exactly one of `to` and
-    `agent_id`."""
+    """A telephone to be called into a room, or an agent to be brought into one: exactly one of `to`,
+    `agent_id` and `session_id`."""
 
     to: FarEnd | None = Field(
         default=None, description="Who is called: a number in E.164, or `phone:` and a phone's name."
     )
     agent_id: AgentId | None = Field(default=None, description="The AI agent, in its newest version.")
+    session_id: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None, description="A masking session; `party` of it is called, shown its own proxy number."
+    )
+    party: Annotated[str, Field(pattern=r"^(party_a|party_b|member_[0-9]{1,4})$")] | None = Field(
+        default=None, description="Who of `session_id`, as its interactions name people."
+    )
     display_name: GuestName | None = Field(
-        default=None, description="What the room sees; the number, masked, or the agent's name, if left out."
+        default=None,
+        description="What the room sees; if left out, the number, masked, the agent's name, or `Phone` "
+        "for a session's party.",
     )
     from_: Dialable | None = Field(
-        default=None, alias="from", description="One of your numbers; your default number if left out."
+        default=None,
+        alias="from",
+        description="One of your numbers; your default number if left out. A session's party is always shown "
+        "its proxy number.",
     )
     ring_timeout: Annotated[int, Field(ge=5, le=300)] = Field(
         default=40, description="Seconds of ringing until the attempt ends; of telephones."
@@ -182,8 +193,16 @@ class CallIn(Strict):
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if (self.to is None) == (self.agent_id is None):
-            raise PydanticCustomError("one_of", "either a telephone or an agent", {"field": "to"})
+        if [self.to, self.agent_id, self.session_id].count(None) != 2:
+            raise PydanticCustomError(
+                "one_of", "either a telephone, an agent, or a session's party", {"field": "to"}
+            )
+        if (self.session_id is None) != (self.party is None):
+            raise PydanticCustomError("one_of", "session_id and party go together", {"field": "party"})
+        if self.session_id is not None and self.from_ is not None:
+            raise PydanticCustomError(
+                "one_of", "a session's party is shown its proxy number", {"field": "from"}
+            )
         return self
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.unit.http.masked import SESSIONS
 from tests.unit.http.rig import FROM, OTHER, TO, Rig
 from tests.unit.http.rooms_behind import KEPT, room_paths
 from video_rooms.core.wishes import CallOut
@@ -136,3 +137,68 @@ async def test_an_agent_that_takes_no_call_leaves_no_line(rig: Rig):
     assert all(line.call_id is None for people in rig.rooms.people.values() for line in people.values())
     object.__setattr__(rig.face, "agent_calls", None)
     assert (await rig.client.post(path, {"agent_id": agent})).status == 503
+
+
+# ---------------------------------------------------------------- parties of masking sessions
+
+
+PARTY = {"party_a": TO, "party_b": "+14155552673"}
+
+
+async def _session(rig: Rig, **fields: object) -> dict[str, object]:
+    await rig.pool("+12025550301", "+12025550302", "+12025550303")
+    return dict((await rig.client.post(SESSIONS, {**PARTY, **fields})).data)
+
+
+async def test_a_sessions_party_is_called_from_its_proxy_number_and_stays_unknown(rig: Rig):
+    path, session = await _path(rig), await _session(rig)
+    wanted = {"session_id": session["id"], "party": "party_b", "ring_timeout": 20}
+    answer = await rig.client.post(path, wanted)
+    assert answer.status == 202, answer.body
+    assert (answer.data["display_name"], answer.data["role"]) == ("Phone", "phone")
+    assert "415555" not in answer.body.decode()
+    assert rig.rooms.asked[-1] == CallOut("+14155552673", "Phone", 20)
+    call = rig.director.live(answer.data["call_id"])
+    assert call is not None
+    terms = call.terms
+    assert (terms.session_id, terms.seat, terms.to_seat, terms.private) == (session["id"], -1, 1, True)
+    assert (terms.to_number, terms.from_number) == ("+14155552673", session["proxy_number_b"])
+    assert rig.director.calls_of_session(str(session["id"])) == [call.id]
+    named = await rig.client.post(path, wanted | {"party": "party_a", "display_name": "The buyer"})
+    assert named.data["display_name"] == "The buyer"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "field"),
+    [
+        ({"party": "party_b"}, 400, "to"),
+        ({"session_id": "ses_1"}, 400, "party"),
+        ({"session_id": "ses_1", "party": "party_c"}, 400, "party"),
+        ({"session_id": "ses_1", "party": "party_b", "to": TO}, 400, "to"),
+        ({"session_id": "ses_1", "party": "party_b", "agent_id": "agt_1"}, 400, "to"),
+        ({"session_id": "ses_1", "party": "party_b", "from": FROM}, 400, "from"),
+        ({"session_id": "x", "party": "party_b"}, 400, "session_id"),
+        ({"session_id": "ses_01J00000000000000000000000", "party": "party_b"}, 400, "session_id"),
+    ],
+)
+async def test_nobody_but_a_sessions_party_is_called_so(
+    rig: Rig, fields: dict[str, object], status: int, field: str
+):
+    answer = await rig.client.post(await _path(rig), fields)
+    assert (answer.status, answer.field) == (status, field), answer.body
+    assert not rig.switch.orders
+
+
+async def test_a_session_that_is_over_or_for_texts_or_with_an_agent_calls_nobody(rig: Rig):
+    path, session = await _path(rig), await _session(rig)
+    agent = f"agent:{await _agent(rig)}"
+    body = {"session_id": session["id"], "party": "member_2"}
+    assert (await rig.client.post(path, body)).status == 400, "a pair has no such member"
+    texts = (await rig.client.post(SESSIONS, {"party_a": TO, "party_b": OTHER, "channels": ["sms"]})).data
+    assert (await rig.client.post(path, {"session_id": texts["id"], "party": "party_a"})).status == 400
+    with_agent = (await rig.client.post(SESSIONS, {"party_a": TO, "party_b": agent})).data
+    assert (await rig.client.post(path, {"session_id": with_agent["id"], "party": "party_b"})).status == 400
+    await rig.client.ask("DELETE", f"{SESSIONS}/{session['id']}")
+    answer = await rig.client.post(path, body | {"party": "party_b"})
+    assert (answer.status, answer.code) == (409, "SESSION_CLOSED")
+    assert not rig.switch.orders
