@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.room_worker import Worker
 from gateway.runtime.backoff import backoff_s, failures_after
 from gateway.runtime.children import MINIMAL_ENV, die_with
 from telephony.errors import RoomsUnavailable, UnsafeValue
@@ -45,6 +45,9 @@ from video_rooms.core.leg_lines import (
 from video_rooms.ports import LegEar
 from voice_agents.wire.asterisk import MediaAbilities
 
+if TYPE_CHECKING:
+    from gateway.room_worker import Worker
+
 _log = structlog.get_logger("gateway.room_workers")
 MOST = 8
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +56,8 @@ SILENT_S = 5.0
 ANSWER_S = 3.0
 STOP_S = 12.0
 _UNREAD = 4_000_000
+_HOPELESS = 2
+"""Deaths in a row after which the start does not wait for a worker any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,10 @@ class RoomsHere:
 
     async def start(self) -> None:
         """Listen for the switch. Raises ``RoomsUnavailable``."""
+        try:
+            from gateway.room_worker import Worker  # why here: with workers its libraries are theirs alone
+        except ImportError as lack:
+            raise RoomsUnavailable(f"telephones in rooms need a package: {lack}") from lack
         self._worker = Worker("room0", self._plan.music)
         try:
             self._state.port = await self._worker.start(self._plan.host, self._plan.port)
@@ -145,7 +154,7 @@ class RoomWorkers:
         several, those that do not are tried again and again."""
         for slot in self._slots:
             slot.start()
-        waits = [asyncio.create_task(slot.listening.wait()) for slot in self._slots]
+        waits = [asyncio.create_task(slot.settled.wait()) for slot in self._slots]
         await asyncio.wait(waits, timeout=READY_S)
         for wait in waits:
             wait.cancel()
@@ -189,7 +198,8 @@ class _Slot:
     def __init__(self, plan: RoomWorkersPlan, number: int, chance: Callable[[], float]) -> None:
         self.state = WorkerState(number)
         self.ears: dict[str, LegEar] = {}
-        self.listening = asyncio.Event()
+        self.settled = asyncio.Event()
+        """It has listened, or died twice."""
         self._plan, self._chance = plan, chance
         self._writer: asyncio.StreamWriter | None = None
         self._numbers = itertools.count(1)
@@ -263,6 +273,8 @@ class _Slot:
             if self._ending():
                 return
             failures = failures_after(failures, time.monotonic() - began)
+            if failures >= _HOPELESS:
+                self.settled.set()
             await asyncio.sleep(backoff_s(failures, self._chance()))
 
     async def _run_once(self) -> None:
@@ -299,7 +311,7 @@ class _Slot:
         match from_worker(text):
             case Listening(port):
                 self.state.port = port
-                self.listening.set()
+                self.settled.set()
             case Ready(number, dial):
                 asked = self._asked.get(number)
                 if asked is not None and not asked.answer.done():
@@ -336,7 +348,6 @@ class _Slot:
             self._writer.close()
             self._writer = None
         self.state.port, self.state.pid, self.state.legs = 0, None, 0
-        self.listening.clear()
         for asked in self._asked.values():
             if not asked.answer.done():
                 asked.answer.set_result("")

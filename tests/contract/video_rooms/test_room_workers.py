@@ -148,3 +148,8 @@ async def test_workers_that_cannot_listen_are_no_workers(free_port: int) -> None
         with pytest.raises(RoomsUnavailable):
             await here.start()
         await here.stop()
+        many = room_carrier(RoomWorkersPlan(1, "127.0.0.1", free_port, log_level="error"))
+        async with asyncio.timeout(20):
+            with pytest.raises(RoomsUnavailable):
+                await many.start()
+        assert all(state.pid is None for state in many.states)
