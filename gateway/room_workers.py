@@ -105,16 +105,15 @@ class RoomsHere:
         return (self._state,)
 
     async def start(self) -> None:
-        """Listen for the switch. Raises ``RoomsUnavailable``."""
+        """Listen for the switch. Where that cannot be, ``expect`` raises ``RoomsUnavailable`` and all that is
+        no room works."""
         try:
             from gateway.room_worker import Worker  # why here: with workers its libraries are theirs alone
-        except ImportError as lack:
-            raise RoomsUnavailable(f"telephones in rooms need a package: {lack}") from lack
-        self._worker = Worker("room0", self._plan.music)
-        try:
+
+            self._worker = Worker("room0", self._plan.music)
             self._state.port = await self._worker.start(self._plan.host, self._plan.port)
-        except OSError as fault:
-            raise RoomsUnavailable(f"the port for telephones in rooms: {fault}") from fault
+        except (ImportError, OSError, RoomsUnavailable) as fault:
+            _log.error("room_workers_missing", why=f"{type(fault).__name__}: {fault}")
 
     async def stop(self) -> None:
         self._state.port = 0
@@ -150,17 +149,18 @@ class RoomWorkers:
         return tuple(slot.state for slot in self._slots)
 
     async def start(self) -> None:
-        """Start all, and wait until they listen. Raises ``RoomsUnavailable`` where not one does in time; of
-        several, those that do not are tried again and again."""
+        """Start all, and wait until they listen. One that does not is tried again and again; while none does,
+        ``expect`` raises ``RoomsUnavailable`` and all that is no room works."""
         for slot in self._slots:
             slot.start()
         waits = [asyncio.create_task(slot.settled.wait()) for slot in self._slots]
         await asyncio.wait(waits, timeout=READY_S)
         for wait in waits:
             wait.cancel()
-        if not any(slot.state.up for slot in self._slots):
-            await self.stop()
-            raise RoomsUnavailable("no worker for telephones in rooms could be started")
+        if not all(slot.state.up for slot in self._slots):
+            _log.error(
+                "room_workers_missing", up=sum(slot.state.up for slot in self._slots), of=len(self._slots)
+            )
 
     async def stop(self) -> None:
         """Hang all telephones up, leave all rooms, end all workers."""

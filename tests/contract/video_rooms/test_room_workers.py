@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from gateway.room_workers import RoomsHere, RoomWorkers, RoomWorkersPlan, room_carrier
 from telephony.errors import RoomsUnavailable
-from tests.contract.video_rooms.legs_world import LegWorld, running_legs
+from tests.contract.video_rooms.legs_world import Ear, LegWorld, running_legs
 from tests.rig.livekit import LiveKitRig
 from video_rooms.core.leg import Arrived, Gone, HangUp, Joined, PlaySounds
 
@@ -137,7 +137,7 @@ async def test_the_end_hangs_all_up_and_leaves_all_rooms(livekit: LiveKitRig, tm
             await world.carrier.expect("late", world.ears["leg"], 5.0)
 
 
-async def test_workers_that_cannot_listen_are_no_workers(free_port: int) -> None:
+async def test_without_a_port_nobody_is_carried_until_there_is_one(free_port: int) -> None:
     async def nobody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
@@ -145,11 +145,20 @@ async def test_workers_that_cannot_listen_are_no_workers(free_port: int) -> None
     async with taken:
         here = room_carrier(RoomWorkersPlan(0, "127.0.0.1", free_port))
         assert isinstance(here, RoomsHere)
+        await here.start()
         with pytest.raises(RoomsUnavailable):
-            await here.start()
+            await here.expect("leg", Ear(), 5.0)
         await here.stop()
         many = room_carrier(RoomWorkersPlan(1, "127.0.0.1", free_port, log_level="error"))
-        async with asyncio.timeout(20):
-            with pytest.raises(RoomsUnavailable):
-                await many.start()
-        assert all(state.pid is None for state in many.states)
+        async with asyncio.timeout(60):
+            await many.start()
+        with pytest.raises(RoomsUnavailable):
+            await many.expect("leg", Ear(), 5.0)
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + 60
+    while not many.states[0].up:
+        assert loop.time() < ends_at, many.states
+        await asyncio.sleep(0.05)
+    assert "room0" in await many.expect("leg", Ear(), 5.0)
+    await many.stop()
+    assert many.states[0].pid is None
