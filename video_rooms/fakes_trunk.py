@@ -50,19 +50,23 @@ class FakeTrunkDesk:
         self.things[id_] = (thing, metadata_of(mark, thing))
         return True
 
-    async def drop(self, kind: ThingKind, id_: str) -> bool:
+    async def drop(self, kind: ThingKind, id_: str) -> None:
         self._answer()
-        return self.things.pop(id_, None) is not None
+        self.things.pop(id_, None)
 
     async def introduce(self, room: str, identity: str, name: str) -> bool:
         self._answer()
-        self.names[identity] = name
-        return True
+        there = any(one.identity == identity for one in await self.server.people(room))
+        if there:
+            self.names[identity] = name
+        return there
 
     async def unmute(self, room: str, identity: str) -> bool:
         self._answer()
-        self.server.unmute(room, identity)
-        return True
+        there = any(one.identity == identity for one in await self.server.people(room))
+        if there:
+            self.server.unmute(room, identity)
+        return there
 
     def rule_of(self, number: str, caller: str) -> OneCall | None:
         """The rule that this call finds."""

@@ -25,8 +25,8 @@ class TrunkDesk(Protocol):
         """False where it is not there."""
         ...
 
-    async def drop(self, kind: ThingKind, id_: str) -> bool:
-        """False where it is not there."""
+    async def drop(self, kind: ThingKind, id_: str) -> None:
+        """Nothing happens where it is not there."""
         ...
 
     async def introduce(self, room: str, identity: str, name: str) -> bool:

@@ -81,17 +81,15 @@ class LiveKitTrunks:
 
         return await self._ask(change) is not None
 
-    async def drop(self, kind: ThingKind, id_: str) -> bool:
-        async def drop(client: api.LiveKitAPI) -> bool:
+    async def drop(self, kind: ThingKind, id_: str) -> None:
+        async def drop(client: api.LiveKitAPI) -> None:
             if kind == "rule":
-                await client.sip.delete_dispatch_rule(
-                    api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=id_)
-                )
+                rule = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=id_)
+                await client.sip.delete_dispatch_rule(rule)
             else:
                 await client.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=id_))
-            return True
 
-        return await self._ask(drop) is not None
+        await self._ask(drop)
 
     async def introduce(self, room: str, identity: str, name: str) -> bool:
         wanted = api.UpdateParticipantRequest(room=room, identity=identity, name=name)
