@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,6 +30,9 @@ logging.getLogger("livekit").setLevel(logging.CRITICAL)  # below, it tells token
 ATTEMPT_S = 5.0
 PUBLISH_S = 5.0
 _ASK_S = 2.0
+_STATUS = re.compile(r"(?:client|handshake) error: ([0-9]{3})\b")
+_REFUSED = {200: "full", 401: "refused", 403: "refused", 404: "no_room"}
+"""By the server's status; 200 is the answer to whether all is well, after a refusal without a reason."""
 _HERE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -78,14 +82,11 @@ def _options(url: str) -> rtc.RoomOptions:
 
 async def _why(said: str, join: Join) -> str:
     """Why the server did not let us in. What the library said has the token in it, and goes no further."""
-    if "401" in said or "403" in said:
-        return "refused"
-    if "404" in said:
-        return "no_room"
-    if "handshake error: 500" not in said:
-        return "unreachable"
-    answer = await _asked(join)
-    return {200: "full", 401: "refused", 404: "no_room"}.get(answer, "unreachable")
+    found = _STATUS.search(said)
+    status = int(found[1]) if found is not None else 0
+    if status == 500:
+        status = await _asked(join)
+    return _REFUSED.get(status, "unreachable")
 
 
 async def _asked(join: Join) -> int:

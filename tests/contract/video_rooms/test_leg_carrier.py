@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,23 @@ async def test_a_room_that_is_not_there_and_one_that_is_full(world: LegWorld) ->
     await world.until_inside(room, {})
     world.order("two", world.join(room, "phone-2"))
     await world.until_told("two", Joined(0))
+
+
+async def test_a_server_that_is_not_there_and_a_token_of_somebody_elses(
+    world: LegWorld, free_port: int
+) -> None:
+    if world.rooms is None:
+        return
+    room = await world.room()
+    await world.comes("leg")
+    good = world.join(room, "phone")
+    world.order("leg", replace(good, url=f"ws://127.0.0.1:{free_port}"))
+    await world.until_told("leg", JoinFailed("unreachable"))
+    head, body, signature = good.token.split(".")
+    world.order("leg", replace(good, token=f"{head}.{body}.{signature[::-1]}"))
+    await world.until_told("leg", JoinFailed("refused"))
+    world.order("leg", good)
+    await world.until_told("leg", Joined(0))
 
 
 async def test_a_join_can_be_taken_back(world: LegWorld) -> None:
