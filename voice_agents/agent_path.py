@@ -200,6 +200,8 @@ class AgentPath:
             self._early.append(said)
             return
         match said:
+            case talk.Audio(data=sound) if not self._sound.gates.listens:
+                self._sound.stale_ms += self._sound.codec.ms(len(sound))
             case talk.Audio() | talk.Caption() | talk.Mark() | talk.Guard():
                 self._sound.say(said)
             case talk.HangUp() | talk.Transfer() if self._sound.backlog:
@@ -267,7 +269,7 @@ class AgentPath:
         if isinstance(said, talk.Language):
             front.language(said)
             return
-        if not self._sound.gates.takes:
+        if not (self._sound.gates.takes and self._sound.gates.listens):
             return
         last = not isinstance(said, talk.Words) or said.last
         if isinstance(said, talk.Words) and self._dropping:

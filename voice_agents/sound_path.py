@@ -178,7 +178,7 @@ class SoundPath:
                 if (done := self._prompts.pop(name, None)) is not None:
                     done(heard)
             case "e" if heard:
-                self._post(facts.EndHeard(int(known), self.queued_ms > 0 or self.pending > 0))
+                self._post(facts.EndHeard(int(known), self.pending > 0 or self.ledger.place > place))
 
     def gone(self, why: str) -> None:
         if self.leg is not None:

@@ -9,9 +9,10 @@ from voice_agents.core.session import Session
 
 @dataclass(slots=True)
 class Gates:
-    """``takes``: what the agent says is kept; ``plays``: and the caller is there to hear it; ``forwards``:
-    the agent hears the caller; ``sounding``: the agent is being heard."""
+    """``listens``: what the agent sends is taken in; ``takes``: what it has sent is kept; ``plays``: and the
+    caller is there to hear it; ``forwards``: the agent hears the caller; ``sounding``: it is being heard."""
 
+    listens: bool = False
     takes: bool = False
     plays: bool = False
     forwards: bool = False
@@ -19,6 +20,7 @@ class Gates:
 
     def follow(self, session: Session) -> None:
         """Be as this session has it."""
+        self.listens = session.listens
         self.takes = session.takes_sound
         self.plays = session.gate_open
         self.forwards = session.forwards_caller

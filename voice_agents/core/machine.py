@@ -344,7 +344,7 @@ def _expire(session: Session, fact: facts.TimerFired, now: float, patience: Pati
         out += more
 
 
-_END_WAITS = frozenset({"farewell", "gap", "unmarked", "tail", "drain", "going", "closing"})
+_END_WAITS = frozenset({"farewell", "idle", "gap", "grace", "unmarked", "tail", "drain", "going", "closing"})
 _LADDER_WAITS = frozenset({"connect", "retry", "ready", "prompt"})
 _SILENCE_WAITS = frozenset({"silence", "noise", "slow", "failover"})
 

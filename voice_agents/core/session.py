@@ -34,6 +34,8 @@ class Patience:
     failover_s: float = 8.0
     gap_s: float = 1.2
     """A farewell is over when the agent has said nothing for so long after it was heard."""
+    grace_s: float = 2.0
+    """So long after it has asked to leave, what an agent sends is still taken: it was on its way."""
     unmarked_s: float = 0.3
     """How long a mark may be late once the queue is empty."""
     drain_s: float = 10.0
@@ -204,6 +206,12 @@ class Farewell:
     """The agent's channel, or the caller, is gone."""
     acked: bool = False
     """The agent has nothing more to say, a summary included."""
+    leaves_at: float | None = None
+    """When the agent itself asked to leave, or said that it has nothing more to say."""
+    shut: bool = False
+    """Long enough ago that nothing it sends any more was on its way then."""
+    idle_at: float | None = None
+    """Since then it has said nothing after it was told, and nothing is queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +305,11 @@ class Session:
         if ending is None:
             return True
         return ending.step in (EndStep.FAREWELL, EndStep.DRAIN, EndStep.TAIL) and not ending.prompting
+
+    @property
+    def listens(self) -> bool:
+        """Whether what the agent sends now is taken in; ``takes_sound``: or what it has sent is kept."""
+        return self.ending is None or not self.ending.shut
 
     @property
     def forwards_caller(self) -> bool:

@@ -97,6 +97,8 @@ def _plan(session: Session, asked: facts.EndAsked, now: float, patience: Patienc
         notified_at=now if told else None,
         how=how,
         gone=nobody,
+        leaves_at=now if reason is Reason.AGENT else None,
+        idle_at=None if session.sounding else now,
     )
 
 
@@ -124,7 +126,16 @@ def _hurry(session: Session, ending: Farewell, asked: facts.EndAsked, now: float
         session = _with(session, how=How.FORCED)
         session, more = hang_up(session, now)
         return session, (orders.Flush(), *more)
-    return session, ()
+    return _leaves(session, now) if asked.reason is Reason.AGENT else (session, ())
+
+
+def _leaves(session: Session, now: float) -> Step:
+    """The agent, too, wants the end: it has said what it had to say."""
+    ending = session.ending
+    assert ending is not None, "an end is under way"
+    if ending.leaves_at is None:
+        session = _with(session, leaves_at=now)
+    return _drain(_with(session, how=How.ACKED), now) if ending.step is EndStep.FAREWELL else (session, ())
 
 
 def _with(session: Session, **changes: object) -> Session:
@@ -236,7 +247,7 @@ def sound_began(session: Session, now: float) -> Step:
     assert ending is not None, "an end is under way"
     match ending.step:
         case EndStep.FAREWELL:
-            return _with(session, spoke=True, quiet_at=None), ()
+            return _with(session, spoke=True, quiet_at=None, idle_at=None), ()
         case EndStep.DRAIN:
             return _with(session, empty_at=None), ()
         case EndStep.TAIL:
@@ -247,8 +258,8 @@ def sound_began(session: Session, now: float) -> Step:
 def sound_over(session: Session, now: float) -> Step:
     ending = session.ending
     assert ending is not None, "an end is under way"
-    if ending.step is EndStep.FAREWELL and ending.spoke:
-        return _with(session, quiet_at=now), ()
+    if ending.step is EndStep.FAREWELL:
+        return _with(session, **{"quiet_at" if ending.spoke else "idle_at": now}), ()
     if ending.step is EndStep.DRAIN:
         return _with(session, empty_at=now), ()
     return session, ()
@@ -286,8 +297,7 @@ def said(session: Session, said: talk.Said, now: float) -> Step:
     assert ending is not None, "an end is under way"
     match said:
         case talk.Ack() | talk.HangUp() if ending.step is EndStep.FAREWELL:
-            acked = isinstance(said, talk.Ack)
-            return _drain(_with(session, how=How.ACKED, acked=acked), now)
+            return _leaves(_with(session, acked=isinstance(said, talk.Ack)), now)
         case talk.Ack() if ending.step is EndStep.CLOSING:
             return finish(session, now)
         case talk.Ack():
@@ -354,10 +364,12 @@ def overdue(session: Session, name: str, now: float, patience: Patience = PATIEN
             return hang_up(_tail(_settled(session, now), now), now, patience)
         case "farewell" if session.sounding:
             return _drain(session, now)
-        case "farewell":
+        case "farewell" | "idle":
             return _speak_for_it(_with(session, how=How.DEADLINE), now)
         case "gap":
             return hang_up(_tail(_settled(session, now), now), now, patience)
+        case "grace":
+            return _with(session, shut=True), ()
         case "unmarked":
             return _tail(session, now), ()
         case "tail":

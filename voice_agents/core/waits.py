@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from voice_agents.core import ladder, silence
+from voice_agents.core.agent import DialectName
 from voice_agents.core.session import (
     PATIENCE,
     EndStep,
@@ -102,13 +103,25 @@ def _talk_waits(session: Session, patience: Patience) -> Iterator[Wait]:
             yield Wait("failover", quiet.owed_at + patience.failover_s)
 
 
+def _cannot_ack(session: Session) -> bool:
+    """Whether the agent's protocol has no word for having nothing to say: one that knows nothing of an end
+    that is near, and one that has nothing to say to it, are silent alike."""
+    silent = (DialectName.TWILIO, DialectName.CONVERSATION_RELAY)
+    return session.line.rung is Rung.AGENT and session.terms.spec.dialect in silent
+
+
 def _end_waits(session: Session, ending: Farewell, patience: Patience) -> Iterator[Wait]:
     shutdown = session.terms.spec.shutdown
+    speaking = ending.step in (EndStep.FAREWELL, EndStep.DRAIN, EndStep.TAIL)
+    if speaking and ending.leaves_at is not None and not ending.shut:
+        yield Wait("grace", ending.leaves_at + patience.grace_s)
     match ending.step:
         case EndStep.FAREWELL:
             yield Wait("farewell", ending.deadline)
             if ending.quiet_at is not None:
                 yield Wait("gap", ending.quiet_at + patience.gap_s)
+            if ending.idle_at is not None and _cannot_ack(session):
+                yield Wait("idle", ending.idle_at + (ending.deadline - ending.asked_at) / 2)
         case EndStep.DRAIN:
             since = ending.at if ending.draining_since is None else ending.draining_since
             yield Wait("drain", since + (patience.prompt_s if ending.prompting else ending.drain_s))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.voice_agents.sessions import FULL, NOW, SPEC, Run, terms, told
 from voice_agents.core import facts, orders, talk
-from voice_agents.core.agent import AgentSpec, BargeIn, BargeMode, Greeting
+from voice_agents.core.agent import AgentSpec, BargeIn, BargeMode, DialectName, Greeting
 from voice_agents.core.machine import begin, step
 from voice_agents.core.record import How, State
 from voice_agents.core.session import EndStep, Phase, Session
@@ -91,6 +91,7 @@ INPUTS: tuple[facts.Fact, ...] = (
 SPECS: dict[str, AgentSpec] = {
     "full": FULL,
     "bare": SPEC,
+    "bot": replace(SPEC, dialect=DialectName.TWILIO),
     "clear": replace(SPEC, barge_in=BargeIn(BargeMode.CLEAR), transfer_allow=("phone:alice",)),
     "after_callee": replace(
         SPEC, greeting=Greeting("hello", when="after_callee"), transfer_allow=("phone:alice",)
