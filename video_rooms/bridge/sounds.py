@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ class SoundShelf:
     def __init__(self, music: Path | None = None) -> None:
         self._kept: OrderedDict[tuple[Path, int, int], tuple[bytes, ...]] = OrderedDict()
         self._octets = 0
+        self._guard = threading.Lock()
         self._music: Sequence[bytes] = () if music is None else self._read(music)
 
     @property
@@ -41,7 +43,8 @@ class SoundShelf:
             return ()
 
     def _all(self, paths: Sequence[Path]) -> list[bytes]:
-        return [frame for path in paths for frame in self._read(path)]
+        with self._guard:
+            return [frame for path in paths for frame in self._read(path)]
 
     def _read(self, path: Path) -> Sequence[bytes]:
         try:
