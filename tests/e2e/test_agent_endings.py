@@ -132,11 +132,16 @@ async def _registered(house: Product, cell: Cell) -> None:
     await house.api.ok("POST", "/api/v1/numbers", {"e164": cell.number, "route": route})
 
 
+_DOOR: Final = asyncio.Semaphore(4)
+"""Not all ring at the same moment: two cores answer so many within their budget, and say that they are late."""
+
+
 async def _played(house: Product, cell: Cell, goes_on: asyncio.Event | None = None) -> None:
     """One call to its end; what goes wrong is this cell's."""
     try:
-        phone = house.carrier.call(Dial(cell.number, house.sip, CALLER))
-        await phone.reaches(CallState.ANSWERED, within_s=20.0)
+        async with _DOOR:
+            phone = house.carrier.call(Dial(cell.number, house.sip, CALLER))
+            await phone.reaches(CallState.ANSWERED, within_s=20.0)
         await phone.stream.until(lambda: _sounds(phone), within_s=10.0, what="the greeting begins")
         query = cell.number.replace("+", "%2B")
         cell.call_id = (await house.api.ok("GET", f"/v1/voice/calls?to={query}&limit=1"))[0]["id"]
@@ -222,6 +227,11 @@ def _was_told(cell: Cell, wanted: Cause) -> None:
     if cell.cause == "caller":
         assert told.at - cell.ended_at < 1.0, "who cannot be told before is told at once"
         assert on_record["agent_notified_at"]
+    elif (
+        cell.cause == "force"
+    ):  # told, then ended, without a wait between: two ways may take a different time
+        assert told.at - cell.ended_at < 1.0
+        assert on_record["agent_notified_at"] <= cell.call["ended_at"], "the telling was first"
     else:
         assert told.at < cell.ended_at, "before BYE"
         assert cell.call["answered_at"] < on_record["agent_notified_at"] <= cell.call["ended_at"]

@@ -74,7 +74,7 @@ async def after_calls(house: Product, listener: WebhookListener) -> Product:
         call = await api.ended(call_id)
         await listener.waits_for(
             lambda d, call=call: (
-                (d.event["data"]["id"], d.event["type"]) == (call["id"], f"call.{call['status']}")
+                (d.event["data"].get("id"), d.event["type"]) == (call["id"], f"call.{call['status']}")
             ),
             10.0,
         )

@@ -35,6 +35,7 @@ KEPT = "/api/v1/video/rooms-scheduled"
 CALLER = "+14155550177"
 PHONE_HZ, HOST_HZ = 1000.0, 523.0
 ANSWERS, BUSY = "+14155550001", "+14155551486"
+TO_AGENT = "+12025550109"
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,8 @@ async def test_a_browser_and_a_telephone_meet(house: Product, tmp_path: Path) ->
         assert shown["name"] == "+1 •••• 0177"
         assert CALLER[-7:] not in str(shown), "no real number is visible in the room"
         await host.until(lambda: len(host.others[guest].track_publications) == 2, 10, "seeing a camera")
+        await on_roster(house, room, phone)
+        await on_roster(house, room, guest)
         people = await roster(house, room)
         assert {one["status"] for one in people.values()} == {"joined"}
         assert people[guest]["display_name"] == "Acme customer"
@@ -211,6 +214,35 @@ async def test_an_agent_in_a_room_is_told_of_its_end(house: Product) -> None:
             assert await ended_as(house, room, line, bot) == (over, False, over, over)
 
 
+async def test_an_agent_takes_its_caller_into_a_room(house: Product) -> None:
+    room = await a_room(house)
+    to, outcomes = f"room:{room['room_id']}", []
+
+    async def takes_there(call: Call) -> None:
+        outcomes.append(await call.transfer("room:11111111-1111-4111-8111-111111111111"))
+        outcomes.append(await call.transfer(to))
+
+    async with (
+        registered(house, Bot(then=takes_there), transfer_allow=["room:*"]) as made,
+        host_of(room) as host,
+    ):
+        route = {"type": "agent", "agent_id": made["id"]}
+        number = await house.api.ok("POST", "/api/v1/numbers", {"e164": TO_AGENT, "route": route})
+        call = house.carrier.call(Dial(TO_AGENT, house.sip, CALLER, audio=tone(PHONE_HZ, 20.0)))
+        phone = await phone_seen(host)
+        await host.hears(phone, PHONE_HZ, within_s=15)
+        assert outcomes == ["invalid", "completed"]
+        assert host.others[phone].name == "+1 •••• 0177"
+        call_id = (await on_roster(house, room, phone))["call_id"]
+        await call.hears(lambda pcm: tone_seconds(pcm, HOST_HZ) >= 0.5, 10.0, "the host")
+        await house.api.ok("POST", f"{KEPT}/{room['room_id']}/participants/{phone}/kick")
+        await call.reaches(CallState.ENDED, within_s=5.0)
+        ended = await house.api.ended(call_id)
+        assert (ended["room_id"], ended["agent_id"]) == (room["room_id"], made["id"])
+        assert ended["termination"]["reason"] == "removed_from_room"
+        await house.api.ok("PATCH", f"/api/v1/numbers/{number['id']}", {"route": {"type": "hold"}})
+
+
 async def tells_on(call: Call) -> None:
     call.sound(tone(GREETING_HZ, 5.0))
 
@@ -275,7 +307,8 @@ async def test_a_series_moves_skips_and_says_so_in_its_calendar(house: Product) 
 
 async def test_a_recorder_that_dies_is_a_failure_and_says_so(house: Product, told: WebhookListener) -> None:
     room = await a_room(house)
-    async with host_of(room):
+    async with host_of(room) as host:
+        await on_roster(house, room, host.identity)
         started = await house.api.ok("POST", f"{KEPT}/{room['room_id']}/recording/start")
         again = await house.api.ok("POST", f"{KEPT}/{room['room_id']}/recording/start")
         assert again["egress_id"] == started["egress_id"], "a room is recorded once"
@@ -301,7 +334,7 @@ async def test_the_media_server_dies_in_the_middle_of_a_call(house: Product) -> 
     async with host_of(room) as host:
         call = await dial_in(house, room)
         phone = await phone_seen(host)
-        call_id = (await roster(house, room))[phone]["call_id"]
+        call_id = (await on_roster(house, room, phone))["call_id"]
         assert house.stack.livekit is not None
         house.stack.livekit.child.kill()
         await call.reaches(CallState.ENDED, within_s=40.0)
@@ -317,6 +350,16 @@ async def test_the_media_server_dies_in_the_middle_of_a_call(house: Product) -> 
                 break
             assert status == 503
             await asyncio.sleep(0.2)
+
+
+async def on_roster(house: Product, room: dict[str, Any], identity: str) -> dict[str, Any]:
+    """Somebody's line, once they are there: the roster learns it from the media server's report."""
+    async with asyncio.timeout(10):
+        while True:
+            found = (await roster(house, room)).get(identity)
+            if found is not None and found["status"] == "joined":
+                return found
+            await asyncio.sleep(0.05)
 
 
 async def until_waiting(house: Product, room: dict[str, Any]) -> str:
