@@ -17,6 +17,7 @@ from gateway.trial.sipp_scenario import (
     Goto,
     Holds,
     Label,
+    Pause,
     Ring,
     Scenario,
     Send,
@@ -79,7 +80,8 @@ def livekit_sip(user: str, forbidden: str, *, password: str = "") -> Scenario:
     ]
     for name, how in PLAYS.items():
         steps += [Label(name), *called_steps(name, how), Goto("finish")]
-    steps += [Label("options"), Send(_plain(200)), Label("finish")]
+    # why the pause: a switch that is starting misses the first answer; while it lasts, SIPp gives it again
+    steps += [Label("options"), Send(_plain(200)), Pause(5_000), Label("finish")]
     return Scenario("livekit-sip", tuple(steps))
 
 
