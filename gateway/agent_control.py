@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from dialplan.core.call import Call, Connect, Endpoint, Phone, Trunk
+from dialplan.core.call import ROOM, Call, Connect, Endpoint, Phone, Trunk
 from telephony.errors import Conflict, InvalidInput, NotFound, OutcomeUnknown, TooMany, Unavailable
 from telephony.ids import CallId
 from telephony.numbers import E164
@@ -52,12 +52,31 @@ class Calls(Protocol):
     async def send_digits(self, call_id: CallId, digits: str) -> None: ...
 
 
-class DirectedCalls:
-    """``permits`` says whether the call's tenant may have this far end rung at all."""
+class IntoRooms(Protocol):
+    """Brings callers into video rooms. ``gateway.room_transfers.RoomTransfers`` fits."""
 
-    def __init__(self, calls: Calls, permits: Callable[[Call, str], Awaitable[bool]]) -> None:
+    async def reach(self, call: Call, room_id: str) -> Endpoint:
+        """Make a place for the caller of this call. Raises NotFound, Conflict, RoomsUnavailable."""
+        ...
+
+    async def forget(self, call_id: CallId) -> None:
+        """The caller did not come."""
+        ...
+
+
+class DirectedCalls:
+    """``permits`` says whether the call's tenant may have this far end rung at all. ``rooms`` None: there are
+    no video rooms here."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        permits: Callable[[Call, str], Awaitable[bool]],
+        rooms: IntoRooms | None = None,
+    ) -> None:
         self._calls = calls
         self._permits = permits
+        self._rooms = rooms
 
     async def hang_up(self, call_id: str, why: str) -> None:
         """Order the end. A call that is over is left alone; where the switch is away, its time ends it."""
@@ -80,10 +99,13 @@ class DirectedCalls:
         if call is None:
             return "declined"
         try:
-            if not await self._permits(call, to):
+            if to.startswith(ROOM):
+                outcome = await self._into_room(call, to.removeprefix(ROOM), ring_timeout_s)
+            elif await self._permits(call, to):
+                route = Connect(_endpoint(to), own_number(call))
+                outcome = await self._calls.reroute(call.id, route, ring_timeout_s)
+            else:
                 return "policy_denied"
-            route = Connect(_endpoint(to), own_number(call))
-            outcome = await self._calls.reroute(call.id, route, ring_timeout_s)
         except InvalidInput:
             return "invalid"
         except TooMany:
@@ -92,6 +114,22 @@ class DirectedCalls:
             _log.warning("transfer.not_made", call_id=call_id, code=error.code)
             return "declined"
         return _OUTCOMES.get(outcome, outcome)
+
+    async def _into_room(self, call: Call, room_id: str, ring_timeout_s: int) -> str:
+        """Take the caller into a room of its tenant's. Raises what ``IntoRooms`` and the director do."""
+        if self._rooms is None:
+            return "declined"
+        try:
+            end = await self._rooms.reach(call, room_id)
+        except NotFound:
+            return "invalid"
+        outcome = ""
+        try:
+            outcome = await self._calls.reroute(call.id, Connect(end, own_number(call)), ring_timeout_s)
+        finally:
+            if outcome != "completed":
+                await self._rooms.forget(call.id)
+        return outcome
 
     async def send_digits(self, call_id: str, digits: str) -> None:
         """Play digits to the caller's line. Raises what the director does."""

@@ -204,6 +204,7 @@ class Product:
         engine = self._make_engine(plan, storage, routes)
         agents.attach(engine)
         rooms.attach(engine, agents.on_calls)
+        agents.rooms = rooms.transfers
         await engine.start()
         self._exits.push_async_callback(engine.stop)
         self._exits.push_async_callback(rooms.stop)

@@ -16,7 +16,7 @@ import structlog
 from dialplan.core.call import Call
 from dialplan.ports import RouteBook
 from gateway.agent_announcer import AgentAnnouncer
-from gateway.agent_control import PHONE, DirectedCalls
+from gateway.agent_control import PHONE, DirectedCalls, IntoRooms
 from gateway.agent_reach import GuardedReach
 from gateway.agent_routes import AgentRoutes
 from gateway.agent_tools import ToolHooks
@@ -97,6 +97,8 @@ class AgentEngine:
         self._parts = parts
         self._exits = AsyncExitStack()
         self._engine: VoiceEngine | None = None
+        self.rooms: IntoRooms | None = None
+        """Takes callers into video rooms, where there are some."""
         websocket = parts.settings.media_driver == "websocket"
         self.media = WebSocketPort(MediaAbilities()) if websocket else AudioSocketPort()
         now, stores = parts.clock.epoch, parts.stores
@@ -177,7 +179,7 @@ class AgentEngine:
         """What sessions may do to calls. Raises PatchbayError before the switch is attached."""
         if self._engine is None:
             raise PatchbayError("the switch is not attached")
-        return DirectedCalls(self._engine.director, self._permits)
+        return DirectedCalls(self._engine.director, self._permits, self.rooms)
 
     def _version_read(self, text: str) -> None:
         """The media driver's abilities follow from the switch's version."""

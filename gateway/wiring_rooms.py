@@ -29,6 +29,7 @@ from gateway.room_phone_metrics import RoomPhoneMetrics
 from gateway.room_recordings import RecorderParts, RoomRecordings
 from gateway.room_routes import Masked, RoomRoutes
 from gateway.room_sip import RoomsBySip, SipSurroundings, with_sip
+from gateway.room_transfers import RoomTransfers
 from gateway.room_workers import RoomsHere, RoomWorkers, RoomWorkersPlan, room_carrier
 from gateway.rooms_on_calls import DirectedRooms, RatedTries, RoomsOnCalls, SpokenRooms
 from gateway.runtime.music import write_music
@@ -82,6 +83,7 @@ class NoRooms:
 
     face: None = None
     server: None = None
+    transfers: None = None
     metrics: tuple[Collector, ...] = ()
 
     def book(self, other: RouteBook, masked: Masked) -> RoomRoutes:
@@ -140,6 +142,7 @@ class RoomEngine:
         around = self._around(carrier, rooms, people, entrance)
         identity = carrier.identity if isinstance(carrier, RoomsBySip) else None
         self.phones = PhoneDesk(around, rooms, chances.hexes, identity)
+        self.transfers: RoomTransfers | None = None
         self.on_calls = RoomsOnCalls(self.phones, float(settings.max_call_s))
         self.desk = furnish(
             Around(
@@ -176,6 +179,7 @@ class RoomEngine:
 
     def book(self, other: RouteBook, masked: Masked) -> RoomRoutes:
         """The book of calls to dial-in lines in front of ``other``; ``masked`` says who must stay unknown."""
+        self.transfers = RoomTransfers(self.phones, float(self._parts.settings.max_call_s), masked)
         return RoomRoutes(other, self.phones, new_id, masked)
 
     @property

@@ -141,6 +141,15 @@ class PhoneDesk:
         visit = brought(self._around.now(), longest_s, _SLACK_S, room_id)
         return await self._reserve(room, call, visit, _SLACK_S)
 
+    async def bring_caller(self, call: PhoneCall, room_id: str) -> str:
+        """A telephone that is on the line already is about to be taken into the room: what Dial() is given.
+        Its identity is made here. Raises as ``call_out``."""
+        room = await self._open_room(call.tenant, room_id)
+        call = replace(call, identity=self._identity(_PHONE))
+        visit = called_out(self._around.now(), call.longest_s, _SLACK_S, room_id, consent=False)
+        dial, _ = await self._reserve(room, call, visit, _SLACK_S)
+        return dial
+
     async def _reserve(self, room: Room, call: PhoneCall, visit: Visit, wait_s: float) -> tuple[str, Person]:
         dial = await self._around.carrier.expect(call.call_id, self, wait_s)
         line = Person(room.id, call.identity, call.name, call.role, Presence.PENDING)

@@ -21,6 +21,8 @@ from voice_agents.core.talk import Reason
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _PHONE = re.compile(r"phone:[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_ROOM = re.compile(r"room:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHAPES = (_NUMBER, _PHONE, _ROOM)
 GUARD_MS = 30_000
 """The longest that a prompt of ours may keep the caller from interrupting."""
 DIGITS = re.compile(r"[0-9*#A-Dw]{1,64}")
@@ -34,7 +36,7 @@ def refusal(allow: tuple[str, ...], to: str) -> str:
 
     Nothing listed, nothing allowed.
     """
-    if _NUMBER.fullmatch(to) is None and _PHONE.fullmatch(to) is None:
+    if not any(shape.fullmatch(to) for shape in _SHAPES):
         return "invalid"
     return "" if may_transfer(allow, to) else "policy_denied"
 

@@ -22,7 +22,8 @@ MAX_JSON: Final = 16_384
 MAX_URL: Final = 2_048
 
 DIGITS: Final = re.compile(r"[0-9*#A-Dw]{1,64}")
-PARTY: Final = re.compile(r"\+[1-9][0-9]{6,14}|phone:[A-Za-z0-9_.-]{1,64}")
+_ROOM = r"room:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+PARTY: Final = re.compile(r"\+[1-9][0-9]{6,14}|phone:[A-Za-z0-9_.-]{1,64}|" + _ROOM)
 LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}")
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

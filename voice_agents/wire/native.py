@@ -252,7 +252,7 @@ def _caller_words(message: Message) -> Said:
 
 
 def _transfer(message: Message) -> Said:
-    to = fields.shaped(message, "to", fields.PARTY, "a number in E.164 or phone:NAME")
+    to = fields.shaped(message, "to", fields.PARTY, "a number in E.164, phone:NAME or room:ID")
     return Transfer(to, ring_timeout_s=fields.whole(message, "ring_timeout_s", 5, _RING_S, 30))
 
 

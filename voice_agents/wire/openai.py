@@ -268,7 +268,7 @@ class OpenAiDialect:
             self._acks_when_done = True
             return (HangUp(fields.words(asked, "reason", fields.MAX_NAME, default="")),)
         if name == openai_session.TRANSFER:
-            to = fields.shaped(asked, "to", fields.PARTY, "a number in E.164 or phone:NAME")
+            to = fields.shaped(asked, "to", fields.PARTY, "a number in E.164, phone:NAME or room:ID")
             self._calls[name] = call_id
             return (Transfer(to),)
         if name == openai_session.SEND_DIGITS:

@@ -17,6 +17,7 @@ AgentId = Annotated[OneLine, Field(min_length=1, max_length=64, examples=["agt_a
 _TOOL = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _DESTINATION = re.compile(
     r"\+[1-9][0-9]{6,14}|\+[1-9]?[0-9]{0,13}\*|phone:[A-Za-z0-9][A-Za-z0-9_.\-]{0,39}|phone:\*"
+    r"|room:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|room:\*"
 )
 _LANGUAGE: Final = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 
@@ -30,7 +31,7 @@ def _tool(text: str) -> str:
 def _destination(text: str) -> str:
     if _DESTINATION.fullmatch(text) is None:
         raise PydanticCustomError(
-            "destination", "a number, phone: and a phone's name, or the beginning of either with *"
+            "destination", "a number, phone: and a phone's name, room: and its id, or their beginning with *"
         )
     return text
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Final
 
+from dialplan.core.call import ROOM
 from gateway.http.answers import Answer, Plain
 from gateway.http.exchange import stamp
 from gateway.http.operation import Ask
@@ -250,7 +251,7 @@ async def _checked(ask: Ask, spec: Spec, own_id: str) -> Spec:
         await _check_fallback(ask, fallback, own_id)
     allowed = spec.get("transfer_allow")
     for place, to in enumerate(allowed if isinstance(allowed, list) else []):
-        if not str(to).startswith(PHONE) and not str(to).endswith("*"):
+        if not str(to).startswith((PHONE, ROOM)) and not str(to).endswith("*"):
             await _check_number(ask, str(to), f"transfer_allow.{place}")
     return spec
 
@@ -309,7 +310,7 @@ def _view(ask: Ask, agent: Agent, secret: str | None = None) -> dict[str, Json]:
         "tools_allow": list(spec.tools_allow),
         "tools_url": spec.tools_url or None,
         "transfer_allow": [
-            one if whole or one.startswith(PHONE) else mask(one) for one in spec.transfer_allow
+            one if whole or one.startswith((PHONE, ROOM)) else mask(one) for one in spec.transfer_allow
         ],
         "language": spec.language,
         "voice": spec.voice,

@@ -212,7 +212,7 @@ async def test_tools_and_transfers():
         assert outputs == [
             '{"state":"sent"}',
             '{"outcome":"no_answer"}',
-            '{"error":"to: a number in E.164 or phone:NAME"}',
+            '{"error":"to: a number in E.164, phone:NAME or room:ID"}',
             '{"sent":"1#"}',
         ]
         offered = [tool["name"] for tool in session.config["tools"]]

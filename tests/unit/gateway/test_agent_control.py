@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from dialplan.core.call import Call, Connect, Phone, Trunk
+from dialplan.core.call import Call, Connect, Endpoint, Phone, Trunk, VideoRoom
 from gateway.agent_control import DirectedCalls, own_number
 from telephony.errors import (
     Conflict,
@@ -16,6 +17,7 @@ from telephony.errors import (
     NotFound,
     OutcomeUnknown,
     PatchbayError,
+    RoomsUnavailable,
     StorageUnavailable,
     SwitchUnavailable,
     TooMany,
@@ -238,3 +240,68 @@ def test_a_call_over_no_number_of_ours_shows_none(dialled: str) -> None:
 def test_a_number_that_was_dialled_without_its_plus_is_ours_too() -> None:
     call = inbound()
     assert own_number(replace(call, terms=replace(call.terms, to_number=CALLED[1:]))) == E164(CALLED)
+
+
+# ---------------------------------------------------------------- into video rooms
+
+
+ROOM_ID = "11111111-1111-4111-8111-111111111111"
+IN_ROOM = VideoRoom("WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)", ROOM_ID)
+
+
+@dataclass
+class Rooms:
+    """Fits ``gateway.agent_control.IntoRooms``. ``fails`` is raised."""
+
+    fails: Exception | None = None
+    done: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def reach(self, call: Call, room_id: str) -> Endpoint:
+        self.done.append(("reach", call.id, room_id))
+        if self.fails is not None:
+            raise self.fails
+        return IN_ROOM
+
+    async def forget(self, call_id: CallId) -> None:
+        self.done.append(("forget", call_id))
+
+
+async def test_a_caller_is_taken_into_a_room_whatever_numbers_may_be_called() -> None:
+    calls, policy, rooms = Calls(), Policy(says=False), Rooms()
+    taken = await DirectedCalls(calls, policy, rooms).transfer(ANSWERED.id, f"room:{ROOM_ID}", 20)
+    assert taken == "completed"
+    assert policy.asked == []
+    assert rooms.done == [("reach", ANSWERED.id, ROOM_ID)]
+    route = Connect(IN_ROOM, own_number(ANSWERED))
+    assert calls.done == [("reroute", ANSWERED.id, route, 20, "transferred")]
+
+
+@pytest.mark.parametrize(
+    ("fails", "outcome"),
+    [
+        (NotFound("there is no such room"), "invalid"),
+        (Conflict("the room is full", code="ROOM_FULL"), "declined"),
+        (RoomsUnavailable("away"), "declined"),
+    ],
+)
+async def test_a_room_that_takes_nobody_leaves_the_caller_with_the_agent(
+    fails: Exception, outcome: str
+) -> None:
+    calls, rooms = Calls(), Rooms(fails)
+    assert await DirectedCalls(calls, Policy(), rooms).transfer(ANSWERED.id, f"room:{ROOM_ID}", 20) == outcome
+    assert calls.done == []
+    assert rooms.done[1:] == []
+
+
+@pytest.mark.parametrize("comes_to", ["timeout", Conflict("no"), RuntimeError("broken")])
+async def test_a_place_that_nobody_took_is_given_up(comes_to: str | Exception) -> None:
+    calls, rooms = Calls(comes_to=comes_to), Rooms()
+    with suppress(RuntimeError):
+        await DirectedCalls(calls, Policy(), rooms).transfer(ANSWERED.id, f"room:{ROOM_ID}", 20)
+    assert rooms.done[1:] == [("forget", ANSWERED.id)]
+
+
+async def test_where_there_are_no_rooms_nobody_is_taken_into_one() -> None:
+    calls = Calls()
+    assert await control(calls).transfer(ANSWERED.id, f"room:{ROOM_ID}", 20) == "declined"
+    assert calls.done == []

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from dialplan.core import orders
-from dialplan.core.call import Announcement, Connect, Reject, Route, VideoRoom
+from dialplan.core.call import Announcement, Connect, Direction, Reject, Route, VideoRoom
 from dialplan.core.routing import Offered, RouteFacts
 from dialplan.director import Director
 from dialplan.fakes import FixedBook
 from dialplan.ports import PlaceCall
 from gateway.http.limits import LocalRates
 from gateway.room_routes import FAREWELL_S, RoomRoutes
+from gateway.room_transfers import RoomTransfers
 from gateway.rooms_on_calls import (
     TRIES_OF_CALLER,
     DirectedRooms,
@@ -25,6 +26,7 @@ from gateway.rooms_on_calls import (
     RoomsOnCalls,
     SpokenRooms,
 )
+from telephony.errors import Conflict
 from telephony.ids import CallId, ChannelId
 from telephony.numbers import E164
 from tests.unit.dialplan.desk import CLI, OFFERED, OURS, TO, A, B, Desk
@@ -313,6 +315,58 @@ async def test_an_agent_comes_in_unheard_and_leaves_with_its_call(tmp_path: Path
         await house.rest()
         assert (await house.stage.line("agent_11111111")).presence is Presence.LEFT
         assert "room.phone.failed" not in house.stage.told.kinds
+
+
+@in_virtual_time
+async def test_a_caller_is_taken_into_a_room_by_the_agent_that_has_it(tmp_path: Path) -> None:
+    async with open_house(tmp_path, RouteFacts(OURS, Connect(Announcement("x")), did=DID)) as house:
+        call_id, _ = await house.answered(replace(OFFERED, caller="+447700900123"))
+        call = house.director.live(call_id)
+        assert call is not None
+        transfers = RoomTransfers(house.desk, 600.0, _alice_alone)
+        end = await transfers.reach(replace(call, terms=replace(call.terms, tenant=TENANT)), ROOM)
+        assert isinstance(end, VideoRoom)
+        assert (end.room_id, end.dial.startswith("WebSocket/room")) == (ROOM, True)
+        line = await house.stage.line("phone_11111111")
+        assert (line.display_name, line.presence) == ("+44 •••• 0123", Presence.PENDING)
+        with pytest.raises(Conflict):
+            await transfers.reach(call, ROOM)
+        house.stage.carrier.arrives(call_id)
+        await house.rest()
+        assert (await house.stage.line("phone_11111111")).presence is Presence.JOINED
+        assert house.stage.carrier.legs[call_id].answered
+        await transfers.forget(call_id)
+        assert await house.desk.line_of(ROOM, call_id) is None
+
+
+@pytest.mark.parametrize(
+    ("terms", "name"),
+    [
+        ({"from_number": "phone:alice"}, "Phone"),
+        ({"from_number": "phone:bob"}, "bob"),
+        ({"direction": Direction.OUTBOUND, "to_number": "+447700900123"}, "+44 •••• 0123"),
+        ({"direction": Direction.OUTBOUND, "to_number": "phone:alice"}, "Phone"),
+        ({"from_number": "+447700900123", "private": True}, "Phone"),
+    ],
+)
+def test_whoever_is_taken_into_a_room_is_masked_there(
+    tmp_path: Path, terms: dict[str, object], name: str
+) -> None:
+    @in_virtual_time
+    async def run() -> None:
+        async with open_house(tmp_path, RouteFacts(OURS, Connect(Announcement("x")), did=DID)) as house:
+            call_id, _ = await house.answered()
+            call = house.director.live(call_id)
+            assert call is not None
+            call = replace(call, terms=replace(call.terms, tenant=TENANT, **terms))  # type: ignore[arg-type]
+            await RoomTransfers(house.desk, 600.0, _alice_alone).reach(call, ROOM)
+            assert (await house.stage.line("phone_11111111")).display_name == name
+
+    run()
+
+
+async def _alice_alone(tenant: object, offered: Offered) -> bool:
+    return (offered.door, offered.line) == ("from-phone", "alice")
 
 
 @in_virtual_time

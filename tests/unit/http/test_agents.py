@@ -205,6 +205,7 @@ async def test_an_archived_agent_is_shown_but_changes_no_more(rig: Rig):
         ({"auth": {"secret": "white space is none"}}, 422, "VALIDATION_ERROR", "auth.secret"),
         ({"tools_url": "http://10.0.0.1/"}, 422, "INVALID_WEBHOOK_URL", "tools_url"),
         ({"tools_allow": ["a b"]}, 422, "VALIDATION_ERROR", "tools_allow.0"),
+        ({"transfer_allow": ["room:x"]}, 422, "VALIDATION_ERROR", "transfer_allow.0"),
         ({"transfer_allow": ["SIP/x@evil"]}, 422, "VALIDATION_ERROR", "transfer_allow.0"),
         ({"transfer_allow": ["+1415*", "911"]}, 422, "VALIDATION_ERROR", "transfer_allow.1"),
         ({"transfer_allow": ["+19005551234"]}, 422, "PREMIUM_NUMBER", "transfer_allow.0"),
@@ -254,10 +255,10 @@ async def test_private_addresses_open_where_the_operator_says_so(tmp_path: Any):
 
 async def test_numbers_of_an_agent_are_masked_without_the_scope(rig: Rig):
     made = await _made(
-        rig, transfer_allow=["+14155552671", "phone:alice"], fallback={"number": "+14155552672"}
+        rig, transfer_allow=["+14155552671", "phone:alice", "room:*"], fallback={"number": "+14155552672"}
     )
     seen = (await rig.as_role("viewer").get(f"{PATH}/{made['id']}")).data
-    assert seen["transfer_allow"] == ["+141••••••71", "phone:alice"]
+    assert seen["transfer_allow"] == ["+141••••••71", "phone:alice", "room:*"]
     assert seen["fallback"]["number"] == "+141••••••72"
 
 

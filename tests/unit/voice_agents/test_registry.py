@@ -120,6 +120,8 @@ def test_everything_that_is_said_arrives():
         (("phone:alice",), "phone:alice", True),
         (("phone:alice",), "phone:alice2", False),
         (("+*",), "phone:alice", False),
+        (("room:*",), "room:11111111-1111-4111-8111-111111111111", True),
+        (("+*", "phone:*"), "room:11111111-1111-4111-8111-111111111111", False),
     ],
 )
 def test_a_transfer_goes_where_the_list_allows(allowed: tuple[str, ...], to: str, may: bool):
