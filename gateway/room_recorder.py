@@ -46,7 +46,7 @@ async def record(spec: ReelSpec, commands: asyncio.StreamReader, say: Say) -> Re
         await camera.leave()
         duration_ms, size, speakers = await reel.finish()
         return ReelNews("finished", duration_ms=duration_ms, size=size, speakers=speakers)
-    except (rtc.ConnectError, TimeoutError):
+    except rtc.ConnectError:
         return ReelNews("failed", "unreachable")
     except EncoderFailed as error:
         _log.warning("recorder.encoder_failed", why=error.message)

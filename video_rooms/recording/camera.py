@@ -41,15 +41,15 @@ class Camera:
         self._over.set()
 
     async def join(self) -> None:
-        """Raises rtc.ConnectError, TimeoutError."""
+        """Raises rtc.ConnectError. Never cancelled: an attempt that is cancelled goes on in the library."""
         room = self._room
         room.on("track_subscribed", self._subscribed)
         room.on("track_unsubscribed", self._unsubscribed)
         room.on("participant_connected", self._came)
         room.on("participant_disconnected", self._left)
         room.on("disconnected", lambda reason: self._over.set())
-        async with asyncio.timeout(_CONNECT_S):
-            await room.connect(self._spec.url, self._spec.token, rtc.RoomOptions(auto_subscribe=True))
+        options = rtc.RoomOptions(auto_subscribe=True, connect_timeout=_CONNECT_S)
+        await room.connect(self._spec.url, self._spec.token, options)
         for person in room.remote_participants.values():
             self._came(person)
 
