@@ -133,7 +133,7 @@ async def _registered(house: Product, cell: Cell) -> None:
 
 
 _DOOR: Final = asyncio.Semaphore(4)
-"""Not all ring at the same moment: two cores answer so many within their budget, and say that they are late."""
+"""Not all ring at once: two cores answer only so many within their budget, and say that they are late."""
 
 
 async def _played(house: Product, cell: Cell, goes_on: asyncio.Event | None = None) -> None:
