@@ -239,16 +239,16 @@ class AgentDesk:
         loop = self._loops.get(call_id)
         if loop is None or loop.session.over is not None:
             return False
+        spec, errands = loop.spec.shutdown, loop.errands
         loop.post(facts.EndAsked(reason, by, force, deadline_ms))
-        spec = loop.spec.shutdown
         farewell_s = (spec.deadline_ms if deadline_ms is None else deadline_ms) / 1000
         patience = loop.around.patience
         most_s = farewell_s + patience.drain_s + patience.prompt_s + spec.tail_ms / 1000 + patience.gone_s
         if not await loop.until(standing.hang_up_ordered, most_s):
             _log.error("agent.end_overdue", session=loop.id, call_id=call_id)
             loop.post(facts.EndAsked(reason, by, force=True))
-        if loop.errands.hanging_up is not None:
-            await asyncio.wait({loop.errands.hanging_up}, timeout=patience.gone_s)
+        if errands.hanging_up is not None:
+            await asyncio.wait({errands.hanging_up}, timeout=patience.gone_s)
         return True
 
     def caller_gone(self, call_id: str, reason: Reason = Reason.CALLER) -> None:
@@ -286,12 +286,12 @@ class AgentDesk:
     async def close(self) -> None:
         """Stop at once: what still goes on is not told. ``drain`` comes first."""
         self._draining = True
-        for loop in list(self._loops.values()):
+        loops, self._loops = self._loops, {}
+        for loop in loops.values():
             loop.abandon()
         for task in list(self._leaving):
             task.cancel()
         await asyncio.gather(*self._leaving, return_exceptions=True)
-        self._loops.clear()
 
     # ------------------------------------------------------------ meanwhile
 

@@ -73,6 +73,8 @@ class FakeFront:
     async def close(self) -> None:
         self.closed = True
         self._task.cancel()
+        await asyncio.wait({self._task})
+        del self._task
 
     async def _speak(self) -> None:
         while True:

@@ -21,6 +21,7 @@ from voice_agents.caller_ears import CallerEars
 from voice_agents.core import facts, orders, talk
 from voice_agents.core.agent import AgentSpec, DialectName
 from voice_agents.core.audio import Codec
+from voice_agents.core.backlog import Waiting
 from voice_agents.core.machine import begin, step
 from voice_agents.core.record import ARCHIVED, BUSY, AgentCall, SessionRecord, State
 from voice_agents.core.session import Session, Terms
@@ -80,7 +81,7 @@ class SessionLoop:
         """What came of the latest transfer; empty until it is known."""
         self._standby: AgentSpec | None = None
         self._inbox: deque[facts.Fact] = deque()
-        self._judging = False
+        self._judging = self._abandoned = False
         self._faults = 0
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
@@ -110,6 +111,8 @@ class SessionLoop:
 
     def post(self, fact: facts.Fact) -> None:
         """Judge a fact at once, or right after the one that is being judged. Never waits, never raises."""
+        if self._abandoned:
+            return
         self._inbox.append(fact)
         if self._judging:
             return
@@ -164,7 +167,7 @@ class SessionLoop:
 
     def tell(self, told: talk.Told) -> bool:
         """Say this to the agent."""
-        return self.agent.tell(told)
+        return not self._abandoned and self.agent.tell(told)
 
     # ------------------------------------------------------------ time
 
@@ -379,9 +382,19 @@ class SessionLoop:
             await asyncio.wait(set(self._tasks), timeout=patience_s)
 
     def abandon(self) -> None:
-        """Stop at once, whatever it does: the process ends."""
+        """Stop at once, whatever it does, and come apart: parts that know one another would wait for the
+        garbage collector, which the 20 ms clock feels."""
+        if self._abandoned:
+            return
+        self._abandoned = True
         self.sound.close()
         if self._timer is not None:
             self._timer.cancel()
         for task in list(self._tasks):
             task.cancel()
+        self.sound.give_back = _to_nobody
+        del self.sound, self.agent, self.errands
+
+
+def _to_nobody(said: Waiting) -> None:
+    """What is said after the end."""
