@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -48,6 +48,26 @@ class LegWire(Protocol):
     def drop(self) -> None:
         """Close the socket at once."""
         ...
+
+
+class _NoWire:
+    """The socket of a leg that is closed. A leg and its socket know each other, and would else stay until the
+    garbage collector comes, which the clock feels. Fits ``LegWire``."""
+
+    def frame(self, sound: bytes) -> None: ...
+
+    def probe(self, number: int) -> None: ...
+
+    def freeze(self) -> None: ...
+
+    def answer(self) -> None: ...
+
+    def hang_up(self) -> None: ...
+
+    def drop(self) -> None: ...
+
+
+_NO_WIRE: Final = _NoWire()
 
 
 @dataclass(slots=True)
@@ -205,6 +225,7 @@ class Leg:
         self.playout.flush(self._yard.clock())
         self._tell(self.playout.told)
         self._safely(self._ear.gone, why)
+        self._wire = _NO_WIRE
 
     # ------------------------------------------------------------ the clock
 

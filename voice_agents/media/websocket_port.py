@@ -151,6 +151,7 @@ class _Socket(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._leg.close("hangup")
+        self._transport = None
 
     def pause_writing(self) -> None:
         """The switch has not read for many seconds: it will not play this call any more."""

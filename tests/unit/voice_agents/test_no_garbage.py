@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from tests.rig.media import RecordingEar
 from tests.unit.dialplan.virtual_time import in_virtual_time
 from tests.unit.voice_agents.sessions import SPEC
 from tests.unit.voice_agents.stage import Stage, other_call
 from voice_agents.core.agent import AgentSpec, DialectName
+from voice_agents.core.audio import Codec
 from voice_agents.core.talk import HangUp, Words
+from voice_agents.media.leg import Leg, Yard
 
 pytestmark = pytest.mark.unit
 
@@ -74,3 +79,28 @@ def test_ended_sessions_leave_nothing_to_collect(spec: AgentSpec, caller_leaves:
 
 async def _none_is_left(spec: AgentSpec, *, caller_leaves: bool) -> None:
     assert await left_behind(spec, caller_leaves=caller_leaves) == {}
+
+
+class Wire:
+    """A leg's socket, which knows its leg. Fits ``voice_agents.media.leg.LegWire``."""
+
+    leg: Leg | None = None
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *what: None
+
+
+async def test_a_leg_that_is_closed_and_its_socket_forget_each_other() -> None:
+    yard, wire = Yard(), Wire()
+    wire.leg = Leg(Codec.ULAW, RecordingEar(), wire, yard, direct=True)
+    gone = weakref.ref(wire)
+    gc.disable()
+    try:
+        wire.leg.close("hangup")
+        wire.leg.play(b"\x11" * 160)
+        wire.leg.hang_up()
+        del wire
+        assert gone() is None
+    finally:
+        gc.enable()
+        yard.close()
