@@ -41,7 +41,7 @@ from gateway.storage.room_people import RoomPeopleRepository
 from gateway.storage.room_tapes import RoomTapeRepository
 from gateway.storage.rooms import RoomRepository
 from gateway.wiring_voice import VoiceEngine
-from telephony.errors import UnsafeValue
+from telephony.errors import RoomsUnavailable, UnsafeValue
 from telephony.ids import TenantId
 from video_rooms.core.ics import WayIn
 from video_rooms.core.reel import COMPOSITE
@@ -175,7 +175,12 @@ class RoomEngine:
             calls=self._calls,
             now=clock.mono,
             wall=clock.wall,
+            see_off=self._see_off,
         )
+
+    async def _see_off(self, live_name: str, identity: str) -> None:
+        with suppress(RoomsUnavailable):
+            await self.server.remove(live_name, identity)
 
     def book(self, other: RouteBook, masked: Masked) -> RoomRoutes:
         """The book of calls to dial-in lines in front of ``other``; ``masked`` says who must stay unknown."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -56,9 +56,14 @@ _WHY_LEFT: Final = {
 """Why a line says that somebody left, where that has a word for all."""
 
 
+async def _is_gone(live_name: str, identity: str) -> None:
+    """Whoever left is taken at their word."""
+
+
 @dataclass(frozen=True, slots=True)
 class PhoneSurroundings:
-    """What every visit stands on. ``now``: seconds that never go back; ``wall``: the moment, in UTC."""
+    """What every visit stands on. ``now``: seconds that never go back; ``wall``: the moment, in UTC.
+    ``see_off``: have the media server put out whoever it still shows (live name, identity); never raises."""
 
     carrier: LegCarrier
     pins: PinBook
@@ -69,6 +74,7 @@ class PhoneSurroundings:
     calls: RoomCalls
     now: Callable[[], float]
     wall: Callable[[], datetime]
+    see_off: Callable[[str, str], Awaitable[None]] = _is_gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,11 @@ class Guest:
     def room_id(self) -> str:
         """Where it leads; "" while that is not known."""
         return "" if self.visit.opening is None else self.visit.opening.room_id
+
+    @property
+    def session(self) -> str:
+        """The live name of the room that was entered, or was about to be."""
+        return self._session
 
     @property
     def over(self) -> bool:

@@ -196,6 +196,9 @@ class PhoneDesk:
         task.add_done_callback(lambda _: self._leaving.discard(guest))
 
     async def _let_go(self, guest: Guest) -> None:
+        # why: the library may leave without a word where many leave at once, and is shown for half a minute
+        if guest.session and guest.visit.stage is Stage.OVER:
+            await self._around.see_off(guest.session, guest.call.identity)
         await guest.settle(_SETTLE_S)
 
     # ------------------------------------------------------------ what is heard

@@ -131,6 +131,7 @@ async def test_ten_telephones_are_in_one_room_and_hear_one_another(house: Produc
         for caller in callers:
             heard = len(caller.stream.heard())
             await caller.hears(lambda pcm, at=heard: active_seconds(pcm[at:]) > 0.5, 20.0, "the others")
+        for caller in callers:
             await caller.hang_up()
         await host.until(lambda: not phones_of(host), 10, "nobody")
 

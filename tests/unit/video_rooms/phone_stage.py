@@ -170,9 +170,14 @@ class Stage:
             calls=self.calls,
             now=loop.time,
             wall=self.wall,
+            see_off=self._see_off,
         )
+        self.seen_off: list[tuple[str, str]] = []
         self._hexes = iter(range(1, 100))
         self.desk = PhoneDesk(self.around, self.rooms, lambda count: f"{next(self._hexes):0{count}x}")
+
+    async def _see_off(self, live_name: str, identity: str) -> None:
+        self.seen_off.append((live_name, identity))
 
     async def ready(self, kept: Room | None = None, *people: Person) -> None:
         """Tones made, texts spoken, this room kept with these people."""

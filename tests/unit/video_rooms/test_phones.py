@@ -57,6 +57,9 @@ async def test_who_hangs_up_is_off_the_roster_at_once(tmp_path: Path, by_call: b
         assert stage.told.kinds[-1] == "room.participant.left"
         assert stage.calls.ended == [], "its call ends by itself"
         assert len(stage.desk) == 0
+        assert [who for _, who in stage.seen_off] == [line.identity], (
+            "and off the media server's, whoever forgets"
+        )
 
 
 @in_virtual_time
