@@ -67,7 +67,7 @@ def test_every_kind_of_error_has_a_status_and_a_described_code(kind: type[tree.P
 def test_the_described_codes_are_those_that_are_given():
     root = Path(errors.__file__).parents[2]
     rooms = ("gateway/http", "gateway/policy", "gateway/webhooks", "gateway/storage", "dialplan")
-    rooms += ("proxy_pool", "telephony", "video_rooms")
+    rooms += ("proxy_pool", "telephony", "video_rooms", "voice_agents")
     sources = [path for room in rooms for path in (root / room).rglob("*.py")] + [root / "gateway/auth.py"]
     described = root / "gateway/http/error_codes.py"
     texts = [path.read_text() for path in sources if path != described]
