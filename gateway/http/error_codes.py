@@ -50,6 +50,7 @@ CODES: Final[dict[str, str]] = {
     "AGENT_ARCHIVED": "The agent is archived: it takes no new calls and changes no more.",
     "AGENT_TOO_NEW": "The agent was stored by a newer release, and this one cannot use it.",
     "AGENT_UNAVAILABLE": "The agent cannot be reached. Wait for `Retry-After` seconds.",
+    "AGENT_ON_CALL": "An agent is on the call already.",
     "NO_AGENT_ON_CALL": "No agent is on the call (any more).",
     "AGENT_STATE": "The agent's session is in a state that does not allow this.",
     "TRANSFER_NOT_ALLOWED": "The agent's `transfer_allow` does not hold this destination.",
