@@ -169,11 +169,16 @@ class SqliteBackend:
             return
         self._closing.set()
         self._send_lingering()
-        self._writes.put(None)
         for _ in range(READERS):
             self._reads.put(None)
-        for thread in self._threads:
+        if not self._threads:
+            return
+        writer, *readers = self._threads
+        # why one after another: of two that close at once neither is the last, and the journal stays (WAL)
+        for thread in readers:
             await asyncio.to_thread(thread.join)
+        self._writes.put(None)
+        await asyncio.to_thread(writer.join)
 
     # The threads. Nothing below touches the event loop but through call_soon_threadsafe.
 

@@ -188,7 +188,7 @@ async def test_the_guests_go_on_being_heard_when_the_telephone_that_fetched_them
         await asyncio.sleep(0.6)
         heard = meeting.world.phones["third"].channel.heard[before:]
         gaps = sum(frame is None or not any(frame) for frame in heard)
-        assert gaps <= 3, f"{gaps} frames of silence when {goes} went"
+        assert gaps <= 10, f"{gaps} frames of silence when {goes} went"
         await meeting.hears("third", 440)
 
 
