@@ -62,7 +62,7 @@ class SwitchedTrunkCalls:
         except (SwitchUnavailable, SwitchRefused, OutcomeUnknown, UnsafeValue) as failure:
             self.forget(call.id)
             raise RoomsUnavailable("the switch does not call the media server's SIP service") from failure
-        except BaseException:
+        except BaseException:  # why: cancelled or broken, the call is not kept; it is raised on
             self.forget(call.id)
             raise
 

@@ -60,7 +60,7 @@ class Reports:
         except RoomsUnavailable:
             self.tally["unanswered"] += 1
             _log.warning("report.unanswered", what=event.what.value)
-        except BaseException:
+        except BaseException:  # why: whatever it was, the server shall send the report again
             with suppress(PatchbayError):
                 await self._people.not_taken(event.id)
             raise

@@ -68,7 +68,7 @@ class Anchors:
                 anchor.entering = asyncio.create_task(self._enter(anchor, room, url), name="anchor-enters")
             if anchor.stay is None and anchor.entering is not None:
                 await asyncio.shield(anchor.entering)  # why: an attempt at a room must not be broken off
-        except BaseException:
+        except BaseException:  # why: whoever was not let in holds nothing; it is raised on
             await self.release(room)
             raise
 

@@ -120,7 +120,7 @@ class SipDoor:
         try:
             await self._dial(stay, opened, caller, token)
             stay.begin(await self._look(opened))
-        except BaseException:
+        except BaseException:  # why: cancelled too, nothing half-made stays at the server; it is raised on
             self._run(stay.leave())
             raise
         self._run(self._introduce(opened))
