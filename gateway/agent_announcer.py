@@ -7,32 +7,23 @@ Numbers in details are masked.
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-import structlog
 from sqlalchemy import Connection
 
+from gateway.event_queue import EventQueue
 from gateway.webhooks.core.events import WebhookEvent
 from gateway.webhooks.ports import EventSink, Transactions
-from telephony.errors import StorageUnavailable
 from telephony.numbers import mask_text
 from voice_agents.core.record import SessionRecord
 
-_log = structlog.get_logger("gateway.agents")
-_MOST_WAITING: Final = 10_000
 _SESSIONS_KEPT: Final = 10_000
-_AGAIN_S: Final = 1.0
-_LAST_S: Final = 5.0
-
-_Told = tuple[str, WebhookEvent, str | None]
 
 
-class AgentAnnouncer:
+class AgentAnnouncer(EventQueue):
     """``url_of`` gives a call's own webhook URL while the call is open; ``wake`` starts first attempts.
     ``tally`` counts events that were ``told`` (stored, or wanted by nobody), ``dropped`` for want of room or
     of time at the end, and ``failed``."""
@@ -45,31 +36,11 @@ class AgentAnnouncer:
         now: Callable[[], float],
         url_of: Callable[[str], str | None],
     ) -> None:
-        self._database = database
-        self._sink = sink
-        self._wake = wake
+        super().__init__(database, sink, wake)
         self._now = now
         self._url_of = url_of
         self._heard_of: OrderedDict[str, tuple[int, str | None]] = OrderedDict()
         """Session → how many events it had, and its call's own URL, which is asked for after the call too."""
-        self._waiting: asyncio.Queue[_Told] = asyncio.Queue(_MOST_WAITING)
-        self._task: asyncio.Task[None] | None = None
-        self.tally: Counter[str] = Counter()
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="agent-events")
-
-    async def stop(self) -> None:
-        """Store what is waiting, for a moment, and stop."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_S):
-                await self._waiting.join()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if left := self._waiting.qsize():
-            self.tally["dropped"] += left
-            _log.error("events.lost", count=left)
 
     def publish(self, event: str, session: SessionRecord, detail: Mapping[str, str | int | bool]) -> None:
         """Have the world told. Never waits, never raises."""
@@ -79,42 +50,7 @@ class AgentAnnouncer:
         while len(self._heard_of) > _SESSIONS_KEPT:
             self._heard_of.popitem(last=False)
         told = webhook_of(event, session, detail, count, self._now())
-        try:
-            self._waiting.put_nowait((session.tenant, told, url))
-        except asyncio.QueueFull:
-            self.tally["dropped"] += 1
-
-    async def _run(self) -> None:
-        while True:
-            told = await self._waiting.get()
-            try:
-                await self._store(told)
-            except asyncio.CancelledError:
-                self.tally["dropped"] += 1  # or stored at the last moment: nobody is there to hear of it
-                raise
-            except Exception:  # noqa: BLE001  # why: edge of the task; one event must not end all others
-                _log.exception("event.not_stored", type=told[1].type)
-                self.tally["failed"] += 1
-            finally:
-                self._waiting.task_done()
-
-    async def _store(self, told: _Told) -> None:
-        tenant, event, url = told
-
-        def work(conn: Connection) -> Sequence[str]:
-            if url is None and not self._sink.wanted(conn, tenant, event.type):
-                return ()
-            return self._sink.fan_out(conn, tenant, event, url)
-
-        while True:
-            try:
-                lanes = await self._database.write(work)
-            except StorageUnavailable:
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            self._wake(lanes)
-            self.tally["told"] += 1
-            return
+        self.put(session.tenant, told, url)
 
 
 def webhook_of(

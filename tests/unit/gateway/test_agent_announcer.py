@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from sqlalchemy import Connection
 
-import gateway.agent_announcer as announcing
+import gateway.event_queue as announcing
 from gateway.agent_announcer import AgentAnnouncer, webhook_of
 from gateway.webhooks.core.events import CATALOGUE, WebhookEvent, render
 from telephony.errors import StorageUnavailable
@@ -190,7 +190,7 @@ async def test_an_event_that_breaks_takes_no_other_with_it() -> None:
 @in_virtual_time
 async def test_of_very_many_the_newest_are_dropped_and_counted() -> None:
     stage = Stage("agent.tool")
-    room = announcing._MOST_WAITING
+    room = announcing.MOST_WAITING
     for _ in range(room + 7):
         stage.announcer.publish("agent.tool", session(), {})
     assert dict(stage.tally) == {"dropped": 7}

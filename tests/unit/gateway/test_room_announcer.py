@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from sqlalchemy import Connection
 
-import gateway.room_announcer as announcing
+import gateway.event_queue as announcing
 from gateway.room_announcer import WebhookRoomAnnouncer
 from gateway.webhooks.core.events import CATALOGUE, WebhookEvent, render
 from telephony.errors import StorageUnavailable
@@ -157,7 +157,7 @@ async def test_one_broken_event_does_not_hold_up_the_next() -> None:
 async def test_what_is_too_much_is_counted() -> None:
     async with desk() as opened:
         opened.storage.away = True
-        for _ in range(announcing._MOST_WAITING + 5):
+        for _ in range(announcing.MOST_WAITING + 5):
             opened.announcer.tell(OURS, "room.started", "r1", {})
         assert opened.announcer.tally["dropped"] == 5
-    assert opened.announcer.tally["dropped"] == announcing._MOST_WAITING + 5
+    assert opened.announcer.tally["dropped"] == announcing.MOST_WAITING + 5
