@@ -8,6 +8,7 @@ that fails can be changed for the other one unheard.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
@@ -71,7 +72,12 @@ class SipDoor:
     def open(self) -> bool:
         """Whether it is worth a try."""
         parts = self._parts
-        return not self._closed and parts.keeper.ready and parts.mono() >= self._rests_until
+        return not self._closed and parts.keeper.ready and not self.resting
+
+    @property
+    def resting(self) -> bool:
+        """Whether the service is left alone, since it failed a moment ago."""
+        return self._parts.mono() < self._rests_until
 
     def knows(self, identity: str) -> bool:
         """Whether this is a telephone that can come in by SIP."""
@@ -196,18 +202,36 @@ class Ladder:
 
     def __init__(self, first: SipDoor, then: RoomDoor, *, alone: bool = False) -> None:
         self._first, self._then, self._alone = first, then, alone
+        self.joins: Counter[tuple[str, str]] = Counter()
+        """Attempts of those who can come by both, by way (``sip``, ``bridge``) and outcome: ``joined``, or as
+        in ``JoinFailed``."""
+        self.fallbacks: Counter[str] = Counter()
+        """Times that the other way was taken: after an attempt (as in ``JoinFailed``), or ``closed``."""
 
     async def enter(self, join: Join, ear: StayEar, *, muted: bool) -> RoomStay:
-        ours = self._first.knows(join.identity)
-        if ours and self._alone:
-            return await self._first.enter(join, ear, muted=muted)
-        if ours and self._first.open:
+        if not self._first.knows(join.identity):
+            return await self._then.enter(join, ear, muted=muted)
+        if self._alone:
+            return await self._counted("sip", self._first, join, ear, muted)
+        why = "closed"
+        if self._first.open:
             try:
-                return await self._first.enter(join, ear, muted=muted)
+                return await self._counted("sip", self._first, join, ear, muted)
             except NotAdmitted as refusal:
                 if refusal.why not in ELSEWHERE:
                     raise
-        return await self._then.enter(join, ear, muted=muted)
+                why = refusal.why
+        self.fallbacks[why] += 1
+        return await self._counted("bridge", self._then, join, ear, muted)
+
+    async def _counted(self, way: str, door: RoomDoor, join: Join, ear: StayEar, muted: bool) -> RoomStay:
+        try:
+            stay = await door.enter(join, ear, muted=muted)
+        except NotAdmitted as refusal:
+            self.joins[way, refusal.why] += 1
+            raise
+        self.joins[way, "joined"] += 1
+        return stay
 
     async def close(self) -> None:
         await self._first.close()

@@ -371,12 +371,14 @@ async def test_where_the_service_fails_the_other_way_is_taken_and_it_is_left_alo
     stage.calls.cause = 34
     join = stage.join()
     stay = await stage.ladder.enter(join, Ear(), muted=False)
-    assert stay.identity == join.identity
+    assert (stay.identity, stage.door.resting) == (join.identity, True)
     assert [one.identity for one in stage.other.entered][-1] == join.identity
     await stage.ladder.enter(stage.join(), Ear(), muted=False)
     assert len(stage.calls.placed) == 1, "no call while it rests"
     stage.calls.cause, stage.now[0] = None, REST_S
     assert isinstance(await stage.ladder.enter(stage.join(), Ear(), muted=False), SipStay)
+    assert stage.ladder.joins == {("sip", "unreachable"): 1, ("bridge", "joined"): 2, ("sip", "joined"): 1}
+    assert stage.ladder.fallbacks == {"unreachable": 1, "closed": 1}
 
 
 @pytest.mark.parametrize(("cause", "why"), [(29, "refused")])
@@ -385,7 +387,8 @@ async def test_what_is_said_of_the_room_holds_for_either_way(stage: Stage, cause
     with pytest.raises(NotAdmitted) as caught:
         await stage.ladder.enter(stage.join(), Ear(), muted=False)
     assert caught.value.why == why
-    assert stage.door.open
+    assert (stage.door.open, stage.door.resting) == (True, False)
+    assert (stage.ladder.joins, stage.ladder.fallbacks) == ({("sip", why): 1}, {})
 
 
 async def test_an_anchor_that_is_slow_is_not_broken_off(
