@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from telephony.errors import NotFound
+from telephony.errors import NotFound, RoomsUnavailable
 from video_rooms.core.bans import ban_now
 from video_rooms.core.live import PASS, MediaKind
 from video_rooms.core.lobby import LET_IN, stands_waiting
@@ -41,25 +41,34 @@ class Hosting:
         self._now = now
 
     async def kick(self, room: Room, identity: str) -> None:
-        """Put somebody out. First their pass is closed: whoever comes with it again is put out again."""
+        """Put somebody out. First their pass is closed: whoever comes with it again is put out again. So it
+        is where the media server is away (RoomsUnavailable), which alone knows whether anybody of this
+        identity is there: the first look after its return puts them out."""
         if self._phones.put_out(room.id, identity):
             await self._off(room, identity, KICKED)
             return
         line = await self._roster.one(room.id, identity)
         known = line is not None and line.presence is not Presence.LEFT
-        live = await self._attributes(room, identity)
+        try:
+            live = await self._attributes(room, identity)
+        except RoomsUnavailable:
+            live = {}
         if live is None and not known:
             raise _nobody()
         await self._put_out(room, identity, live or {}, KICKED)
 
     async def deny(self, room: Room, identity: str) -> None:
-        """Send somebody away who waits. With a new pass they may wait again."""
+        """Send somebody away who waits, as ``kick`` does. With a new pass they may wait again."""
         if self._phones.deny(room.id, identity):
             await self._off(room, identity, DENIED)
             return
         if not stands_waiting(await self._roster.one(room.id, identity)):
             raise _nobody()
-        await self._put_out(room, identity, await self._attributes(room, identity) or {}, DENIED)
+        try:
+            live = await self._attributes(room, identity)
+        except RoomsUnavailable:
+            live = None
+        await self._put_out(room, identity, live or {}, DENIED)
 
     async def admit(self, room: Room, identity: str) -> Person:
         """Let somebody in who waits. It is written down first: where the media server is not told now, the
@@ -102,7 +111,11 @@ class Hosting:
         await self._people.ban(ban_now(room.live_name, identity, live, self._now()))
         self._watched.add(room.live_name)
         await self._off(room, identity, why)
-        await self._server.remove(room.live_name, identity)
+        try:
+            await self._server.remove(room.live_name, identity)
+        except RoomsUnavailable as away:
+            told = "the media server is away; they are out as soon as it is back, and their token is closed"
+            raise RoomsUnavailable(told) from away
 
     async def _off(self, room: Room, identity: str, why: str) -> None:
         at = self._now()

@@ -11,16 +11,24 @@ from gateway.http.orbit.room_parties import call_party
 from gateway.http.orbit.video_desk import phones_of, place_of, rooms_of
 from gateway.http.orbit.video_schemas import CallIn, MuteTrack
 from gateway.http.orbit.video_views import person_view
+from telephony.errors import RoomsUnavailable
 from video_rooms.core.names import identity_shown
+from video_rooms.core.room import Json
 from video_rooms.core.wishes import CallOut
 
 
 async def kick(ask: Ask) -> Answer:
-    """Put somebody out, for as long as they come with a token they have already."""
+    """Put somebody out, for as long as they come with a token they have already. It is on record, too, where
+    they are out only once the media server is back."""
     tenant, room_id = place_of(ask)
     identity = ask.path["identity"]
-    await rooms_of(ask.face).scheduled.kick(tenant, room_id, identity)
-    await note(ask, "room.participant_kicked", room_id, {"identity": identity_shown(identity)})
+    told: dict[str, Json] = {"identity": identity_shown(identity)}
+    try:
+        await rooms_of(ask.face).scheduled.kick(tenant, room_id, identity)
+    except RoomsUnavailable:
+        await note(ask, "room.participant_kicked", room_id, {**told, "media_server": "away"})
+        raise
+    await note(ask, "room.participant_kicked", room_id, told)
     return Answer({"room_id": room_id, "identity": identity, "kicked": True})
 
 

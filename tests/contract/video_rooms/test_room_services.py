@@ -379,6 +379,66 @@ async def test_nobody_is_kicked_who_is_not_there(world: World) -> None:
         await world.desk.scheduled.kick(OURS, room.id, "ann")
 
 
+async def test_a_kick_while_the_media_server_is_away_holds_once_it_is_back(world: World) -> None:
+    room = await world.schedule()
+    await world.come(room, "host", Role.HOST)
+    old = await world.join(room, "ann")
+    world.server.come_in(old.token)
+    await world.reported()
+    world.clock.advance(1)
+    world.server.away = True
+    for _ in range(2):
+        with pytest.raises(RoomsUnavailable, match="closed"):
+            await world.desk.scheduled.kick(OURS, room.id, "ann")
+    assert world.there(room) == {"host", "ann"}
+    assert (await world.line(room, "ann")).why_left == "kicked"
+    world.server.away = False
+    await world.look()
+    assert world.there(room) == {"host"} == await world.present(room)
+    world.server.come_in(old.token)
+    await world.reported()
+    assert world.there(room) == {"host"}
+    assert world.told.kinds().count("room.participant.kicked") == 1
+    assert world.told.kinds().count("room.participant.left") == 1
+    world.server.come_in((await world.join(room, "ann")).token)
+    await world.reported()
+    await world.look()
+    assert world.there(room) == {"host", "ann"} == await world.present(room)
+
+
+async def test_who_came_unheard_of_is_kicked_though_the_media_server_is_away(world: World) -> None:
+    room = await world.schedule()
+    passed = await world.join(room, "ann")
+    world.server.come_in(passed.token)
+    late = world.server.take()
+    world.clock.advance(1)
+    world.server.away = True
+    with pytest.raises(RoomsUnavailable):
+        await world.desk.scheduled.kick(OURS, room.id, "ann")
+    world.server.away = False
+    await world.reported(late)
+    assert world.there(room) == set() == await world.present(room)
+    assert (await world.room(room)).status is Status.SCHEDULED
+
+
+async def test_a_denial_while_the_media_server_is_away_holds_and_a_mute_changes_nothing(world: World) -> None:
+    room = await world.schedule(waiting_room=True)
+    passed = await world.join(room, "ann")
+    world.server.come_in(passed.token)
+    await world.reported()
+    world.clock.advance(1)
+    world.server.away = True
+    with pytest.raises(RoomsUnavailable):
+        await world.desk.scheduled.mute(OURS, room.id, "ann", "audio")
+    assert not (await world.line(room, "ann")).muted
+    with pytest.raises(RoomsUnavailable):
+        await world.desk.scheduled.deny(OURS, room.id, "ann")
+    world.server.away = False
+    await world.look()
+    assert world.there(room) == set()
+    assert (await world.line(room, "ann")).why_left == "denied"
+
+
 async def test_a_telephone_that_only_rings_is_kicked_by_its_call(world: World) -> None:
     room = await world.schedule()
     world.phones.outside.add((room.id, "phone_1"))

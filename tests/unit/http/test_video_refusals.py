@@ -396,3 +396,14 @@ async def test_what_changed_is_in_the_audit_log(rig: Rig):
     assert not [entry for entry in entries if "7700900123" in str(entry) or "4155552671" in str(entry)]
     told = {entry.action for entry in entries}
     assert {"room.scheduled", "room.invite_created", "room.participant_kicked", "room.ended"} <= told
+
+
+async def test_a_kick_that_waits_for_the_media_server_is_in_the_audit_log(rig: Rig):
+    paths = await room_paths(rig.client)
+    rig.rooms.away = True
+    answer = await rig.client.post(f"{KEPT}/{paths['id']}/participants/{paths['identity']}/kick")
+    assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE")
+    assert int(answer.headers["retry-after"]) > 0
+    entries = await rig.face.books.audit.entries(rig.face_tenant)
+    kicked = [entry.details for entry in entries if entry.action == "room.participant_kicked"]
+    assert kicked == [{"identity": paths["identity"], "media_server": "away"}]

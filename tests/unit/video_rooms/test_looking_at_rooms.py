@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from telephony.errors import RoomsUnavailable
 from tests.rig.room_desk import OURS, T0, Clock, World
 from tests.unit.dialplan.virtual_time import VirtualLoop, in_virtual_time
 from video_rooms.core.room import Presence, Role, Room, Status
@@ -70,6 +71,25 @@ async def test_who_was_put_out_is_out_again_within_a_second_though_nothing_is_re
             world.server.come_in(token)
             await asyncio.sleep(0.6)
             assert world.there(room) == set()
+
+
+@in_virtual_time
+async def test_who_is_put_out_while_the_media_server_is_away_is_out_within_a_second_of_its_return() -> None:
+    async with looking() as world:
+        room = await world.schedule()
+        token = await come(world, room, "ann")
+        await asyncio.sleep(3.5)
+        world.server.away = True
+        with pytest.raises(RoomsUnavailable):
+            await world.desk.scheduled.kick(OURS, room.id, "ann")
+        await asyncio.sleep(60)
+        assert world.there(room) == {"ann"}
+        world.server.away = False
+        await asyncio.sleep(0.6)
+        assert world.there(room) == set()
+        world.server.come_in(token)
+        await asyncio.sleep(0.6)
+        assert world.there(room) == set()
 
 
 @in_virtual_time
