@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +115,25 @@ class RoomsBySip:
         self._state = WorkerState(_number(plan.connection), pid=os.getpid(), restarts=0)
         self._worker: Worker | None = None
         self._door: SipDoor | None = None
+        self._ladder: Ladder | None = None
         self._unbuffered = False
+        self.placed: Counter[str] = Counter()
+        """Legs given to whom: ``sip``, or ``bridge`` where the other carrier has them from the start."""
+
+    @property
+    def resting(self) -> bool:
+        """Whether the service is left alone, since it failed a moment ago."""
+        return self._door is not None and self._door.resting
+
+    @property
+    def joins(self) -> Mapping[tuple[str, str], int]:
+        """As ``Ladder``'s."""
+        return {} if self._ladder is None else self._ladder.joins
+
+    @property
+    def fallbacks(self) -> Mapping[str, int]:
+        """As ``Ladder``'s."""
+        return {} if self._ladder is None else self._ladder.fallbacks
 
     @property
     def unbuffered(self) -> bool:
@@ -161,7 +180,9 @@ class RoomsBySip:
     async def expect(self, leg_id: str, ear: LegEar, within_s: float) -> str:
         by_sip = self._door is not None and self._door.open
         if self._worker is None or not (by_sip or self._plan.alone):
+            self.placed["bridge"] += 1
             return await self._other.expect(leg_id, ear, within_s)
+        self.placed["sip"] += 1
         self._worker.port.abilities = MediaAbilities(asks_unbuffered=self._unbuffered)
         return await self._worker.bridge.expect(leg_id, ear, within_s)
 
@@ -184,7 +205,8 @@ class RoomsBySip:
             mono=self._clock.mono,
         )
         self._door = SipDoor(parts)
-        return Ladder(self._door, rooms, alone=self._plan.alone)
+        self._ladder = Ladder(self._door, rooms, alone=self._plan.alone)
+        return self._ladder
 
 
 def _number(connection: str) -> int:

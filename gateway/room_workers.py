@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,8 @@ SILENT_S = 5.0
 ANSWER_S = 3.0
 STOP_S = 12.0
 _UNREAD = 4_000_000
+_REPORTS = 60
+"""Signs of life that a worker gives in a minute."""
 _HOPELESS = 2
 """Deaths in a row after which the start does not wait for a worker any more."""
 
@@ -74,7 +77,8 @@ class RoomWorkersPlan:
 
 @dataclass(slots=True)
 class WorkerState:
-    """What is known of one worker. ``port`` 0: it does not listen."""
+    """What is known of one worker. ``port`` 0: it does not listen. ``late_ms``: how late the clock of all
+    sound was at worst within the last minute, or, in this process, since this was asked last."""
 
     number: int
     port: int = 0
@@ -207,6 +211,7 @@ class _Slot:
         self._life: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self._late: deque[int] = deque(maxlen=_REPORTS)
 
     def start(self) -> None:
         self._life = asyncio.create_task(self._live(), name=f"room worker {self.state.number}")
@@ -321,7 +326,8 @@ class _Slot:
             case Told(leg, fact):
                 self._told(leg, fact)
             case Alive(legs, late_ms):
-                self.state.legs, self.state.late_ms = legs, late_ms
+                self._late.append(late_ms)
+                self.state.legs, self.state.late_ms = legs, max(self._late)
 
     def _told(self, leg_id: str, fact: LegFact) -> None:
         ear = self.ears.get(leg_id)
@@ -348,6 +354,8 @@ class _Slot:
             self._writer.close()
             self._writer = None
         self.state.port, self.state.pid, self.state.legs = 0, None, 0
+        self.state.late_ms = 0
+        self._late.clear()
         for asked in self._asked.values():
             if not asked.answer.done():
                 asked.answer.set_result("")

@@ -23,6 +23,7 @@ from gateway.http.limits import Rates
 from gateway.http.ports_rooms import VideoRooms
 from gateway.http.signing import RoomLinks
 from gateway.room_announcer import WebhookRoomAnnouncer
+from gateway.room_carrier_metrics import RoomCarrierMetrics
 from gateway.room_chances import RoomChances
 from gateway.room_metrics import RoomMetrics
 from gateway.room_phone_metrics import RoomPhoneMetrics
@@ -196,7 +197,8 @@ class RoomEngine:
     @property
     def metrics(self) -> tuple[Collector, ...]:
         """What is counted of rooms."""
-        return RoomMetrics(self.desk, self.announcer), RoomPhoneMetrics(self.phones)
+        carried = RoomCarrierMetrics(self._carrier)
+        return RoomMetrics(self.desk, self.announcer), RoomPhoneMetrics(self.phones), carried
 
     async def start(self) -> None:
         """Listen for the switch, look at what rooms there are, take up what was left."""
