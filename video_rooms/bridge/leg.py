@@ -103,6 +103,7 @@ class BridgedLeg:
         """The number of the newest ``PlaySounds``: what is read from disk for an older one is not played."""
         self._prompts: dict[int, str] = {}
         self._attempt: asyncio.Task[None] | None = None
+        """The last coming or leaving."""
         self._loop = asyncio.get_running_loop()
 
     # ------------------------------------------------------------ orders
@@ -214,8 +215,9 @@ class BridgedLeg:
 
     async def _enters(self, stay: _Stay, wanted: carriage.Enter, before: asyncio.Task[None] | None) -> None:
         """Comes to an end by itself, whoever still wants it: the attempt at a room cannot be broken off. Nor
-        is there a second one beside it: where the media server puts somebody out who is still on the way in,
-        for another of the same identity, the library tries again after 15 s, and puts out that other."""
+        is there a second one beside it, or beside the leaving of the last room: where the media server puts
+        somebody out who is still on the way in, for another of the same identity, the library tries again
+        after 15 s, and puts out that other."""
         stay.timer = self._loop.call_later(JOIN_S, self._too_late, stay)
         if before is not None:
             await asyncio.wait([before])
@@ -253,7 +255,7 @@ class BridgedLeg:
         here, stay.here = stay.here, None
         if here is not None:
             self._shop.halls.leave(here)
-            self._shop.run(here.leave())
+            self._attempt = self._shop.run(here.leave())
 
     def _tell(self, fact: LegFact) -> None:
         self._loop.call_soon(self._safely, fact)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
@@ -20,6 +20,7 @@ from livekit import rtc
 from livekit.rtc.participant import PublishTrackError
 
 from video_rooms.bridge.ffi import SoundQueue, installed
+from video_rooms.bridge.rtc_exit import http_address, see_off
 from video_rooms.bridge.rtc_stay import RtcStay, Wish
 from video_rooms.core.leg import Join
 from video_rooms.ports_media import NotAdmitted, StayEar
@@ -55,7 +56,10 @@ class RtcRooms:
             await room.connect(join.url, join.token, _options(join.url))
         except rtc.ConnectError as refusal:
             stay.forget()
-            raise NotAdmitted(await _why(refusal.message, join)) from None
+            why = await _why(refusal.message, join)
+            if why == "unreachable":  # why: an attempt that took too long may have been let in after all
+                await see_off(join, "")
+            raise NotAdmitted(why) from None
         self._stays.add(stay)
         try:
             async with asyncio.timeout(PUBLISH_S):
@@ -92,9 +96,7 @@ async def _why(said: str, join: Join) -> str:
 async def _asked(join: Join) -> int:
     """Whether the token is good and the room is there, by the server's own question for that; the status. It
     is 200 where all is well but nobody more is let in."""
-    parts = urlsplit(join.url)
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    url = urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/rtc/validate", "", ""))
+    url = f"{http_address(join.url)}/rtc/validate"
     headers: Mapping[str, str] = {"Authorization": f"Bearer {join.token}"}
     try:
         async with (

@@ -11,6 +11,7 @@ from livekit import rtc
 from livekit.rtc.room import EventTypes
 
 from video_rooms.bridge.ffi import Outlet, Push, SoundQueue, TrackStream
+from video_rooms.bridge.rtc_exit import see_off
 from video_rooms.core.leg import Join
 from video_rooms.core.live import ROLE
 from video_rooms.core.room import Role
@@ -46,7 +47,7 @@ class RtcStay:
 
     def __init__(self, room: rtc.Room, join: Join, ear: StayEar, wish: Wish) -> None:
         self._room, self._ear, self._wish = room, ear, wish
-        self._server, self._identity = join.url, join.identity
+        self._join = join
         self._loop = asyncio.get_running_loop()
         self._wanted: dict[str, Push | None] = {}
         """The tracks that are fetched, and where those go that are heard."""
@@ -56,6 +57,8 @@ class RtcStay:
         self._outlet: Outlet | None = None
         self._away: asyncio.TimerHandle | None = None
         self._over = False
+        self._shown_out = False
+        """The server itself said that we are out."""
         self._leaving: asyncio.Task[None] | None = None
         self._unshown: dict[str, str] = {}
         self._showing: asyncio.Task[None] | None = None
@@ -75,11 +78,11 @@ class RtcStay:
 
     @property
     def room(self) -> str:
-        return f"{self._server} {self._room.name}"
+        return f"{self._join.url} {self._room.name}"
 
     @property
     def identity(self) -> str:
-        return self._identity
+        return self._join.identity
 
     @property
     def others(self) -> int:
@@ -211,11 +214,11 @@ class RtcStay:
         self._close_stream(publication.sid)
 
     def _track_muted(self, who: rtc.Participant, _: rtc.TrackPublication) -> None:
-        if who.identity == self._identity:
+        if who.identity == self._join.identity:
             self._ear.track_muted(True)
 
     def _track_unmuted(self, who: rtc.Participant, _: rtc.TrackPublication) -> None:
-        if who.identity == self._identity:
+        if who.identity == self._join.identity:
             self._ear.track_muted(False)
 
     def _reconnecting(self) -> None:
@@ -231,6 +234,7 @@ class RtcStay:
         self._ear.crowd()
 
     def _disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        self._shown_out = reason in _WHY
         self._put_out(_WHY.get(reason, "lost"))
 
     def _put_out(self, why: str) -> None:
@@ -256,11 +260,14 @@ class RtcStay:
         for track in tuple(self._streams):
             self._close_stream(track)
         self._wanted.clear()
+        sid = self._room.local_participant.sid
         parting = self._loop.create_task(self._room.disconnect())
         _, late = await asyncio.wait([parting], timeout=LEAVE_S)
         if late:
-            _log.error("room_not_left", identity=self._identity)
+            _log.error("room_not_left", identity=self._join.identity)
         self.forget()
+        if not self._shown_out:
+            await see_off(self._join, sid)
         if self._source is not None:
             await self._source.aclose()
         self._track = self._source = self._outlet = None

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """``attributes``: those of the participant that the token makes."""
+    """``attributes``: those of the participant that the token makes. ``admin``: it opens the server's control
+    interface for that room."""
 
     room: str
     identity: str
     name: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    admin: bool = False
 
 
 def read_pass(token: str) -> Opened | None:
@@ -41,4 +43,5 @@ def read_pass(token: str) -> Opened | None:
     if not all(isinstance(text, str) for text in texts) or not room or not isinstance(shown, dict):
         return None
     told = {key: value for key, value in shown.items() if isinstance(value, str)}
-    return Opened(str(room), str(identity), str(name), told)
+    admin = isinstance(video, dict) and video.get("roomAdmin") is True
+    return Opened(str(room), str(identity), str(name), told, admin)

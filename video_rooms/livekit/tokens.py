@@ -16,7 +16,8 @@ from video_rooms.core.live import PASS, ROLE, Grant
 from video_rooms.core.room import Role
 
 _OURS: Final = (Role.PHONE, Role.AGENT)
-"""Legs whose tokens never leave our processes: they may write their own attributes (a raised hand)."""
+"""Legs whose tokens never leave our processes: they may write their own attributes (a raised hand), and
+administer their room, to see themselves off (``bridge.rtc_exit``)."""
 _KINDS: Final = {Role.AGENT: "agent", Role.RECORDER: "egress"}
 
 
@@ -45,7 +46,7 @@ def rights(grant: Grant, *, host_is_admin: bool) -> api.VideoGrants:
     return api.VideoGrants(
         room_join=True,
         room=grant.room,
-        room_admin=inside and host_is_admin and grant.role is Role.HOST,
+        room_admin=inside and (grant.role in _OURS or (host_is_admin and grant.role is Role.HOST)),
         can_publish=inside and not recorder,
         can_subscribe=inside,
         can_publish_data=inside and not recorder,

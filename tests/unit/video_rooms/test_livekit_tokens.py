@@ -41,8 +41,8 @@ def claims(role: Role, *, host_is_admin: bool = True, **fields: Any) -> dict[str
         (Role.HOST, True, False, False, False, False, False, False, "standard"),
         (Role.PARTICIPANT, False, True, True, True, False, False, False, "standard"),
         (Role.PARTICIPANT, True, False, False, False, False, False, False, "standard"),
-        (Role.PHONE, False, True, True, True, False, True, False, "standard"),
-        (Role.AGENT, False, True, True, True, False, True, False, "agent"),
+        (Role.PHONE, False, True, True, True, True, True, False, "standard"),
+        (Role.AGENT, False, True, True, True, True, True, False, "agent"),
         (Role.RECORDER, False, False, True, False, False, False, True, "egress"),
     ],
 )
