@@ -26,7 +26,8 @@ from gateway.runtime.checks_machine import (
     read_plan,
 )
 from gateway.runtime.checks_masking import check_carriers, judge_pool
-from gateway.runtime.checks_rooms import check_rooms
+from gateway.runtime.checks_room_sip import check_room_sip
+from gateway.runtime.checks_rooms import check_rooms, room_address
 from gateway.runtime.checks_servers import check_database, check_redis, check_switch
 from gateway.runtime.checks_speech import check_ears, check_voice
 from gateway.runtime.findings import Finding, exit_code, fail, ok
@@ -68,7 +69,10 @@ async def examine(settings: Settings) -> list[Finding]:
     findings += await _examine_redis(settings, running)
     findings += await check_database(settings.database_url, time.time)
     findings += await asyncio.to_thread(lambda: list(check_carriers(settings)))
-    findings += await check_rooms(settings, running)
+    rooms = await check_rooms(settings, running)
+    answers = rooms[0].verdict == "ok"
+    livekit = room_address(settings, running) if answers else None
+    findings += [*rooms, *await check_room_sip(settings, plan, livekit, running)]
     return findings + await _examine_pool(settings)
 
 

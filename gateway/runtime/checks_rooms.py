@@ -36,8 +36,19 @@ async def check_rooms(settings: Settings, running: bool) -> list[Finding]:
         return [warn("rooms", f"no video rooms: {NAME} is not here", mend)]
     if not running:
         return [ok("rooms", f"{line_of(program)}, embedded, not running now")]
+    return await _look(_embedded(settings), meant=False)
+
+
+def room_address(settings: Settings, running: bool) -> RoomServerAddress | None:
+    """Where LiveKit can be asked now: the one that is configured, or the embedded one while it runs."""
+    if settings.room_server is not None or not (settings.embedded_livekit and running):
+        return settings.room_server
+    return _embedded(settings)
+
+
+def _embedded(settings: Settings) -> RoomServerAddress:
     url = f"ws://127.0.0.1:{settings.livekit_port}"
-    return await _look(RoomServerAddress(url, KEY, installation_secret(settings.var_dir)), meant=False)
+    return RoomServerAddress(url, KEY, installation_secret(settings.var_dir))
 
 
 async def _look(address: RoomServerAddress, *, meant: bool) -> list[Finding]:
