@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 
 from telephony.errors import StorageUnavailable
 from telephony.ids import TenantId
@@ -55,6 +56,11 @@ class MemoryRooms:
         self._answer()
         return tuple(room for _, room in sorted(self.rows.items()) if _unfinished(room))
 
+    async def begun_by(self, at: datetime, *, after: str, limit: int) -> tuple[Room, ...]:
+        self._answer()
+        begun = (room for room_id, room in sorted(self.rows.items()) if room_id > after and _begun(room, at))
+        return tuple(islice(begun, limit))
+
     async def change(self, tenant: TenantId, room_id: str, edit: Callable[[Room], Room]) -> Room | None:
         known = await self.get(tenant, room_id)
         if known is None:
@@ -76,6 +82,10 @@ class MemoryRooms:
 
 def _opens(room: Room) -> bool:
     return room.status is not Status.ENDED
+
+
+def _begun(room: Room, at: datetime) -> bool:
+    return room.status is Status.SCHEDULED and room.scheduled_at is not None and room.scheduled_at <= at
 
 
 def _unfinished(room: Room) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from telephony.ids import TenantId
 from video_rooms.core import life
+from video_rooms.core.life import BY_API, EMPTY, MEDIA_LOST, TIME_OVER
 from video_rooms.core.names import live_name
 from video_rooms.core.room import Room, Status
 from video_rooms.core.roster import LOST, ROOM_ENDED
@@ -16,10 +17,7 @@ from video_rooms.people import Roster
 from video_rooms.ports import Chances, PhonesInRooms, RoomAnnouncer, RoomStore
 from video_rooms.recordings import Recordings
 
-BY_API = "api"
-EMPTY = "empty"
-MEDIA_LOST = "media_server_lost_it"
-"""Why a room was over: its host ended it, all had left, or the media server had it no more."""
+__all__ = ["BY_API", "EMPTY", "MEDIA_LOST", "TIME_OVER", "Lives"]
 
 
 class Lives:
@@ -63,7 +61,7 @@ class Lives:
     async def began(self, room: Room, sid: str, at: datetime) -> Room:
         """Somebody was in the media server's room from this moment on."""
         fresh = self.fresh_name(room.tenant)
-        before, after = await self._change(room, lambda known: life.began(known, sid, at, fresh))
+        before, after = await self._change(room, lambda known: life.began(known, sid, at, fresh), EMPTY)
         if before.status is Status.SCHEDULED and after.started_at is not None:
             self.started += 1
             await self._roster.forget_others(after)
@@ -77,7 +75,7 @@ class Lives:
     async def gone(self, room: Room, sid: str, at: datetime, why: str) -> Room:
         """The media server's room is no more since this moment, or earlier."""
         fresh = self.fresh_name(room.tenant)
-        before, after = await self._change(room, lambda known: life.gone(known, sid, at, fresh))
+        before, after = await self._change(room, lambda known: life.gone(known, sid, at, fresh), why)
         if before.status is Status.LIVE and after.status is not Status.LIVE:
             await self._over(before, after, why)
         elif sid == before.room_sid:
@@ -87,9 +85,16 @@ class Lives:
     async def ended(self, room: Room) -> Room:
         """Its host has ended it."""
         at = self._now()
-        before, after = await self._change(room, lambda known: life.ended(known, at))
+        before, after = await self._change(room, lambda known: life.ended(known, at), BY_API)
         if before.status is not Status.ENDED:
             await self._over(before, after, BY_API)
+        return after
+
+    async def timed_out(self, room: Room, at: datetime) -> Room:
+        """Nobody is there at this moment; where no time of it is to come, it has waited long enough."""
+        before, after = await self._change(room, lambda known: life.timed_out(known, at), TIME_OVER)
+        if after.status is not before.status:
+            await self._over(before, after, TIME_OVER)
         return after
 
     async def cleared(self, room: Room) -> None:
@@ -101,18 +106,18 @@ class Lives:
         self.over[why] += 1
         await self._recordings.end(before)
         self._phones.room_over(before.id)
-        found_out = LOST if why != BY_API else ROOM_ENDED
+        found_out = ROOM_ENDED if why in (BY_API, TIME_OVER) else LOST
         await self._roster.all_left(before, after.ended_at or after.updated_at, found_out)
         ended = after.status is Status.ENDED
         told = room_told(after, why=why)
         self._announcer.tell(after.tenant, "room.ended" if ended else "room.scheduled", after.id, told)
 
-    async def _change(self, room: Room, edit: Callable[[Room], Room]) -> tuple[Room, Room]:
+    async def _change(self, room: Room, edit: Callable[[Room], Room], why: str = "") -> tuple[Room, Room]:
         seen = [room]
 
         def noted(known: Room) -> Room:
             seen[0] = known
-            return edit(known)
+            return life.explained(known, edit(known), why)
 
         after = await self._rooms.change(room.tenant, room.id, noted)
         return seen[0], after or room

@@ -121,6 +121,11 @@ class RoomStore(Protocol):
         (``gone_at`` is None)."""
         ...
 
+    async def begun_by(self, at: datetime, *, after: str, limit: int) -> tuple[Room, ...]:
+        """Rooms of every tenant that are scheduled and whose first time has begun by then, those with ids
+        after this one, by id."""
+        ...
+
     async def change(self, tenant: TenantId, room_id: str, edit: Callable[[Room], Room]) -> Room | None:
         """Read, change and write in one transaction; the changed room. ``edit`` may be asked more than once;
         what it was asked last is what was written. ``id``, ``tenant`` and ``created_at`` never change."""
@@ -258,6 +263,16 @@ class Recorder(Protocol):
 
     def heard(self, news: EgressNews) -> None:
         """What the media server's own recorder reports; of recordings of others' too. Never waits."""
+        ...
+
+    async def goes_on(self, room: Room) -> bool:
+        """After our own start: whether this live room is to be recorded, now that nobody of ours does. Raises
+        StorageUnavailable."""
+        ...
+
+    def when_broken_off(self, hear: Callable[[TenantId, str, float], None]) -> None:
+        """``hear`` of every recording that broke off and that nobody wished to end: the room, and how many
+        seconds it had lasted."""
         ...
 
 

@@ -16,9 +16,11 @@ from typing import Final
 import structlog
 
 from telephony.errors import PatchbayError, Unavailable
+from video_rooms.core import life
 from video_rooms.core.live import LiveRoom
 from video_rooms.core.names import is_ours
-from video_rooms.core.room import Room, Status
+from video_rooms.core.room import Presence, Room, Status
+from video_rooms.core.roster import is_seen
 from video_rooms.lives import MEDIA_LOST, Lives
 from video_rooms.ports import PeopleStore, RoomServer, RoomStore
 from video_rooms.recordings import Recordings
@@ -29,6 +31,9 @@ _log = structlog.get_logger("video_rooms.reconcile")
 EVERY_S: Final = 3.0
 WATCHED_EVERY_S: Final = 0.5
 _PURGE_EVERY: Final = timedelta(hours=1)
+_SWEEP_EVERY: Final = timedelta(minutes=1)
+_BATCH: Final = 200
+"""Rooms whose plans are read at a time."""
 _KEPT: Final = timedelta(hours=25)
 """Longer than any pass lasts: who was put out cannot come back with one that is older."""
 
@@ -91,11 +96,21 @@ class Reconciler:
                 if found:
                     await self._sightings.looked(room, found, asked_at)
 
+    async def end_overdue(self) -> None:
+        """End the rooms that nobody is in, and whose last time is long over. Raises RoomsUnavailable,
+        StorageUnavailable."""
+        at, last = self._now(), ""
+        while batch := await self._rooms.begun_by(at, after=last, limit=_BATCH):
+            for room in batch:
+                await self._one(self._end_overdue(room, at))
+            last = batch[-1].id
+
     async def resume(self) -> None:
-        """After our own start: rooms that are live and to be recorded are, from now on."""
+        """After our own start: rooms that are live and to be recorded are, from now on. Raises
+        StorageUnavailable."""
         for room in await self._rooms.unfinished():
-            if room.status is Status.LIVE and room.recording_enabled and room.recording_url is None:
-                self._recordings.begin(room)
+            if room.status is Status.LIVE:
+                await self._recordings.resume(room)
 
     async def _one(self, compared: Coroutine[object, object, None]) -> None:
         """A room that cannot be compared does not hold up the others."""
@@ -137,12 +152,25 @@ class Reconciler:
             return
         await self._sightings.looked(room, await self._server.people(found.name), asked_at)
 
+    async def _end_overdue(self, room: Room, at: datetime) -> None:
+        """Whoever is in the media server's room, waits or is called, is waited for."""
+        if life.timed_out(room, at) is room:
+            return
+        lines = await self._people.of(room.id)
+        if any(line.presence is not Presence.LEFT for line in lines):
+            return
+        if not any(is_seen(person) for person in await self._server.people(room.live_name)):
+            await self._lives.timed_out(room, at)
+
     async def _rounds(self) -> None:
-        resumed, purge_at = False, self._now()
+        resumed, purge_at, sweep_at = False, self._now(), self._now()
         while True:
             looked = await self._tried(self.once)
             if looked and not resumed:
                 resumed = await self._tried(self.resume)
+            if looked and self._now() >= sweep_at:
+                await self._tried(self.end_overdue)
+                sweep_at = self._now() + _SWEEP_EVERY
             if self._now() >= purge_at:
                 await self._tried(self._purge)
                 purge_at = self._now() + _PURGE_EVERY

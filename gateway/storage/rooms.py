@@ -18,6 +18,7 @@ from video_rooms.ports import PinTaken
 
 _LIVE: Final[ColumnElement[str]] = literal_column("'live'")
 _ENDED: Final[ColumnElement[str]] = literal_column("'ended'")
+_SCHEDULED: Final[ColumnElement[str]] = literal_column("'scheduled'")
 """Spelled out, as the partial indexes have them."""
 
 
@@ -58,6 +59,12 @@ class RoomRepository:
     async def unfinished(self) -> tuple[Room, ...]:
         left = (R.c.status == _ENDED) & R.c.gone_at.is_(None)
         query = select(R).where((R.c.status == _LIVE) | left).order_by(R.c.id)
+        rows = await self._database.read(lambda conn: conn.execute(query).mappings().all())
+        return tuple(_room(row) for row in rows)
+
+    async def begun_by(self, at: datetime, *, after: str, limit: int) -> tuple[Room, ...]:
+        planned = (R.c.status == _SCHEDULED, R.c.scheduled_at <= at, R.c.id > after)
+        query = select(R).where(*planned).order_by(R.c.id).limit(limit)
         rows = await self._database.read(lambda conn: conn.execute(query).mappings().all())
         return tuple(_room(row) for row in rows)
 
@@ -102,6 +109,7 @@ def _row(room: Room) -> dict[str, Any]:
         "started_at": room.started_at,
         "ended_at": room.ended_at,
         "gone_at": room.gone_at,
+        "why_ended": room.why_ended,
         "recording_enabled": room.recording_enabled,
         "recording_url": room.recording_url,
         "max_participants": room.max_participants,
@@ -140,6 +148,7 @@ def _room(row: RowMapping) -> Room:
         sequence=row["sequence"],
         pin=row["pin"],
         gone_at=row["gone_at"],
+        why_ended=row["why_ended"],
     )
 
 

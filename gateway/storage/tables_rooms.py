@@ -17,7 +17,7 @@ from gateway.storage.tables import table_of
 
 _OPENS: Final = text("pin <> '' AND status <> 'ended'")
 _UNFINISHED: Final = text("status = 'live' OR (status = 'ended' AND gone_at IS NULL)")
-
+_PLANNED: Final = text("status = 'scheduled'")
 _HERE: Final = text("presence IN ('joined', 'waiting') AND sid <> ''")
 
 
@@ -40,6 +40,7 @@ class RoomRow(SQLModel, table=True):
         Index("ix_rooms_page", "tenant_id", "status", "listed_at", "id"),
         Index("ix_rooms_listed", "tenant_id", "listed_at", "id"),
         Index("ix_rooms_unfinished", "id", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+        Index("ix_rooms_planned", "id", sqlite_where=_PLANNED, postgresql_where=_PLANNED),
     )
     id: str = Field(primary_key=True)
     tenant_id: str
@@ -52,6 +53,7 @@ class RoomRow(SQLModel, table=True):
     started_at: datetime | None = _moment(nullable=True)
     ended_at: datetime | None = _moment(nullable=True)
     gone_at: datetime | None = _moment(nullable=True)
+    why_ended: str | None
     recording_enabled: bool
     recording_url: str | None
     max_participants: int

@@ -8,10 +8,20 @@ same facts lead to the same room: moments are the earliest that was told, an end
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from video_rooms.core.room import Room, Status
 from video_rooms.core.schedule import occurrences
+
+BY_API: Final = "api"
+EMPTY: Final = "empty"
+MEDIA_LOST: Final = "media_server_lost_it"
+TIME_OVER: Final = "time_over"
+"""Why a room was over: its host ended it, all had left, the media server had it no more, or nobody was there
+until long after its last time."""
+GRACE: Final = timedelta(hours=24)
+"""How long after its last time, or after the last that was done with it, a room waits for somebody."""
 
 
 def stands(room: Room, sid: str, at: datetime) -> Room:
@@ -58,6 +68,25 @@ def ended(room: Room, at: datetime) -> Room:
 def cleared(room: Room, at: datetime) -> Room:
     """Nothing of an ended room is left at the media server."""
     return room if room.gone_at is not None else replace(room, gone_at=at)
+
+
+def over_at(room: Room) -> datetime | None:
+    """When a room that nobody is in will have waited long enough; None: it is simply open, or does not wait.
+    A plan that lies in the past, and whoever asks for a way in late, has the whole grace as well."""
+    times = occurrences(room) if room.status is Status.SCHEDULED else ()
+    return max(times[-1].end, room.updated_at) + GRACE if times else None
+
+
+def timed_out(room: Room, at: datetime) -> Room:
+    """Nobody is there at this moment, and no time of it is to come."""
+    over = over_at(room)
+    return room if over is None or at < over else ended(room, at)
+
+
+def explained(before: Room, after: Room, why: str) -> Room:
+    """An end keeps the reason of the change that brought it about."""
+    ends = after.status is Status.ENDED and before.status is not Status.ENDED
+    return replace(after, why_ended=why) if ends else after
 
 
 def comes_again(room: Room, at: datetime) -> bool:

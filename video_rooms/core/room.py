@@ -59,7 +59,8 @@ class Room:
     """A scheduled room. ``id`` is a UUID. ``live_name`` is its name at the media server: unguessable, new for
     each live session, so that what was let into an old one opens nothing. ``pin``: digits for telephones.
     ``recording_url`` is written once a recording is finished. ``gone_at``: since when the media server has
-    its room ``room_sid`` no more; None: it may be there."""
+    its room ``room_sid`` no more; None: it may be there. ``why_ended``: a word of ``core.life``; None of
+    rooms that have not ended, and of those that did before it was kept."""
 
     id: str
     tenant: TenantId
@@ -83,6 +84,7 @@ class Room:
     sequence: int = 0
     pin: str = field(default="", repr=False)
     gone_at: datetime | None = None
+    why_ended: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

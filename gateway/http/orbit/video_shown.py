@@ -50,12 +50,14 @@ class RecurrenceShown(Shown):
 
 
 class RoomShown(ListedRoomShown):
-    """A room whole. `next_start`: when it takes place next, or began if it is on."""
+    """A room whole. `next_start`: when it takes place next, or began if it is on. `why_ended`: `api`,
+    `empty`, `media_server_lost_it` or `time_over`."""
 
     duration_minutes: int
     waiting_room: bool
     recurrence: RecurrenceShown | None
     next_start: Text
+    why_ended: Text
     pin: Text
     dial_in: bool
 

@@ -8,7 +8,7 @@ from gateway.auth import Caller
 from gateway.http.exchange import stamp
 from video_rooms.core.live import LivePerson
 from video_rooms.core.names import identity_shown
-from video_rooms.core.room import Invite, Json, Person, Recurrence, Room
+from video_rooms.core.room import Invite, Json, Person, Recurrence, Room, Status
 from video_rooms.core.schedule import Occurrence, next_start
 from video_rooms.core.wishes import Adhoc, Pass
 
@@ -50,7 +50,8 @@ def room_view(room: Room, now: datetime) -> View:
         "duration_minutes": room.duration_minutes,
         "waiting_room": room.waiting_room,
         "recurrence": None if room.recurrence is None else _recurrence_view(room.recurrence),
-        "next_start": _at(next_start(room, now)),
+        "next_start": _at(next_start(room, now)) if room.status is not Status.ENDED else None,
+        "why_ended": room.why_ended,
         **dial_in_view(room),
     }
 

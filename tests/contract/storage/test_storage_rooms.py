@@ -108,6 +108,7 @@ WHOLE = room(
     sequence=3,
     pin="012345678",
     gone_at=NOW + 2 * MINUTE,
+    why_ended="time_over",
 )
 
 
@@ -193,6 +194,20 @@ async def test_unfinished_rooms_are_live_or_may_stand_at_the_media_server(stores
     await stores.rooms.add(room(3, status=Status.ENDED, tenant=THEIRS))
     await stores.rooms.add(room(4, status=Status.ENDED, gone_at=NOW))
     assert [one.id[-1] for one in await stores.rooms.unfinished()] == ["2", "3"]
+
+
+async def test_rooms_whose_first_time_has_begun_are_found_in_batches(stores: Stores) -> None:
+    await stores.rooms.add(room(1))
+    for n in (2, 3, 4):
+        await stores.rooms.add(room(n, scheduled_at=NOW, tenant=THEIRS if n == 3 else OURS))
+    await stores.rooms.add(room(5, scheduled_at=NOW + MINUTE))
+    await stores.rooms.add(room(6, scheduled_at=NOW, status=Status.LIVE))
+    await stores.rooms.add(room(7, scheduled_at=NOW, status=Status.ENDED))
+    batch = await stores.rooms.begun_by(NOW, after="", limit=2)
+    assert [one.id[-1] for one in batch] == ["2", "3"]
+    rest = await stores.rooms.begun_by(NOW, after=batch[-1].id, limit=2)
+    assert [one.id[-1] for one in rest] == ["4"]
+    assert await stores.rooms.begun_by(NOW, after=rest[-1].id, limit=2) == ()
 
 
 # ---------------------------------------------------------------- rosters

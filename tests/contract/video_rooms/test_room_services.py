@@ -13,6 +13,7 @@ from telephony.errors import Conflict, InvalidInput, NotFound, RoomsUnavailable,
 from tests.rig.room_desk import NEW, OURS, T0, THEIRS, World, opened_world
 from video_rooms.core.live import PASS
 from video_rooms.core.room import Presence, Recurrence, Role, Room, Status
+from video_rooms.core.wishes import InviteWish
 from video_rooms.fakes import FakeRoomServer, TurnedAway
 from video_rooms.fakes_around import FakeRecorder
 
@@ -292,6 +293,61 @@ async def test_a_media_server_that_makes_rooms_for_whoever_comes_does_not_open_w
     assert world.there(room) == set()
     assert await world.present(room) == set()
     assert (await world.room(room)).status is Status.ENDED
+
+
+# ---------------------------------------------------------------- to which nobody came
+
+
+async def test_a_room_to_which_nobody_came_ends_once(world: World) -> None:
+    room = await world.schedule(scheduled_at=T0 + HOUR, duration_minutes=30)
+    opened = await world.schedule()
+    series = await world.schedule(
+        scheduled_at=T0 + HOUR, recurrence=Recurrence("FREQ=WEEKLY;COUNT=2", "Europe/Berlin")
+    )
+    invite = await world.desk.invites.create(OURS, room.id, InviteWish(None, 168, None))
+    world.clock.advance(25.4 * 3600)
+    await world.desk.reconciler.end_overdue()
+    assert (await world.room(room)).status is Status.SCHEDULED
+    world.clock.advance(0.2 * 3600)
+    for _ in range(2):
+        await world.desk.reconciler.end_overdue()
+    after = await world.room(room)
+    assert (after.status, after.why_ended, after.started_at) == (Status.ENDED, "time_over", None)
+    assert after.ended_at == world.clock.wall()
+    assert world.told.kinds().count("room.ended") == 1
+    assert world.told.last("room.ended")["why"] == "time_over"
+    assert await world.rooms.of_pin(room.pin) is None
+    with pytest.raises(NotFound):
+        await world.desk.invites.redeem(invite.token, "A guest", None)
+    with pytest.raises(NotFound):
+        await world.join(room, "ann")
+    await world.look()
+    assert await world.server.rooms([room.live_name]) == ()
+    assert {(await world.room(one)).status for one in (opened, series)} == {Status.SCHEDULED}
+    world.clock.advance(8 * 86_400)
+    await world.desk.reconciler.end_overdue()
+    assert (await world.room(series)).status is Status.ENDED
+    assert (await world.room(opened)).status is Status.SCHEDULED
+
+
+async def test_whoever_is_there_unheard_of_or_waits_is_waited_for(world: World) -> None:
+    unheard, lobby = [await world.schedule(scheduled_at=T0, waiting_room=waits) for waits in (False, True)]
+    await world.come(lobby, "bob")
+    world.server.come_in((await world.join(unheard, "ann")).token)
+    world.server.take()
+    world.clock.advance(26 * 3600)
+    await world.desk.reconciler.end_overdue()
+    assert {(await world.room(one)).status for one in (unheard, lobby)} == {Status.SCHEDULED}
+    world.server.away = True
+    with pytest.raises(RoomsUnavailable):
+        await world.desk.reconciler.end_overdue()
+    world.server.away = False
+    for one, identity in ((unheard, "ann"), (lobby, "bob")):
+        world.server.leave(one.live_name, identity)
+    world.server.take()
+    await world.look()
+    await world.desk.reconciler.end_overdue()
+    assert {(await world.room(one)).why_ended for one in (unheard, lobby)} == {"time_over"}
 
 
 # ---------------------------------------------------------------- kick

@@ -13,7 +13,7 @@ import pytest
 from telephony.errors import RoomsUnavailable
 from tests.rig.room_desk import OURS, T0, Clock, World
 from tests.unit.dialplan.virtual_time import VirtualLoop, in_virtual_time
-from video_rooms.core.room import Presence, Role, Room, Status
+from video_rooms.core.room import Presence, Recurrence, Role, Room, Status
 from video_rooms.fakes import FakeRoomServer
 
 pytestmark = pytest.mark.unit
@@ -111,6 +111,24 @@ async def test_looks_go_on_after_what_went_wrong(monkeypatch: pytest.MonkeyPatch
         await come(world, room, "ann")
         await asyncio.sleep(3.5)
         assert await world.present(room) == {"ann"}
+
+
+@in_virtual_time
+async def test_a_room_to_which_nobody_came_ends_by_itself_with_another_broken_beside_it() -> None:
+    async with looking() as world:
+        broken = await world.schedule(scheduled_at=T0)
+        world.rooms.rows[broken.id] = replace(broken, recurrence=Recurrence("FREQ=NEVER", "UTC"))
+        room = await world.schedule(scheduled_at=T0)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.advance(25 * 3600 - 10)
+        await asyncio.sleep(4)
+        assert (await world.room(room)).status is Status.SCHEDULED
+        await asyncio.sleep(70)
+        assert ((await world.room(room)).status, world.told.last("room.ended")["why"]) == (
+            Status.ENDED,
+            "time_over",
+        )
 
 
 @in_virtual_time

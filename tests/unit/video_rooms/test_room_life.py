@@ -15,7 +15,7 @@ from tests.rig.room_desk import OURS, T0, World
 from tests.unit.video_rooms.rooms import a_room
 from video_rooms.core import life
 from video_rooms.core.live import Kind, LivePerson, LiveTrack
-from video_rooms.core.room import Person, Presence, Role, Room, Status
+from video_rooms.core.room import Person, Presence, Recurrence, Role, Room, Status
 from video_rooms.core.roster import came, is_seen, left, line_of, missing, role_of, told, went, why_left
 from video_rooms.fakes import Delivery
 
@@ -79,6 +79,39 @@ def test_before_its_time_a_room_waits_under_a_fresh_name() -> None:
         None,
     )
     assert life.gone(live, "RM_1", AT + HOUR, "fresh").status is Status.ENDED
+
+
+def test_a_room_to_which_nobody_came_is_over_a_day_after_its_last_time() -> None:
+    ends = AT + 2 * HOUR
+    over, planned = ends + life.GRACE, replace(PLANNED, updated_at=AT)
+    assert life.over_at(planned) == over
+    assert life.timed_out(planned, over - SECOND) is planned
+    ended = life.timed_out(planned, over)
+    assert (ended.status, ended.started_at, ended.ended_at) == (Status.ENDED, None, over)
+    assert life.timed_out(ended, over + HOUR) is ended
+    assert life.timed_out(STANDING, over + 1000 * HOUR) is STANDING
+    live = life.began(PLANNED, "RM_1", AT, "f")
+    assert life.timed_out(live, over) is live
+
+
+def test_a_plan_in_the_past_and_a_late_way_in_have_the_whole_grace() -> None:
+    late = life.stands(replace(PLANNED, updated_at=AT), "RM_2", AT + 90 * HOUR)
+    assert life.over_at(late) == AT + 90 * HOUR + life.GRACE
+
+
+def test_a_series_waits_for_its_last_time() -> None:
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=3", "UTC")
+    series = replace(a_room(AT, weekly), updated_at=AT)
+    assert life.over_at(series) == AT + timedelta(days=14) + HOUR + life.GRACE
+    moved = replace(weekly, moved=((AT, AT + timedelta(days=30)),))
+    assert life.over_at(replace(series, recurrence=moved)) == AT + timedelta(days=30) + HOUR + life.GRACE
+
+
+def test_an_end_keeps_the_reason_of_what_brought_it_about() -> None:
+    ended = life.explained(STANDING, life.ended(STANDING, AT), life.BY_API)
+    assert ended.why_ended == "api"
+    assert life.explained(ended, ended, life.EMPTY).why_ended == "api"
+    assert life.explained(PLANNED, PLANNED, life.EMPTY).why_ended is None
 
 
 FACTS = {
