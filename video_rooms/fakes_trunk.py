@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from telephony.errors import InvalidInput, RoomsUnavailable
+from telephony.errors import InvalidInput, OutcomeUnknown, RoomsUnavailable
 from video_rooms.core.live import PASS, ROLE, Grant
 from video_rooms.core.room import Role
-from video_rooms.core.trunks import OneCall, There, Thing, ThingKind, identity_of, metadata_of
+from video_rooms.core.trunks import CallOut, OneCall, There, Thing, ThingKind, identity_of, metadata_of
 from video_rooms.fakes import FakeRoomServer
 from video_rooms.ports_trunk import TrunkCall, TrunkEar
 
 
 @dataclass(slots=True, eq=False)
 class FakeTrunkDesk:
-    """Fits ``TrunkDesk``. ``away``: it does not answer."""
+    """Fits ``TrunkDesk``. ``away``: it does not answer. ``service``: what LiveKit's SIP service makes of a
+    call to the switch, its SIP final; None for one of which it never says anything."""
 
     server: FakeRoomServer
     things: dict[str, tuple[Thing, str]] = field(default_factory=dict)
@@ -26,6 +27,8 @@ class FakeTrunkDesk:
     names: dict[str, str] = field(default_factory=dict)
     """Identity → the name that it was introduced by."""
     away: bool = False
+    service: Callable[[CallOut], Awaitable[int | None]] | None = None
+    called: list[CallOut] = field(default_factory=list)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     async def found(self) -> Sequence[There]:
@@ -53,6 +56,24 @@ class FakeTrunkDesk:
     async def drop(self, kind: ThingKind, id_: str) -> None:
         self._answer()
         self.things.pop(id_, None)
+
+    async def call_out(self, call: CallOut, within_s: float) -> int:
+        self._answer()
+        if not call.number:
+            raise InvalidInput("nothing to dial")
+        if call.trunk not in self.things or self.service is None:
+            raise RoomsUnavailable("no such trunk, or no SIP service")
+        self.called.append(call)
+        try:
+            async with asyncio.timeout(within_s):
+                final = await self.service(call)
+                if final is None:
+                    await asyncio.Event().wait()
+        except TimeoutError:
+            final = None
+        if final is None:
+            raise OutcomeUnknown("the service says nothing")
+        return final
 
     async def introduce(self, room: str, identity: str, name: str) -> bool:
         self._answer()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from video_rooms.core.trunks import There, Thing, ThingKind
+from video_rooms.core.trunks import CallOut, There, Thing, ThingKind
 
 
 class TrunkDesk(Protocol):
@@ -27,6 +27,13 @@ class TrunkDesk(Protocol):
 
     async def drop(self, kind: ThingKind, id_: str) -> None:
         """Nothing happens where it is not there."""
+        ...
+
+    async def call_out(self, call: CallOut, within_s: float) -> int:
+        """Have the media server call the switch, and wait until that has answered: the SIP final, 200 for a
+        call that was taken. Raises RoomsUnavailable where no call was made, for there is no such trunk or no
+        SIP service, InvalidInput for what the server will not have, and OutcomeUnknown where it is not known
+        what became of it. Never ask again then: whoever was to be in the room is removed instead."""
         ...
 
     async def introduce(self, room: str, identity: str, name: str) -> bool:

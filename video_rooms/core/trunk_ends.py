@@ -1,4 +1,5 @@
-"""Why a call to LiveKit's SIP service came to nothing, in the words of ``JoinFailed``. Pure.
+"""Why a call to LiveKit's SIP service, or one of its to the switch, came to nothing, in the words of
+``JoinFailed``. Pure.
 
 The service answers 486 where the room is not there, 403 where a password is not ours, 404 where no rule fits,
 408, 480 and 603 where it rang in vain, 503 where it has no server behind it. What is told is the switch's
@@ -18,6 +19,14 @@ _WHY: Final = {
     20: "timeout",
     DECLINED: "refused",
 }
+_WHY_STATUS: Final = {
+    408: "timeout",
+    480: "timeout",
+    487: "timeout",  # nobody answered in time: the service took its call back
+    486: "no_room",
+    600: "no_room",
+    603: "refused",
+}
 ELSEWHERE: Final = frozenset({"unreachable", "timeout"})
 """Endings that say nothing about the room: another way into it may be tried."""
 
@@ -26,3 +35,10 @@ def why_not(cause: int | None) -> str:
     """What this cause means for the room that was to be entered. Passwords (21), rules (1), servers that are
     away (34, 38, 41) and everything unheard of are no business of the room's: ``unreachable``."""
     return _WHY.get(cause or 0, "unreachable")
+
+
+def why_not_called(status: int) -> str:
+    """What a SIP final (RFC 3261, section 21) that ended the service's own call means, in the same words.
+    Names that are worth nothing (403, 404), passwords (401, 407), a switch that is away (5xx) and everything
+    unheard of are ``unreachable``."""
+    return _WHY_STATUS.get(status, "unreachable")

@@ -7,6 +7,9 @@ that made a room's name of what is dialled would let whoever reaches the service
 dialled is always the same number, this installation's own: a trunk that took whatever is dialled would
 collide with another's (LiveKit allows one of that sort).
 
+The other way round, LiveKit calls the switch over the outbound trunk: what is dialled then is the name of one
+media socket of ours, which works once, so that neither a rule nor an inbound trunk is needed.
+
 Each object of ours says so in its metadata, with the installation's mark; what does not is never touched.
 """
 
@@ -75,11 +78,28 @@ Thing = Inbound | Outbound | OneCall
 
 
 @dataclass(frozen=True, slots=True)
+class CallOut:
+    """One call that LiveKit makes to the switch, for somebody who is in this room as ``identity`` from its
+    beginning. ``trunk`` is the id of our outbound trunk; ``number`` what is dialled, the name of a media
+    socket that works once; ``ring_s`` how long it may ring, ``longest_s`` last."""
+
+    trunk: str
+    number: str = field(repr=False)
+    room: str
+    identity: str
+    name: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    ring_s: int = 3
+    longest_s: int = 86_400
+
+
+@dataclass(frozen=True, slots=True)
 class TrunkPlan:
-    """What is wanted. ``mark`` names this installation among others at the same media server."""
+    """What is wanted. ``mark`` names this installation among others at the same media server. ``inbound``
+    None: the switch calls nobody there."""
 
     mark: str
-    inbound: Inbound
+    inbound: Inbound | None
     outbound: Outbound | None = None
 
 
@@ -186,11 +206,11 @@ def all_ours(mark: str, found: Sequence[There]) -> tuple[Drop, ...]:
 
 
 def one_call(
-    plan: TrunkPlan, trunk: str, room: str, *, caller: str, now: float, attributes: Mapping[str, str]
+    number: str, trunk: str, room: str, *, caller: str, now: float, attributes: Mapping[str, str]
 ) -> OneCall:
     """The rule of a call that is made now."""
     until = int(now) + RULE_LASTS_S
-    return OneCall(room, trunk, plan.inbound.number, caller, until, attributes)
+    return OneCall(room, trunk, number, caller, until, attributes)
 
 
 # ---------------------------------------------------------------- who a telephone is in the room

@@ -204,9 +204,11 @@ class LiveKitRooms:
             return False
         return found is not None
 
-    async def ask(self, asked: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T | None:
+    async def ask(
+        self, asked: Callable[[api.LiveKitAPI], Awaitable[T]], deadline_s: float | None = None
+    ) -> T | None:
         """For what else is asked of this server by the same client. Errors as everywhere here."""
-        return await self._ask(asked)
+        return await self._ask(asked, deadline_s)
 
     async def _ask(
         self, asked: Callable[[api.LiveKitAPI], Awaitable[T]], deadline_s: float | None = None

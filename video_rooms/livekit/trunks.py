@@ -5,15 +5,19 @@ They live in LiveKit's Redis: without one it refuses all of this. No SIP service
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+import asyncio
+from collections.abc import Sequence
+from typing import Final
 
+import aiohttp
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 from livekit import api
 
-from telephony.errors import RoomsUnavailable
+from telephony.errors import OutcomeUnknown, RoomsUnavailable
 from video_rooms.core.trunks import (
     SHOWN,
+    CallOut,
     Inbound,
     OneCall,
     Outbound,
@@ -25,14 +29,20 @@ from video_rooms.core.trunks import (
 from video_rooms.livekit.control import LiveKitRooms
 
 _NAME: Final = "patchbay"
-T = TypeVar("T")
+_OK: Final = 200
+_SLACK_S: Final = 0.5
+_CODES: Final = api.ServerErrorCode
+_UNKNOWN: Final = frozenset(
+    {_CODES.DEADLINE_EXCEEDED, _CODES.CANCELED, _CODES.UNKNOWN, _CODES.ABORTED, _CODES.INTERNAL}
+)
+"""Refusals after which the SIP service may still be at work."""
 
 
 class LiveKitTrunks:
     """Over the same connections as its rooms."""
 
     def __init__(self, rooms: LiveKitRooms) -> None:
-        self._ask: Callable[[Callable[[api.LiveKitAPI], Awaitable[T]]], Awaitable[T | None]] = rooms.ask
+        self._ask = rooms.ask
 
     async def found(self) -> Sequence[There]:
         async def listed(client: api.LiveKitAPI) -> list[There]:
@@ -90,6 +100,24 @@ class LiveKitTrunks:
                 await client.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=id_))
 
         await self._ask(drop)
+
+    async def call_out(self, call: CallOut, within_s: float) -> int:
+        async def dial(client: api.LiveKitAPI) -> int:
+            try:
+                async with asyncio.timeout(within_s):
+                    await client.sip.create_sip_participant(_of_call_out(call), timeout=within_s)
+            except api.ServerError as refusal:
+                return _final(refusal)
+            except aiohttp.ClientConnectorError:
+                raise  # nothing was asked
+            except (TimeoutError, aiohttp.ClientError, OSError, DecodeError, AttributeError) as failure:
+                raise OutcomeUnknown("the media server does not say what became of a call") from failure
+            return _OK
+
+        final = await self._ask(dial, within_s + _SLACK_S)
+        if final is None:
+            raise RoomsUnavailable("the media server has no trunk to the switch")
+        return final
 
     async def introduce(self, room: str, identity: str, name: str) -> bool:
         wanted = api.UpdateParticipantRequest(room=room, identity=identity, name=name)
@@ -172,3 +200,28 @@ def _of_call(mark: str, thing: OneCall) -> api.SIPDispatchRuleInfo:
         hide_phone_number=True,
         attributes=thing.attributes,
     )
+
+
+def _of_call_out(call: CallOut) -> api.CreateSIPParticipantRequest:
+    return api.CreateSIPParticipantRequest(
+        sip_trunk_id=call.trunk,
+        sip_call_to=call.number,
+        room_name=call.room,
+        participant_identity=call.identity,
+        participant_name=call.name,
+        participant_attributes=call.attributes,
+        hide_phone_number=True,
+        wait_until_answered=True,
+        ringing_timeout=Duration(seconds=call.ring_s),
+        max_call_duration=Duration(seconds=call.longest_s),
+    )
+
+
+def _final(refusal: api.ServerError) -> int:
+    """The SIP final that a refusal tells of. Raises OutcomeUnknown, and itself where there was no call."""
+    told = refusal.sip_status_code if isinstance(refusal, api.SipCallError) else None
+    if told is not None and _OK < told < 700:
+        return told
+    if refusal.code in _UNKNOWN:
+        raise OutcomeUnknown(f"the media server answered {refusal.code} for a call") from refusal
+    raise refusal

@@ -48,13 +48,13 @@ class TrunkKeeper:
 
     @property
     def ready(self) -> bool:
-        """Whether the media server had our trunk when we last looked."""
-        return bool(self._inbound)
+        """Whether the media server had our trunks when we last looked."""
+        return bool(self._inbound or self._outbound)
 
     @property
     def number(self) -> str:
-        """What the switch dials to reach the media server's SIP service."""
-        return self._plan.inbound.number
+        """What the switch dials to reach the media server's SIP service; "" where it does not."""
+        return "" if self._plan.inbound is None else self._plan.inbound.number
 
     @property
     def outbound(self) -> str:
@@ -89,7 +89,7 @@ class TrunkKeeper:
                 if isinstance(deed, Make):
                     ids[deed.thing.kind] = done
         except PatchbayError as failure:
-            if self._inbound or not self._told:
+            if self.ready or not self._told:
                 _log.warning("trunks.not_looked_at", code=failure.code, why=failure.message)
             self._inbound = self._outbound = ""
             self._told = True
@@ -101,10 +101,10 @@ class TrunkKeeper:
 
     async def open(self, room: str, *, caller: str, attributes: Mapping[str, str]) -> str:
         """Let one call into this room; the id of its rule. Raises RoomsUnavailable, InvalidInput."""
-        if not self.ready:
+        if not self._inbound:
             raise RoomsUnavailable("there is no trunk to the media server's SIP service")
         rule = trunks.one_call(
-            self._plan,
+            self.number,
             self._inbound,
             room,
             caller=caller,

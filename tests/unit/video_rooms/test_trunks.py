@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from video_rooms.core.trunk_ends import ELSEWHERE, why_not
+from video_rooms.core.trunk_ends import ELSEWHERE, why_not, why_not_called
 from video_rooms.core.trunks import (
     RULE_LASTS_S,
+    CallOut,
     Change,
     Drop,
     Inbound,
@@ -120,13 +121,13 @@ def test_at_the_end_rules_go_before_the_trunk_that_they_name() -> None:
 
 
 def test_the_rule_of_a_call() -> None:
-    made = one_call(PLAN, "ST_1", "live", caller="c", now=NOW, attributes={"a": "b"})
+    made = one_call("rooms-1", "ST_1", "live", caller="c", now=NOW, attributes={"a": "b"})
     assert made == OneCall("live", "ST_1", "rooms-1", "c", int(NOW) + RULE_LASTS_S, {"a": "b"})
     assert json.loads(metadata_of("mark", made)) == {"patchbay": "mark", "kind": "rule", "until": 1_060}
 
 
 def test_no_secret_is_shown_by_what_holds_it() -> None:
-    told = repr((PLAN, one_call(PLAN, "ST_1", "live", caller="secretname", now=NOW, attributes={})))
+    told = repr((PLAN, one_call("rooms-1", "ST_1", "live", caller="secretname", now=NOW, attributes={})))
     assert not any(secret in told for secret in ("p" * 32, "q" * 32, "secretname"))
 
 
@@ -148,6 +149,34 @@ def test_the_identity_that_livekit_makes_of_a_hidden_caller() -> None:
 )
 def test_what_an_ending_says_of_the_room(cause: int | None, why: str) -> None:
     assert why_not(cause) == why
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (408, "timeout"),
+        (480, "timeout"),
+        (487, "timeout"),
+        (486, "no_room"),
+        (600, "no_room"),
+        (603, "refused"),
+        *((status, "unreachable") for status in (0, 300, 400, 401, 403, 404, 407, 484, 500, 503, 699)),
+    ],
+)
+def test_what_a_final_of_a_call_to_the_switch_says(status: int, why: str) -> None:
+    assert why_not_called(status) == why
+
+
+def test_where_the_switch_calls_nobody_there_is_one_trunk_and_no_other() -> None:
+    plan = TrunkPlan("mark", None, OUT)
+    assert judge(plan, [], NOW).deeds == (Make(OUT),)
+    verdict = judge(plan, [there(IN, "ST_1"), there(OUT, "ST_2")], NOW)
+    assert verdict.deeds == (Drop("inbound", "ST_1"),)
+    assert (verdict.inbound, verdict.outbound) == ("", "ST_2")
+
+
+def test_what_is_dialled_is_not_shown() -> None:
+    assert "a" * 32 not in repr(CallOut("ST_1", "0" + "a" * 32, "live", "phone_0"))
 
 
 def test_another_way_is_tried_where_the_room_was_not_meant() -> None:
