@@ -177,11 +177,11 @@ class RoomsBySip:
         await self.keeper.stop()
         await self._other.stop()
 
-    async def expect(self, leg_id: str, ear: LegEar, within_s: float) -> str:
+    async def expect(self, leg_id: str, ear: LegEar, within_s: float, *, room: str = "") -> str:
         by_sip = self._door is not None and self._door.open
         if self._worker is None or not (by_sip or self._plan.alone):
             self.placed["bridge"] += 1
-            return await self._other.expect(leg_id, ear, within_s)
+            return await self._other.expect(leg_id, ear, within_s, room=room)
         self.placed["sip"] += 1
         self._worker.port.abilities = MediaAbilities(asks_unbuffered=self._unbuffered)
         return await self._worker.bridge.expect(leg_id, ear, within_s)

@@ -27,7 +27,7 @@ import structlog
 from gateway.runtime.backoff import backoff_s, failures_after
 from gateway.runtime.children import MINIMAL_ENV, die_with
 from telephony.errors import RoomsUnavailable, UnsafeValue
-from video_rooms.core.leg import Gone, HangUp, LegFact, LegOrder
+from video_rooms.core.leg import Gone, HangUp, Join, LegFact, LegOrder
 from video_rooms.core.leg_lines import (
     LONGEST,
     Alive,
@@ -43,6 +43,8 @@ from video_rooms.core.leg_lines import (
     from_worker,
     line,
 )
+from video_rooms.core.placement import Load, in_order
+from video_rooms.core.trunk_pass import read_pass
 from video_rooms.ports import LegEar
 from voice_agents.wire.asterisk import MediaAbilities
 
@@ -124,7 +126,7 @@ class RoomsHere:
         if self._worker is not None:
             await self._worker.close()
 
-    async def expect(self, leg_id: str, ear: LegEar, within_s: float) -> str:
+    async def expect(self, leg_id: str, ear: LegEar, within_s: float, *, room: str = "") -> str:
         if self._worker is None or not self._state.up:
             raise RoomsUnavailable("telephones are not carried into rooms")
         self._worker.port.abilities = MediaAbilities(asks_unbuffered=self.unbuffered)
@@ -170,14 +172,12 @@ class RoomWorkers:
         """Hang all telephones up, leave all rooms, end all workers."""
         await asyncio.gather(*(slot.stop() for slot in self._slots))
 
-    async def expect(self, leg_id: str, ear: LegEar, within_s: float) -> str:
+    async def expect(self, leg_id: str, ear: LegEar, within_s: float, *, room: str = "") -> str:
         if any(leg_id in slot.ears for slot in self._slots):
             raise RoomsUnavailable("this leg is carried already")
-        turn = next(self._turn)
-        up = [slot for slot in self._slots if slot.state.up]
-        up.sort(key=lambda slot: (len(slot.ears), (slot.state.number - turn) % len(self._slots)))
-        for slot in up:
-            if dialled := await slot.expect(leg_id, ear, within_s, self.unbuffered):
+        loads = [slot.load(room) for slot in self._slots if slot.state.up]
+        for number in in_order(loads, next(self._turn), len(self._slots)):
+            if dialled := await self._slots[number].expect(leg_id, ear, within_s, self.unbuffered, room):
                 return dialled
         raise RoomsUnavailable("nobody can carry a telephone into a room now")
 
@@ -189,9 +189,10 @@ class RoomWorkers:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A leg that a worker has been told to expect."""
+    """A leg that a worker has been told to expect. ``room``: where it is going; "": nobody knows yet."""
 
     leg: str
+    room: str
     ear: LegEar
     answer: asyncio.Future[str]
 
@@ -202,6 +203,8 @@ class _Slot:
     def __init__(self, plan: RoomWorkersPlan, number: int, chance: Callable[[], float]) -> None:
         self.state = WorkerState(number)
         self.ears: dict[str, LegEar] = {}
+        self.rooms: dict[str, str] = {}
+        """The rooms that legs are in, or on their way to, where that is known."""
         self.settled = asyncio.Event()
         """It has listened, or died twice."""
         self._plan, self._chance = plan, chance
@@ -231,11 +234,17 @@ class _Slot:
 
     # ------------------------------------------------------------ legs
 
-    async def expect(self, leg_id: str, ear: LegEar, within_s: float, unbuffered: bool) -> str:
+    def load(self, room: str) -> Load:
+        """What it has, and what of it is in this room; whom it was just told to expect counts, too."""
+        there = self.rooms | {one.leg: one.room for one in self._asked.values()}
+        here = sum(one == room for one in there.values()) if room else 0
+        return Load(self.state.number, len(self.ears.keys() | there.keys()), here)
+
+    async def expect(self, leg_id: str, ear: LegEar, within_s: float, unbuffered: bool, room: str) -> str:
         """What to dial; empty where this one cannot carry it."""
         number = next(self._numbers)
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._asked[number] = _Asked(leg_id, ear, answer)
+        self._asked[number] = _Asked(leg_id, room, ear, answer)
         self._send(Expect(number, leg_id, within_s, unbuffered))
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -248,6 +257,8 @@ class _Slot:
             self._asked.pop(number, None)
 
     def do(self, leg_id: str, order: LegOrder) -> None:
+        if isinstance(order, Join) and (opened := read_pass(order.token)) is not None:
+            self.rooms[leg_id] = opened.room
         try:
             self._send(Do(leg_id, order))
         except UnsafeValue:
@@ -322,6 +333,8 @@ class _Slot:
                 if asked is not None and not asked.answer.done():
                     if dial:  # at once: the leg's first facts may be in the same breath
                         self.ears[asked.leg] = asked.ear
+                        if asked.room:
+                            self.rooms[asked.leg] = asked.room
                     asked.answer.set_result(dial)
             case Told(leg, fact):
                 self._told(leg, fact)
@@ -333,6 +346,7 @@ class _Slot:
         ear = self.ears.get(leg_id)
         if isinstance(fact, Gone):
             self.ears.pop(leg_id, None)
+            self.rooms.pop(leg_id, None)
         if ear is None:
             return
         try:

@@ -59,6 +59,8 @@ class FakeLeg:
     identity: str = ""
     shown: dict[str, str] = field(default_factory=dict)
     muted: bool = False
+    bound_for: str = ""
+    """The room that was known when it was expected."""
     timer: asyncio.TimerHandle | None = None
 
     @property
@@ -89,11 +91,11 @@ class FakeLegCarrier:
 
     # ------------------------------------------------------------ LegCarrier
 
-    async def expect(self, leg_id: str, ear: LegEar, within_s: float) -> str:
+    async def expect(self, leg_id: str, ear: LegEar, within_s: float, *, room: str = "") -> str:
         known = self.legs.get(leg_id)
         if not self.up or (known is not None and known.state.channel is not Channel.GONE):
             raise RoomsUnavailable("nobody carries this leg")
-        leg = self.legs[leg_id] = FakeLeg(leg_id, ear)
+        leg = self.legs[leg_id] = FakeLeg(leg_id, ear, bound_for=room)
         loop = asyncio.get_running_loop()
         leg.timer = loop.call_later(within_s, self.hangs_up, leg_id, "never_came")
         return f"WebSocket/room0/c(slin16)nf(json)v(t={next(self._tokens):016d})"

@@ -151,7 +151,7 @@ class PhoneDesk:
         return dial
 
     async def _reserve(self, room: Room, call: PhoneCall, visit: Visit, wait_s: float) -> tuple[str, Person]:
-        dial = await self._around.carrier.expect(call.call_id, self, wait_s)
+        dial = await self._around.carrier.expect(call.call_id, self, wait_s, room=room.live_name)
         line = Person(room.id, call.identity, call.name, call.role, Presence.PENDING)
         line = replace(line, call_id=call.call_id, session=room.live_name)
         try:

@@ -227,9 +227,11 @@ class LegEar(Protocol):
 class LegCarrier(Protocol):
     """Carries the sound of telephones in rooms. Nothing here waits but ``expect``."""
 
-    async def expect(self, leg_id: str, ear: LegEar, within_s: float) -> str:
-        """Be ready for the switch to bring this leg within so many seconds; what Dial() is given. ``Gone``
-        (``never_came``) follows where it does not come. Raises RoomsUnavailable where nobody can carry it."""
+    async def expect(self, leg_id: str, ear: LegEar, within_s: float, *, room: str = "") -> str:
+        """Be ready for the switch to bring this leg within so many seconds; what Dial() is given. ``room``:
+        the live name of the room that it will enter, where that is known: telephones of one room are better
+        together. ``Gone`` (``never_came``) follows where it does not come. Raises RoomsUnavailable where
+        nobody can carry it."""
         ...
 
     def order(self, leg_id: str, order: LegOrder) -> None:

@@ -35,7 +35,7 @@ class Bridge:
     def __len__(self) -> int:
         return len(self._legs)
 
-    async def expect(self, leg_id: str, ear: LegEar, within_s: float) -> str:
+    async def expect(self, leg_id: str, ear: LegEar, within_s: float, *, room: str = "") -> str:
         if self._closed or leg_id in self._legs:
             raise RoomsUnavailable("nobody carries this leg")
         leg = BridgedLeg(leg_id, secrets.token_hex(16), ear, self._shop)
