@@ -1,4 +1,4 @@
-"""Rooms entered by LiveKit's SIP service: the switch calls it, and our own end of the call is a media socket.
+"""Rooms entered by LiveKit's SIP service: a call between it and the switch, our own end a media socket.
 
 The telephone itself stays where it is, with the bridge that asks for its number, plays to it and hears its
 keys: only the way from there into the room is another. So all of that is the same by either way, and a way
@@ -21,17 +21,17 @@ from video_rooms.core.trunk_ends import ELSEWHERE
 from video_rooms.core.trunk_pass import Opened, read_pass
 from video_rooms.ports import Chances, RoomServer
 from video_rooms.ports_media import NotAdmitted, RoomDoor, RoomStay, StayEar, SwitchPort
-from video_rooms.ports_trunk import TrunkCall, TrunkCalls
+from video_rooms.ports_trunk import TrunkCalls
 from video_rooms.siptrunk.anchors import Anchors
 from video_rooms.siptrunk.eyes import Eyes, View
 from video_rooms.siptrunk.keeper import TrunkKeeper
 from video_rooms.siptrunk.names import TrunkNames
 from video_rooms.siptrunk.stay import SipStay, Stage
+from video_rooms.siptrunk.ways import Attempt, ServiceCalls, SwitchCalls, Way
 
 _log = structlog.get_logger("rooms.trunk")
 TAKE_S: Final = 4.0
 """How long the service may take: it answers within 0.1 s, and another way must have its time, too."""
-RING_S: Final = 3
 REST_S: Final = 30.0
 """How long a service that failed is left alone."""
 LEAVE_S: Final = 3.0
@@ -42,7 +42,9 @@ LOOK_AGAIN_S: Final = 0.05
 @dataclass(frozen=True, slots=True)
 class DoorParts:
     """What the door stands on. ``port``: where the switch brings our own ends of calls; ``mono``: seconds
-    that never go back."""
+    that never go back. ``line``: what the service dials before the name of a socket of ours, where it is the
+    one that calls; empty: the switch calls it. ``rests``: whether a service that failed is left alone for a
+    while, which is right where telephones come in otherwise meanwhile."""
 
     port: SwitchPort
     calls: TrunkCalls
@@ -52,18 +54,26 @@ class DoorParts:
     names: TrunkNames
     chances: Chances
     mono: Callable[[], float]
+    line: str = ""
+    rests: bool = True
+
+
+def _way(parts: DoorParts, run: Callable[[Coroutine[None, None, None]], object]) -> Way:
+    if parts.line:
+        return ServiceCalls(parts.port, parts.keeper, parts.server, parts.line)
+    return SwitchCalls(parts.port, parts.calls, parts.keeper, parts.anchors, parts.names, run)
 
 
 class SipDoor:
     """Fits ``RoomDoor``."""
 
     def __init__(self, parts: DoorParts) -> None:
-        self._parts = parts
+        self._parts, self._way = parts, _way(parts, self._run)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stays: set[SipStay] = set()
         self._rests_until = float("-inf")
         self._closed = False
-        self._stage = Stage(parts.server, parts.keeper.desk, Eyes(parts.server), self._run)
+        self._stage = Stage(parts.server, parts.keeper.desk, Eyes(parts.server), self._run, self._replaced)
 
     def __len__(self) -> int:
         return len(self._stays)
@@ -71,8 +81,7 @@ class SipDoor:
     @property
     def open(self) -> bool:
         """Whether it is worth a try."""
-        parts = self._parts
-        return not self._closed and parts.keeper.ready and not self.resting
+        return not self._closed and self._way.ready and not self.resting
 
     @property
     def resting(self) -> bool:
@@ -81,16 +90,15 @@ class SipDoor:
 
     def knows(self, identity: str) -> bool:
         """Whether this is a telephone that can come in by SIP."""
-        return self._parts.names.caller_of(identity) is not None
+        return self._way.knows(identity)
 
     async def enter(self, join: Join, ear: StayEar, *, muted: bool) -> SipStay:
-        parts, opened = self._parts, read_pass(join.token)
-        caller = parts.names.caller_of(join.identity)
-        if opened is None or caller is None or not self.open:
+        opened = read_pass(join.token)
+        if opened is None or not self.knows(join.identity) or not self.open:
             raise NotAdmitted("unreachable")
         try:
             async with asyncio.timeout(TAKE_S):
-                stay = await self._enter(join, opened, caller, ear)
+                stay = await self._enter(join, opened, ear)
         except TimeoutError:
             raise self._failed("timeout") from None
         except NotAdmitted as refusal:
@@ -110,51 +118,52 @@ class SipDoor:
 
     # ------------------------------------------------------------ one attempt
 
-    async def _enter(self, join: Join, opened: Opened, caller: str, ear: StayEar) -> SipStay:
-        await self._parts.anchors.hold(opened.room, join.url)
-        token = self._parts.chances.hexes(32)
-        call_id = f"room_{self._parts.chances.hexes(32)}"
+    async def _enter(self, join: Join, opened: Opened, ear: StayEar) -> SipStay:
+        hexes = self._parts.chances.hexes
+        attempt = Attempt(f"room_{hexes(32)}", opened, join.url, hexes(32), TAKE_S)
 
         async def left() -> None:
             self._stays.discard(stay)
-            self._parts.port.forget(token)
-            self._parts.calls.forget(call_id)
-            await self._parts.anchors.release(opened.room)
+            await self._way.let_go(attempt, alone=not self._replaced(stay))
 
-        stay = SipStay(call_id, opened, ear, self._stage, left)
+        stay = SipStay(attempt.call_id, opened, ear, self._stage, left, told=self._way.told)
         self._stays.add(stay)
         try:
-            await self._dial(stay, opened, caller, token)
+            await self._bring(attempt, stay)
             stay.begin(await self._look(opened))
         except BaseException:  # why: cancelled too, nothing half-made stays at the server; it is raised on
-            self._run(stay.leave())
+            leaving = self._run(stay.leave())
+            if not self._way.told:  # why: the other way has the same identity, which is removed first
+                await asyncio.shield(leaving)
             raise
-        self._run(self._introduce(opened))
+        if self._way.told:
+            self._run(self._introduce(opened))
         return stay
 
-    async def _dial(self, stay: SipStay, opened: Opened, caller: str, token: str) -> None:
-        """Back once it was taken. The rule that lets it in is gone then, whatever came of it."""
-        parts = self._parts
-        rule = await parts.keeper.open(opened.room, caller=caller, attributes=opened.attributes)
+    async def _bring(self, attempt: Attempt, stay: SipStay) -> None:
+        """Back once it was taken. What is said of the room is looked at: the service says so for much else,
+        too, and a switch that it calls knows of no rooms."""
         try:
-            parts.port.expect(token, stay, TAKE_S)
-            call = TrunkCall(
-                stay.call_id,
-                parts.port.dial_string(token),
-                parts.keeper.number,
-                caller,
-                stay.call_id,
-                opened.name,
-                RING_S,
-            )
-            await parts.calls.place(call, stay)
-            await stay.answer
+            await self._way.bring(attempt, stay)
         except NotAdmitted as refusal:
-            if refusal.why == "no_room" and await self._stage.eyes.look(opened.room) is not None:
-                raise NotAdmitted("unreachable") from None  # why: the service says so for much else, too
-            raise
-        finally:
-            self._run(parts.keeper.shut(rule))
+            if refusal.why != "no_room" and (self._way.told or refusal.why == "refused"):
+                raise
+            seen = await self._why_busy(attempt.opened.room)
+            raise NotAdmitted(
+                refusal.why if (seen, refusal.why) == ("unreachable", "timeout") else seen
+            ) from None
+
+    async def _why_busy(self, room: str) -> str:
+        """The service says so where the room is not there, where it is full, and for much else."""
+        view = await self._stage.eyes.look(room)
+        if view is None:
+            return "no_room"
+        return "full" if view.full else "unreachable"
+
+    def _replaced(self, stay: SipStay) -> bool:
+        """Whether another telephone has the same place, or is about to."""
+        others = (one for one in self._stays if one is not stay)
+        return any(one.place == stay.place and one.connected for one in others)
 
     async def _look(self, opened: Opened) -> View:
         """The room with the telephone in it. Whoever is not where they should be is nowhere: rules of others
@@ -179,7 +188,7 @@ class SipDoor:
             _log.warning("trunk.not_introduced", code=failure.code)
 
     def _failed(self, why: str) -> NotAdmitted:
-        if why in ELSEWHERE:
+        if why in ELSEWHERE and self._parts.rests:
             self._rests_until = self._parts.mono() + REST_S
         _log.warning("trunk.not_taken", why=why)
         return NotAdmitted(why)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from telephony.errors import PatchbayError
 from video_rooms.core.feed import Brake
 from video_rooms.core.trunk_ends import why_not
 from video_rooms.core.trunk_pass import Opened
+from video_rooms.core.visit_inside import MUTED
 from video_rooms.ports import RoomServer
 from video_rooms.ports_media import NotAdmitted, StayEar, SwitchLeg
 from video_rooms.ports_trunk import TrunkDesk
@@ -26,23 +28,28 @@ from video_rooms.siptrunk.eyes import Eyes, View
 
 _log = structlog.get_logger("rooms.trunk")
 VOICE: Final = "mix"
+UNMUTED_S: Final = 1.0
+LOOK_AGAIN_S: Final = 0.05
 _TOLD_S: Final = 0.5
 """How long our own end may be gone before the switch's word for the call's end comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What every stay stands on. ``run`` keeps a task until it is over."""
+    """What every stay stands on. ``run`` keeps a task until it is over; ``replaced`` says whether somebody
+    else has a stay's place."""
 
     server: RoomServer
     desk: TrunkDesk
     eyes: Eyes
     run: Callable[[Coroutine[None, None, None]], asyncio.Task[None]]
+    replaced: Callable[[SipStay], bool]
 
 
 class SipStay:
     """Fits ``RoomStay``, ``SwitchEar``, ``TrunkEar`` and ``Watcher``. ``left``: what else is to be done once
-    it is over."""
+    it is over. ``told``: whether the switch tells what became of the call; otherwise all that is heard is the
+    end of our own end."""
 
     def __init__(
         self,
@@ -51,15 +58,22 @@ class SipStay:
         ear: StayEar,
         stage: Stage,
         left: Callable[[], Coroutine[None, None, None]],
+        *,
+        told: bool = True,
     ) -> None:
         self.call_id = call_id
         self._opened, self._ear, self._stage, self._left = opened, ear, stage, left
+        self._told = told
+        self.has_come = False
+        """Whether the switch has brought our own end."""
         self._loop = asyncio.get_running_loop()
         self._leg: SwitchLeg | None = None
         self._push: Callable[[bytes], None] | None = None
         self._brake = Brake()
         self._muted = False
         self._server_muted = False
+        self._trusts = 0.0
+        """The first look that is asked whether a host has muted it."""
         self._view = View((), recording=False)
         self._over = False
         self._leaving: asyncio.Task[None] | None = None
@@ -77,6 +91,11 @@ class SipStay:
     @property
     def identity(self) -> str:
         return self._opened.identity
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What one stay at a time can have."""
+        return self._opened.room, self._opened.identity
 
     @property
     def others(self) -> int:
@@ -118,10 +137,13 @@ class SipStay:
             leg.play(frame)
 
     def mute(self, on: bool) -> None:
-        """The service shows no mute of ours: nothing is sent, and a host's mute is taken back."""
-        self._muted = on
+        """The service mutes no track: an attribute shows it, nothing is sent, and a host's mute is taken
+        back."""
+        if on != self._muted:
+            self._muted = on
+            self.show({MUTED: "true" if on else "false"})
         if not on and self._server_muted and not self._over:
-            self._server_muted = False
+            self._server_muted, self._trusts = False, math.inf
             self._stage.run(self._unmute())
 
     def show(self, attributes: Mapping[str, str]) -> None:
@@ -137,7 +159,7 @@ class SipStay:
     # ------------------------------------------------------------ our own end, in the switch
 
     def arrived(self, leg: SwitchLeg) -> None:
-        self._leg = leg
+        self._leg, self.has_come = leg, True
         if self._over:
             leg.hang_up()
         else:
@@ -153,7 +175,12 @@ class SipStay:
 
     def gone(self, why: str) -> None:
         self._leg = None
-        self._loop.call_later(_TOLD_S, self._lost)
+        if self._told:
+            self._loop.call_later(_TOLD_S, self._lost)
+        elif not self._over and self.answer.done():
+            self._stage.run(self._put_out(Cause.NORMAL_CLEARING if why == "hangup" else None))
+        elif not self._over:
+            self._lost()
 
     # ------------------------------------------------------------ the call
 
@@ -179,8 +206,14 @@ class SipStay:
         if cause == Cause.NORMAL_CLEARING:
             with contextlib.suppress(PatchbayError):
                 view = await self._stage.eyes.look(self._opened.room)
-                why = "room_ended" if view is None else "removed"
+                why = "room_ended" if view is None else self._why_gone(view)
         self._tell_out(why)
+
+    def _why_gone(self, view: View) -> str:
+        """Who is still listed was not put out: the call broke, or another has the place."""
+        if self._stage.replaced(self):
+            return "replaced"
+        return "removed" if self._told or view.here(self.identity) is None else "lost"
 
     def _tell_out(self, why: str) -> None:
         if not self._over:
@@ -202,7 +235,7 @@ class SipStay:
         if (self.others, self.recording) != before:
             self._ear.crowd()
         muted = view.muted(self.identity)
-        if muted != self._server_muted:
+        if muted != self._server_muted and view.turn >= self._trusts:
             self._server_muted = muted
             self._ear.track_muted(muted)
 
@@ -215,11 +248,25 @@ class SipStay:
             _log.warning("stay.not_shown", code=failure.code)
 
     async def _unmute(self) -> None:
+        """What was seen before it took effect is no host's new mute."""
         try:
-            if not await self._stage.desk.unmute(self._opened.room, self.identity):
+            if await self._stage.desk.unmute(self._opened.room, self.identity):
+                await self._seen_unmuted()
+            else:
                 _log.warning("stay.not_unmuted")
         except PatchbayError as failure:
             _log.warning("stay.not_unmuted", code=failure.code)
+        finally:
+            self._trusts = self._stage.eyes.turn + 1
+
+    async def _seen_unmuted(self) -> None:
+        """Wait, though not for long: the media server lists it a little later."""
+        until = self._loop.time() + UNMUTED_S
+        while self._loop.time() < until:
+            view = await self._stage.eyes.look(self._opened.room)
+            if view is None or not view.muted(self.identity):
+                return
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _leave(self) -> None:
         self._over = True

@@ -63,8 +63,9 @@ class Way(Protocol):
         """Have the call made; back once it was taken. Raises ``NotAdmitted``, PatchbayError."""
         ...
 
-    async def let_go(self, attempt: Attempt) -> None:
-        """It is over, or came to nothing. Never raises; bounded in time."""
+    async def let_go(self, attempt: Attempt, *, alone: bool) -> None:
+        """It is over, or came to nothing. ``alone``: nobody else of ours has its place in the room. Never
+        raises; bounded in time."""
         ...
 
 
@@ -119,7 +120,7 @@ class SwitchCalls:
         finally:
             self._run(self._keeper.shut(rule))
 
-    async def let_go(self, attempt: Attempt) -> None:
+    async def let_go(self, attempt: Attempt, *, alone: bool) -> None:
         self._port.forget(attempt.token)
         self._calls.forget(attempt.call_id)
         if attempt.call_id in self._held:
@@ -161,6 +162,9 @@ class ServiceCalls:
             final = await self._keeper.desk.call_out(call, attempt.within_s)
         except OutcomeUnknown as failure:
             raise NotAdmitted("timeout") from failure
+        except PatchbayError as failure:
+            _log.warning("trunk.not_called", code=failure.code, why=failure.message)
+            raise NotAdmitted("unreachable") from failure
         if final != _OK:
             _log.info("trunk.not_called", status=final)
             raise NotAdmitted(why_not_called(final))
@@ -170,13 +174,15 @@ class ServiceCalls:
         stay.taken()
         await stay.answer  # why: our own end may be gone again
 
-    async def let_go(self, attempt: Attempt) -> None:
+    async def let_go(self, attempt: Attempt, *, alone: bool) -> None:
         """What came of it is not always known: nobody by this identity is left behind, for whoever comes in
         by the other way has it, too."""
         self._port.forget(attempt.token)
         if attempt.call_id not in self._asked:
             return
         self._asked.discard(attempt.call_id)
+        if not alone:
+            return
         try:
             async with asyncio.timeout(REMOVE_S):
                 await self._server.remove(attempt.opened.room, attempt.opened.identity)
