@@ -83,6 +83,16 @@ class Doors:
             raise RoomsUnavailable("the room changes faster than it can be entered")
         raise NotFound("there is no such room, or it has ended")
 
+    async def vacate(self, room: Room) -> None:
+        """Take its empty room off the media server, which never changes the number of people of one: it is
+        made anew with another. Tokens open that one, too. Raises Conflict while anybody is in it (or has just
+        left), RoomsUnavailable."""
+        if room.status is Status.LIVE or await self._server.people(room.live_name):
+            raise Conflict(
+                "people are in the room: the media server keeps its max_participants until all have left"
+            )
+        await self._server.delete(room.live_name)
+
     async def let(self, room: Room, who: Who) -> Pass:
         """A pass into the room's live session. A new one opens it to whoever was put out before. Raises
         InvalidInput (how long it shall last), Conflict (``ROOM_FULL``) for a telephone."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from telephony.errors import Conflict, InvalidInput, NotFound, RoomsUnavailable
+from telephony.errors import Conflict, NotFound, RoomsUnavailable
 from telephony.ids import TenantId
 from video_rooms.core import schedule
+from video_rooms.core.changes import check_plan, replanned
+from video_rooms.core.changes import why as plan_change
 from video_rooms.core.grants import Who
 from video_rooms.core.ics import WayIn, calendar
 from video_rooms.core.live import MediaKind
-from video_rooms.core.room import Person, Presence, Recurrence, Role, Room, Status
+from video_rooms.core.room import Person, Presence, Role, Room, Status
 from video_rooms.core.told import room_told
-from video_rooms.core.wishes import Detail, JoinWish, NewRoom, Pass, Scheduled
+from video_rooms.core.wishes import Detail, JoinWish, NewRoom, Pass, RoomChange, Scheduled
 from video_rooms.doors import Doors
 from video_rooms.hosting import Hosting
 from video_rooms.lives import Lives
@@ -56,7 +59,7 @@ class KeptRooms:
     async def schedule(self, tenant: TenantId, wanted: NewRoom) -> Scheduled:
         """Keep a room. The media server makes its own at once, so that its name there is known. Raises
         InvalidInput, RoomsUnavailable, StorageUnavailable."""
-        _check_plan(wanted.scheduled_at, wanted.recurrence)
+        check_plan(wanted.scheduled_at, wanted.recurrence)
         parts, at = self._parts, self._parts.now()
         room_id, name = wanted.id or parts.chances.uuid(), parts.lives.fresh_name(tenant)
         live = await parts.doors.made(name, room_id, wanted.max_participants)
@@ -95,31 +98,21 @@ class KeptRooms:
         room = await self._room(tenant, room_id)
         return Detail(room, await self._parts.roster.of(room.id))
 
-    async def reschedule(
-        self,
-        tenant: TenantId,
-        room_id: str,
-        *,
-        scheduled_at: datetime | None,
-        duration_minutes: int | None,
-        recurrence: Recurrence | None,
-    ) -> Room:
-        """See the port. A series at a new hour, whose rule stays, has no exceptions any more: they named
-        occurrences that are no more."""
-        at = self._parts.now()
-
-        def planned(room: Room) -> Room:
-            plan = recurrence
-            if plan is None and room.recurrence is not None:
-                moves = scheduled_at is not None and scheduled_at != room.scheduled_at
-                plan = replace(room.recurrence, without=(), moved=()) if moves else room.recurrence
-            starts = scheduled_at or room.scheduled_at
-            _check_plan(starts, plan)
-            lasts = duration_minutes or room.duration_minutes
-            changed = replace(room, scheduled_at=starts, duration_minutes=lasts, recurrence=plan)
-            return room if changed == room else replace(changed, sequence=room.sequence + 1, updated_at=at)
-
-        return await self._planned(tenant, room_id, planned, "moved")
+    async def change(self, tenant: TenantId, room_id: str, wanted: RoomChange) -> Room:
+        """See the port."""
+        parts, at = self._parts, self._parts.now()
+        before = await self._room(tenant, room_id)
+        resized = wanted.max_participants not in (None, before.max_participants)
+        if resized and before.status is not Status.ENDED:
+            replanned(before, wanted, at)  # what is wrong with it is told before anything is done
+            await parts.doors.vacate(before)
+        after = await self._planned(tenant, room_id, lambda known: replanned(known, wanted, at))
+        if resized:
+            with suppress(RoomsUnavailable, NotFound):  # whoever comes next has it made, too
+                after = await parts.doors.open(tenant, room_id)
+        if after.status is Status.LIVE and after.recording_enabled and not before.recording_enabled:
+            parts.recordings.begin(after)
+        return after
 
     async def skip(self, tenant: TenantId, room_id: str, occurrence: datetime) -> Room:
         """See the port. Raises Conflict where it is the last one."""
@@ -215,22 +208,21 @@ class KeptRooms:
             return drawn
         raise RoomsUnavailable("no PIN is free")
 
-    async def _planned(self, tenant: TenantId, room_id: str, edit: Callable[[Room], Room], why: str) -> Room:
+    async def _planned(
+        self, tenant: TenantId, room_id: str, edit: Callable[[Room], Room], why: str = ""
+    ) -> Room:
+        """``why`` is told; empty: what became of the plan says it."""
+        seen: list[Room] = []
+
         def open_only(room: Room) -> Room:
             if room.status is Status.ENDED:
                 raise Conflict("the room has ended")
+            seen[:] = [room]
             return edit(room)
 
         room = await self._parts.rooms.change(tenant, room_id, open_only)
         if room is None:
             raise NotFound("there is no such room")
-        self._parts.announcer.tell(tenant, "room.scheduled", room.id, room_told(room, why=why))
+        told = why or plan_change(seen[0], room)
+        self._parts.announcer.tell(tenant, "room.scheduled", room.id, room_told(room, why=told))
         return room
-
-
-def _check_plan(starts: datetime | None, plan: Recurrence | None) -> None:
-    if plan is None:
-        return
-    if starts is None:
-        raise InvalidInput("a series needs its first start", field="scheduled_at", expected="a moment")
-    schedule.check(starts, plan)

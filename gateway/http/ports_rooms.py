@@ -10,7 +10,7 @@ from typing import Protocol
 from dialplan.core.call import Endpoint, VideoRoom
 from telephony.ids import CallId, TenantId
 from video_rooms.core.live import MediaKind
-from video_rooms.core.room import Invite, Person, Recurrence, Room, Status
+from video_rooms.core.room import Invite, Person, Room, Status
 from video_rooms.core.tape import RoomTape
 from video_rooms.core.wishes import (
     Adhoc,
@@ -22,6 +22,7 @@ from video_rooms.core.wishes import (
     JoinWish,
     NewRoom,
     Pass,
+    RoomChange,
     Scheduled,
     Token,
 )
@@ -65,16 +66,9 @@ class ScheduledRooms(Protocol):
         """Send somebody away who waits in the lobby."""
         ...
 
-    async def reschedule(
-        self,
-        tenant: TenantId,
-        room_id: str,
-        *,
-        scheduled_at: datetime | None,
-        duration_minutes: int | None,
-        recurrence: Recurrence | None,
-    ) -> Room:
-        """Change the plan; ``sequence`` goes up (RFC 5546). None: as it is. Raises Conflict once it ended."""
+    async def change(self, tenant: TenantId, room_id: str, wanted: RoomChange) -> Room:
+        """Another plan; any change makes ``sequence`` go up (RFC 5546). Raises Conflict once it ended, and
+        for another ``max_participants`` while people are in it, InvalidInput for what cannot be planned."""
         ...
 
     async def skip(self, tenant: TenantId, room_id: str, occurrence: datetime) -> Room:

@@ -29,6 +29,21 @@ class NewRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomChange:
+    """What is to be another of a room; None: stays. ``once``: a series is one no more, and takes place only
+    at its next time, or at ``scheduled_at``."""
+
+    scheduled_at: datetime | None = None
+    duration_minutes: int | None = None
+    recurrence: Recurrence | None = None
+    once: bool = False
+    name: str | None = None
+    max_participants: int | None = None
+    waiting_room: bool | None = None
+    recording_enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JoinWish:
     """Who wants in. ``role`` is what the caller may give. ``ttl_s`` None: the installation's."""
 

@@ -31,7 +31,7 @@ from gateway.http.orbit.video_views import (
 from telephony.errors import NotFound
 from video_rooms.core import schedule
 from video_rooms.core.room import Recurrence, Role, Room, Status
-from video_rooms.core.wishes import JoinWish, NewRoom
+from video_rooms.core.wishes import JoinWish, NewRoom, RoomChange
 
 HOSTS: Final = "video:write"
 """The scope of those who may make hosts."""
@@ -97,13 +97,19 @@ async def get(ask: Ask) -> Answer:
 async def change(ask: Ask) -> Answer:
     """Another plan."""
     wanted: ChangeRoom = ask.body
-    room = await rooms_of(ask.face).scheduled.reschedule(
-        *place_of(ask),
+    named = wanted.model_fields_set
+    changes = RoomChange(
         scheduled_at=wanted.scheduled_at,
         duration_minutes=wanted.duration_minutes,
         recurrence=_recurrence(wanted.recurrence),
+        once="recurrence" in named and wanted.recurrence is None,
+        name=wanted.name,
+        max_participants=wanted.max_participants,
+        waiting_room=wanted.waiting_room,
+        recording_enabled=wanted.recording_enabled,
     )
-    return await _planned(ask, room)
+    room = await rooms_of(ask.face).scheduled.change(*place_of(ask), changes)
+    return await _planned(ask, room, *sorted(named))
 
 
 async def occurrences(ask: Ask) -> Answer:
@@ -176,8 +182,8 @@ async def stop_recording(ask: Ask) -> Answer:
     return Answer({"room_id": room_id, "stopped": True})
 
 
-async def _planned(ask: Ask, room: Room) -> Answer:
-    await note(ask, "room.rescheduled", room.id, {"sequence": room.sequence})
+async def _planned(ask: Ask, room: Room, *fields: str) -> Answer:
+    await note(ask, "room.rescheduled", room.id, {"sequence": room.sequence, "fields": [*fields]})
     return Answer(room_view(_fresh(ask, room), ask.exchange.at))
 
 

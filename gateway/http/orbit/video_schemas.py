@@ -80,13 +80,24 @@ class ChangeRoom(Strict):
     scheduled_at: When | None = None
     duration_minutes: Minutes | None = None
     recurrence: RecurrenceWanted | None = Field(
-        default=None, description="Another rule; what was skipped or moved under the old one is forgotten."
+        default=None,
+        description="Another rule; what was skipped or moved under the old one is forgotten. Null: it "
+        "stops, and the room takes place once more, at its next time or at `scheduled_at`.",
+    )
+    name: Title | None = None
+    max_participants: Annotated[int, Field(ge=1, le=500)] | None = Field(
+        default=None, description="Not while anybody is in the room."
+    )
+    waiting_room: bool | None = Field(default=None, description="For tokens made from now on.")
+    recording_enabled: bool | None = Field(
+        default=None, description="True: a live room is recorded at once. A recording that runs goes on."
     )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.scheduled_at is None and self.duration_minutes is None and self.recurrence is None:
-            raise PydanticCustomError("change", "scheduled_at, duration_minutes or recurrence")
+        wanted = self.model_fields_set & {"recurrence"} | {name for name, given in self if given is not None}
+        if not wanted:
+            raise PydanticCustomError("change", "at least one field with a value")
         return self
 
 

@@ -17,9 +17,10 @@ from telephony.errors import Conflict, InvalidInput, NotAuthenticated, NotFound,
 from telephony.ids import CallId, TenantId
 from telephony.numbers import mask
 from video_rooms.core import schedule
+from video_rooms.core.changes import replanned
 from video_rooms.core.ics import WayIn, calendar
 from video_rooms.core.live import Kind, LivePerson, LiveRoom, MediaKind
-from video_rooms.core.room import Invite, Person, Presence, Recurrence, Role, Room, Status
+from video_rooms.core.room import Invite, Person, Presence, Role, Room, Status
 from video_rooms.core.tape import RoomTape, TapeState
 from video_rooms.core.wishes import (
     Adhoc,
@@ -31,6 +32,7 @@ from video_rooms.core.wishes import (
     JoinWish,
     NewRoom,
     Pass,
+    RoomChange,
     Scheduled,
     Token,
 )
@@ -78,6 +80,8 @@ class RoomsBehind:
     recording: dict[str, str] = field(default_factory=dict)
     heard: list[bytes] = field(default_factory=list)
     forgotten: set[str] = field(default_factory=set)
+    broken_off: dict[str, str] = field(default_factory=dict)
+    """Recordings that are incomplete, and why."""
     asked: list[Any] = field(default_factory=list)
     away: bool = False
     broken: bool = False
@@ -91,6 +95,7 @@ class RoomsBehind:
             self.given,
             self.passing,
             self.recording,
+            self.broken_off,
             self.heard,
             self.asked,
         ):
@@ -232,25 +237,15 @@ class Kept:
         self.behind.find(tenant, room_id)
         del self.behind.people[room_id][self._person(room_id, identity, Presence.WAITING).identity]
 
-    async def reschedule(
-        self,
-        tenant: TenantId,
-        room_id: str,
-        *,
-        scheduled_at: datetime | None,
-        duration_minutes: int | None,
-        recurrence: Recurrence | None,
-    ) -> Room:
+    async def change(self, tenant: TenantId, room_id: str, wanted: RoomChange) -> Room:
         room = self.behind.find(tenant, room_id)
         if room.status is Status.ENDED:
             raise Conflict("the room has ended")
-        start, plan = scheduled_at or room.scheduled_at, recurrence or room.recurrence
-        if plan is not None:
-            if start is None:
-                raise InvalidInput("it has no first time", field="recurrence", expected="scheduled_at")
-            schedule.check(start, plan)
-        lasts = duration_minutes or room.duration_minutes
-        return self._put(room, scheduled_at=start, duration_minutes=lasts, recurrence=plan)
+        self.behind.asked.append(wanted)
+        if wanted.max_participants is not None and self.behind.people[room_id]:
+            raise Conflict("people are in the room")
+        changed = self.behind.kept[room_id] = replanned(room, wanted, self.behind.now())
+        return changed
 
     async def skip(self, tenant: TenantId, room_id: str, occurrence: datetime) -> Room:
         room = self.behind.find(tenant, room_id)
@@ -457,10 +452,9 @@ class Tapes:
         room = self.behind.kept[room_id]
         if room.tenant != tenant or room_id in self.behind.forgotten:
             return ()
-        now = self.behind.now()
-        return (
-            RoomTape(TAPE.format(room_id[-4:]), room_id, tenant, TapeState.READY, now, now, 61_000, 9_000, 2),
-        )
+        now, tape_id = self.behind.now(), TAPE.format(room_id[-4:])
+        tape = RoomTape(tape_id, room_id, tenant, TapeState.READY, now, now, 61_000, 9_000, 2)
+        return (replace(tape, why=self.behind.broken_off.get(tape_id, "")),)
 
     async def forget(self, tenant: TenantId, tape_id: str) -> bool:
         tape = await self.get(tenant, tape_id)

@@ -20,8 +20,45 @@ async def test_a_plan_is_changed(rig: Rig):
         "2026-06-01T09:00:00.000Z",
         weekly["rule"],
     )
-    for body in ({}, {"duration_minutes": None}, {"name": "Other"}, {"duration_minutes": 0}):
-        assert (await rig.client.ask("PATCH", path, body)).status == 400
+    once = (await rig.client.ask("PATCH", path, {"recurrence": None, "name": "Last"})).data
+    assert (once["recurrence"], once["name"]) == (None, "Last")
+    assert once["scheduled_at"] == "2026-06-01T09:00:00.000Z"
+    lobby = {"waiting_room": True, "recording_enabled": True}
+    assert lobby.items() <= (await rig.client.ask("PATCH", path, lobby)).data.items()
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, None),
+        ({"duration_minutes": None}, None),
+        ({"name": None, "waiting_room": None}, None),
+        ({"duration_minutes": 0}, "duration_minutes"),
+        ({"name": ""}, "name"),
+        ({"name": "a\nb"}, "name"),
+        ({"max_participants": 0}, "max_participants"),
+        ({"max_participants": 501}, "max_participants"),
+        ({"waiting_room": "yes"}, "waiting_room"),
+        ({"recording_enabled": 1}, "recording_enabled"),
+        ({"dial_in": True}, "dial_in"),
+        ({"settings": {}}, "settings"),
+    ],
+)
+async def test_a_change_keeps_the_rules_of_planning(rig: Rig, body: dict[str, object], field: str | None):
+    paths = await room_paths(rig.client)
+    answer = await rig.client.ask("PATCH", f"{KEPT}/{paths['id']}", body)
+    assert (answer.status, answer.code) == (400, "VALIDATION_ERROR")
+    assert field is None or answer.field == field
+
+
+async def test_how_many_may_come_is_409_while_people_are_in_the_room(rig: Rig):
+    room_id = (await rig.client.post(KEPT, {"name": "Talk"})).data["room_id"]
+    path = f"{KEPT}/{room_id}"
+    assert (await rig.client.ask("PATCH", path, {"max_participants": 3})).data["max_participants"] == 3
+    await rig.client.post(f"{path}/join", {"identity": "jo"})
+    answer = await rig.client.ask("PATCH", path, {"max_participants": 2})
+    assert (answer.status, answer.code) == (409, "CONFLICT")
+    assert (await rig.as_role("viewer").ask("PATCH", path, {"name": "x"})).status == 403
 
 
 async def test_one_occurrence_is_skipped_and_one_is_moved(rig: Rig):
