@@ -18,6 +18,7 @@ from gateway.secret import Secret
 from telephony.errors import InvalidInput
 
 RoomCarrier = Literal["auto", "bridge", "sip"]
+RoomSipWay = Literal["in", "out"]
 ENDPOINT = "room_sip"
 """What the switch calls LiveKit's SIP service, and the user as whom that one calls. No trunk or phone of a
 plan can have a name with an underscore in it."""
@@ -45,6 +46,8 @@ class RoomSipSettings(AgentSettings):
     """``room_carrier``: what brings telephones into rooms. ``auto``: LiveKit's SIP service where one is
     named, and the media bridge wherever that does not do it; ``bridge``, ``sip``: one of the two alone.
 
+    ``room_sip_way``: who calls: ``in``, the switch LiveKit's service; ``out``, LiveKit's service the switch.
+
     ``room_sip_host``: the service's IP address. ``room_sip_user`` and ``room_sip_password``: as whom the
     switch calls it; ``room_sip_back_password``: with which it calls the switch. ``room_sip_allowed``:
     networks that the switch's calls reach it from. ``room_sip_switch``: ``host:port`` at which it reaches the
@@ -52,6 +55,7 @@ class RoomSipSettings(AgentSettings):
     """
 
     room_carrier: RoomCarrier
+    room_sip_way: RoomSipWay
     room_sip_host: str
     room_sip_port: int
     room_sip_user: str
@@ -64,6 +68,7 @@ class RoomSipSettings(AgentSettings):
 
 class RoomSipFields(TypedDict):
     room_carrier: RoomCarrier
+    room_sip_way: RoomSipWay
     room_sip_host: str
     room_sip_port: int
     room_sip_user: str
@@ -97,6 +102,7 @@ def room_sip_fields(env: Variables) -> RoomSipFields:
     allowed = tuple(part.strip() for part in env.text("ROOM_SIP_ALLOWED", "").split(",") if part.strip())
     fields = RoomSipFields(
         room_carrier="sip" if carrier == "sip" else "bridge" if carrier == "bridge" else "auto",
+        room_sip_way="out" if env.choice("ROOM_SIP_WAY", ("in", "out")) == "out" else "in",
         room_sip_host=host,
         room_sip_port=env.integer("ROOM_SIP_PORT", 5_060, 1, 65_535),
         room_sip_user=env.text("ROOM_SIP_USER", "patchbay"),
@@ -118,6 +124,7 @@ def room_sip_variables(settings: RoomSipSettings) -> dict[str, object]:
     }
     return {
         "room_carrier": settings.room_carrier,
+        "room_sip_way": settings.room_sip_way,
         "room_sip_host": settings.room_sip_host or None,
         "room_sip_port": settings.room_sip_port,
         "room_sip_user": settings.room_sip_user,
@@ -167,10 +174,13 @@ def _check(fields: RoomSipFields) -> None:
             at = ip_address(host)
         except ValueError:
             raise _refuse("ROOM_SIP_HOST", "an IP address") from None
-        if not at.is_loopback and not fields["room_sip_allowed"]:
+        called = fields["room_sip_way"] == "in"
+        if called and not at.is_loopback and not fields["room_sip_allowed"]:
             raise _refuse("ROOM_SIP_ALLOWED", "set: the networks that the switch's calls come from")
     elif fields["room_carrier"] == "sip":
         raise _refuse("ROOM_SIP_HOST", "set, since PATCHBAY_ROOM_CARRIER is sip")
+    elif fields["room_sip_way"] == "out" and fields["room_carrier"] != "bridge":
+        raise _refuse("ROOM_SIP_HOST", "set, since PATCHBAY_ROOM_SIP_WAY is out")
     if _USER.fullmatch(fields["room_sip_user"]) is None:
         raise _refuse("ROOM_SIP_USER", "letters, digits, dots, dashes and underscores")
     for name in ("room_sip_password", "room_sip_back_password"):
@@ -179,6 +189,10 @@ def _check(fields: RoomSipFields) -> None:
             raise _refuse(
                 name.upper(), "16 to 128 letters, digits and signs, without spaces, quotes or semicolons"
             )
+    if fields["room_sip_way"] == "out" and not fields["room_sip_switch"]:
+        raise _refuse(
+            "ROOM_SIP_SWITCH", "set, since PATCHBAY_ROOM_SIP_WAY is out: host:port at which LiveKit calls"
+        )
     if fields["room_sip_switch"] and _ADDRESS.fullmatch(fields["room_sip_switch"]) is None:
         raise _refuse("ROOM_SIP_SWITCH", "host:port")
     for network in fields["room_sip_allowed"]:

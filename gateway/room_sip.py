@@ -42,7 +42,8 @@ PHONE = "phone_"
 @dataclass(frozen=True, slots=True)
 class RoomSipPlan:
     """``mark`` names this installation at the media server; ``connection`` is the switch's to us, at ``host``
-    and ``port`` (0: a free one). ``alone``: nothing else carries telephones. ``keep``: trunks stay there."""
+    and ``port`` (0: a free one). ``alone``: nothing else carries telephones. ``keep``: trunks stay there.
+    ``called``: it is LiveKit's service that calls the switch."""
 
     trunks: TrunkPlan
     connection: str
@@ -51,6 +52,7 @@ class RoomSipPlan:
     music: Path | None = None
     alone: bool = False
     keep: bool = True
+    called: bool = False
 
 
 def installation_mark(secret: bytes) -> str:
@@ -59,12 +61,12 @@ def installation_mark(secret: bytes) -> str:
 
 
 def trunk_plan(settings: RoomSipSettings, end: RoomSipEnd, secret: bytes) -> TrunkPlan:
-    """What LiveKit is to have."""
-    mark = installation_mark(secret)
-    inbound = Inbound(f"rooms-{mark}", end.user, end.password.reveal(), allowed_from(settings))
-    if not settings.room_sip_switch:
-        return TrunkPlan(mark, inbound)
-    back = Outbound(settings.room_sip_switch, ENDPOINT, end.back_password.reveal())
+    """What LiveKit is to have: where it is the one that calls, no trunk by which others could."""
+    mark, inbound, back = installation_mark(secret), None, None
+    if settings.room_sip_way == "in":
+        inbound = Inbound(f"rooms-{mark}", end.user, end.password.reveal(), allowed_from(settings))
+    if settings.room_sip_switch:
+        back = Outbound(settings.room_sip_switch, ENDPOINT, end.back_password.reveal())
     return TrunkPlan(mark, inbound, back)
 
 
@@ -151,8 +153,10 @@ class RoomsBySip:
         return (*self._other.states, self._state)
 
     def identity(self, prefix: str) -> str:
-        """A new identity in rooms. Telephones have one that LiveKit makes alike, whichever way they come."""
-        return self.names.identity() if prefix == PHONE else prefix + self._chances.hexes(8)
+        """A new identity in rooms. Telephones that call LiveKit's service have one that LiveKit makes alike,
+        whichever way they come."""
+        by_name = prefix == PHONE and not self._plan.called
+        return self.names.identity() if by_name else prefix + self._chances.hexes(8)
 
     def attach(self, control: Actor) -> Callable[[Message], None]:
         """From now on calls can be made; who must hear of every event of the switch."""
@@ -203,6 +207,8 @@ class RoomsBySip:
             names=self.names,
             chances=self._chances,
             mono=self._clock.mono,
+            line=str(self._state.number) if self._plan.called else "",
+            rests=not self._plan.alone,
         )
         self._door = SipDoor(parts)
         self._ladder = Ladder(self._door, rooms, alone=self._plan.alone)
@@ -229,5 +235,6 @@ def with_sip(
         music=around.music,
         alone=settings.room_carrier == "sip",
         keep=settings.room_sip_keep,
+        called=settings.room_sip_way == "out",
     )
     return RoomsBySip(plan, other, around.server, around.desk, around.chances, around.clock)

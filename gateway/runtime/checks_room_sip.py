@@ -34,7 +34,9 @@ async def check_room_sip(
     now; ``running``: the gateway of this ``var_dir`` runs."""
     if not by_sip(settings):
         return []
-    found = [*judge_settings(settings, plan), await check_service(settings)]
+    found = judge_settings(settings, plan)
+    if settings.room_sip_way == "in":  # why: the switch may not reach a service that calls it
+        found.append(await check_service(settings))
     if address is None:
         return found
     mark = _mark(settings)
@@ -171,7 +173,8 @@ async def check_trunks(
         # why AttributeError: livekit-api 1.2.2 takes an error without a body for a JSON object
         return trouble(NAME, f"LiveKit does not tell its trunks: {type(failure).__name__}", "start it")
     ours = {one.kind for one in found if mark is not None and is_ours(one, mark)}
-    wanted = {"inbound", "outbound"} if settings.room_sip_switch else {"inbound"}
+    wanted = {"inbound"} if settings.room_sip_way == "in" else set[str]()
+    wanted |= {"outbound"} if settings.room_sip_switch else set()
     if wanted <= ours:
         return ok(NAME, f"LiveKit has our trunks ({', '.join(sorted(wanted))})")
     if not running:

@@ -241,7 +241,7 @@ async def test_a_rule_that_was_left_behind_is_taken_away_in_time(world: World) -
     assert await keeper.look()
     (trunk,) = await world.inbound()
     for caller, until_ in (("old", NOW - 1), ("new", NOW + 30)):
-        made = OneCall("room", trunk.sip_trunk_id, PLAN.inbound.number, caller, int(until_))
+        made = OneCall("room", trunk.sip_trunk_id, "rooms-0a1b2c3d", caller, int(until_))
         await world.desk.make(PLAN.mark, made)
     assert await keeper.look()
     assert [list(one.inbound_numbers) for one in await world.rules()] == [["new"]]

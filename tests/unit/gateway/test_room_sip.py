@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,15 @@ from gateway.room_sip import (
 )
 from gateway.room_workers import RoomsHere, RoomWorkersPlan
 from gateway.secret import Secret
+from video_rooms.core.leg import Join
+from video_rooms.core.live import Grant
+from video_rooms.core.room import Role
+from video_rooms.core.trunks import CallOut
 from video_rooms.fakes import FakeRoomServer
 from video_rooms.fakes_around import CountedChances
 from video_rooms.fakes_trunk import FakeTrunkDesk
+from video_rooms.livekit.tokens import press
+from video_rooms.ports_media import NotAdmitted
 
 pytestmark = pytest.mark.unit
 
@@ -39,12 +47,13 @@ def made(path: Path) -> Secret:
     return Secret(path.name * 3)
 
 
-def carrier(*, alone: bool = False) -> RoomsBySip:
-    known = settings(ROOM_SIP_HOST="127.0.0.1")
+def carrier(*, alone: bool = False, called: bool = False) -> RoomsBySip:
+    by = {"ROOM_SIP_WAY": "out", "ROOM_SIP_SWITCH": "127.0.0.1:5060"} if called else {}
+    known = settings(ROOM_SIP_HOST="127.0.0.1", **by)
     end = room_sip_end(known, made, Path("/var"))
     assert end is not None
     server = FakeRoomServer(SystemClock())
-    plan = RoomSipPlan(trunk_plan(known, end, SECRET), "room1", "127.0.0.1", 0, alone=alone)
+    plan = RoomSipPlan(trunk_plan(known, end, SECRET), "room1", "127.0.0.1", 0, alone=alone, called=called)
     other = RoomsHere(RoomWorkersPlan(0, "127.0.0.1", 0))
     return RoomsBySip(plan, other, server, FakeTrunkDesk(server), CountedChances(), SystemClock())
 
@@ -57,6 +66,7 @@ def test_the_trunks_are_as_the_settings_say() -> None:
     assert end is not None
     plan = trunk_plan(known, end, SECRET)
     assert plan.mark == installation_mark(SECRET)
+    assert plan.inbound is not None
     assert plan.inbound.number == f"rooms-{plan.mark}"
     assert (plan.inbound.user, plan.inbound.password) == ("patchbay", "room-sip" * 3)
     assert plan.inbound.allowed == ("192.0.2.0/24",)
@@ -70,6 +80,62 @@ def test_without_a_way_back_there_is_no_trunk_for_it() -> None:
     end = room_sip_end(known, made, Path("/var"))
     assert end is not None
     assert trunk_plan(known, end, SECRET).outbound is None
+
+
+def test_where_livekit_calls_the_switch_nobody_is_let_in_there_by_calling() -> None:
+    known = settings(ROOM_SIP_WAY="out", ROOM_SIP_HOST="192.0.2.7", ROOM_SIP_SWITCH="192.0.2.1:5060")
+    end = room_sip_end(known, made, Path("/var"))
+    assert end is not None
+    plan = trunk_plan(known, end, SECRET)
+    assert plan.inbound is None
+    assert plan.outbound is not None
+    assert plan.outbound.address == "192.0.2.1:5060"
+
+
+def test_telephones_that_are_called_in_have_identities_of_our_own() -> None:
+    phone = carrier(called=True).identity(PHONE)
+    assert phone.startswith("phone_")
+    assert len(phone) == len("phone_") + 8
+
+
+async def test_what_is_called_is_the_socket_of_this_connection() -> None:
+    by_sip = carrier(called=True)
+    await by_sip.start()
+    try:
+        desk = by_sip.keeper.desk
+        assert isinstance(desk, FakeTrunkDesk)
+        await by_sip.keeper.look()
+        called: list[CallOut] = []
+
+        async def busy(call: CallOut) -> int | None:
+            called.append(call)
+            return 486
+
+        desk.service = busy
+        assert by_sip._ladder is not None
+        now, identity = datetime.now(UTC), by_sip.identity(PHONE)
+        grant = Grant(
+            room="live", identity=identity, name="Ann", role=Role.PHONE, pass_id="p", expires_at=now
+        )
+        join = Join("ws://rooms.invalid", press(grant, "key", "s" * 40, now, host_is_admin=False), identity)
+        with pytest.raises(NotAdmitted):
+            await by_sip._ladder.enter(join, Deaf(), muted=False)
+        assert re.fullmatch("1[0-9a-f]{32}", called[0].number)
+        assert called[0].identity == identity
+    finally:
+        await by_sip.stop()
+
+
+class Deaf:
+    """Fits ``StayEar``."""
+
+    def put_out(self, why: str) -> None: ...
+
+    def track_muted(self, on: bool) -> None: ...
+
+    def crowd(self) -> None: ...
+
+    def voices(self) -> None: ...
 
 
 def test_an_installation_is_known_by_a_mark_that_tells_nothing() -> None:

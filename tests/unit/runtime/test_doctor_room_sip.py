@@ -131,3 +131,12 @@ async def test_livekit_is_not_asked_where_it_does_not_run() -> None:
         here = replace(settings(**PLAIN), room_sip_port=int(port))
         (only,) = await check_room_sip(here, plan(), None, False)
     assert only.verdict == "ok"
+
+
+async def test_a_service_that_calls_the_switch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def asked(_: object) -> object:
+        raise AssertionError("the switch may not reach it")
+
+    monkeypatch.setattr(checks_room_sip, "check_service", asked)
+    known = settings(**FAR, ROOM_SIP_WAY="out", ROOM_SIP_SWITCH="192.0.2.1:5060")
+    assert await check_room_sip(known, None, None, running=True) == []

@@ -50,6 +50,15 @@ def test_the_way_in_by_sip_has_a_port_of_its_own(given: dict[str, str], ports: i
     assert room_media_ports(settings(**given)) == ports
 
 
+def test_the_switch_calls_unless_it_is_wanted_otherwise() -> None:
+    assert settings(ROOM_SIP_HOST="127.0.0.1").room_sip_way == "in"
+
+
+def test_a_service_that_calls_need_not_be_told_where_the_switch_calls_from() -> None:
+    found = settings(ROOM_SIP_WAY="out", ROOM_SIP_HOST="192.0.2.7", ROOM_SIP_SWITCH="192.0.2.1:5060")
+    assert (found.room_sip_way, found.room_sip_allowed) == ("out", ())
+
+
 def test_passwords_that_are_not_given_are_made_once(tmp_path: Path) -> None:
     found = settings(ROOM_SIP_HOST="127.0.0.1", ROOM_SIP_PORT="5070")
     end = room_sip_end(found, stored_secret, tmp_path)
@@ -99,6 +108,9 @@ def test_networks_that_the_service_takes_our_calls_from(
         ({"ROOM_SIP_PASSWORD": "short"}, "ROOM_SIP_PASSWORD"),
         ({"ROOM_SIP_PASSWORD": "with a space in it"}, "ROOM_SIP_PASSWORD"),
         ({"ROOM_SIP_BACK_PASSWORD": 'quote"quote"quote"'}, "ROOM_SIP_BACK_PASSWORD"),
+        ({"ROOM_SIP_WAY": "both", "ROOM_SIP_HOST": "127.0.0.1"}, "ROOM_SIP_WAY"),
+        ({"ROOM_SIP_WAY": "out", "ROOM_SIP_HOST": "127.0.0.1"}, "ROOM_SIP_SWITCH"),
+        ({"ROOM_SIP_WAY": "out", "ROOM_SIP_SWITCH": "127.0.0.1:5060"}, "ROOM_SIP_HOST"),
         ({"ROOM_SIP_SWITCH": "127.0.0.1"}, "ROOM_SIP_SWITCH"),
         ({"ROOM_SIP_SWITCH": "sip:127.0.0.1:5060"}, "ROOM_SIP_SWITCH"),
     ],
@@ -115,6 +127,7 @@ def test_what_makes_no_sense_is_refused_by_name(given: dict[str, str], field: st
 def test_another_process_is_told_all_of_them() -> None:
     found = settings(
         ROOM_CARRIER="sip",
+        ROOM_SIP_WAY="out",
         ROOM_SIP_HOST="192.0.2.7",
         ROOM_SIP_USER="somebody",
         ROOM_SIP_PASSWORD="p" * 16,
