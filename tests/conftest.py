@@ -62,3 +62,15 @@ async def livekit(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Liv
 
     async with running_livekit(tmp_path_factory.mktemp("livekit")) as rig:
         yield rig
+
+
+@pytest.fixture(scope="session")
+async def livekit_with_redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveKitRig]:
+    """The same with a Redis behind it, without which it knows nothing of SIP. Whoever makes trunks and rules
+    there takes them away."""
+    from tests.rig.livekit import running_livekit
+    from tests.rig.redis_port import redis_on_a_port
+
+    folder = tmp_path_factory.mktemp("livekit-redis")
+    async with redis_on_a_port(folder / "redis") as redis, running_livekit(folder, redis=redis) as rig:
+        yield rig

@@ -272,7 +272,9 @@ class SipStay:
         self._over = True
         self._push = None
         self._stage.eyes.forget(self._opened.room, self)
-        if self.answer.done() and not self.answer.cancelled():
+        if not self.answer.done():
+            self.answer.set_exception(NotAdmitted("unreachable"))
+        if not self.answer.cancelled():
             self.answer.exception()  # why: it has been dealt with, or nobody wants to know any more
         if self._leg is not None:
             self._leg.hang_up()

@@ -13,14 +13,18 @@ from pathlib import Path
 
 import aiohttp
 import numpy as np
+from livekit.api import ParticipantInfo
 
+from gateway.room_sip import PHONE
 from gateway.room_worker import Worker
 from gateway.room_workers import RoomWorkers, RoomWorkersPlan
+from tests.contract.video_rooms.sip_world import running_by_sip
 from tests.rig.livekit import LiveKitRig
 from tests.rig.pretend_switch import WebSocketChannel, dial_websocket
 from tests.rig.visitors import share_of
 from video_rooms.core.leg import Gone, Join, LegFact
 from video_rooms.core.sound import FRAME_BYTES, RATE_HZ
+from video_rooms.core.trunks import SHOWN
 from video_rooms.fakes_legs import FakeLegCarrier
 from video_rooms.ports import LegCarrier
 
@@ -93,13 +97,20 @@ class Phone:
 
 @dataclass(slots=True)
 class LegWorld:
-    """One carrier. ``rooms`` is None for the fake."""
+    """One carrier. ``rooms`` is None for the fake. Telephones are called by names of the test's; who they are
+    in a room says ``named``."""
 
     carrier: LegCarrier
     address: Callable[[str], tuple[str, int]]
     """Where the switch brings what was dialled so."""
     http: aiohttp.ClientSession
     rooms: LiveKitRig | None
+    makes: Callable[[], str] | None = None
+    """How the carrier makes identities; None: whatever the token says is one. By SIP they are LiveKit's hash
+    of a caller's name that the carrier chose."""
+    most: int = 10
+    """How many telephones a room of these tests can bear."""
+    identities: dict[tuple[str, str], str] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
     ears: dict[str, Ear] = field(default_factory=dict)
     dialled: dict[str, str] = field(default_factory=dict)
@@ -167,7 +178,26 @@ class LegWorld:
             return name
         return await self.rooms.create(max_participants=most)
 
-    def join(self, room: str, identity: str, **grants: object) -> Join:
+    @property
+    def by_sip(self) -> bool:
+        return self.makes is not None
+
+    @property
+    def shows_tokens(self) -> bool:
+        """Whether the media server looks at the leg's own token. By SIP it makes one itself, by a rule for
+        this one call that nobody but us can have made."""
+        return not self.by_sip
+
+    def named(self, room: str, phone: str) -> str:
+        """Who a telephone is in this room, now and whenever it comes again."""
+        if self.makes is None:
+            return phone
+        if (room, phone) not in self.identities:
+            self.identities[room, phone] = self.makes()
+        return self.identities[room, phone]
+
+    def join(self, room: str, phone: str, **grants: object) -> Join:
+        identity = self.named(room, phone)
         if self.rooms is None:
             return Join("ws://nowhere", f"{room}/{identity}", identity)
         grants = {"can_update_own_metadata": True, "room_admin": True} | grants
@@ -185,11 +215,22 @@ class LegWorld:
         if self.rooms is None:
             legs = self.fake.rooms[room].legs
             return {identity: self.fake.legs[leg].muted for identity, leg in legs.items()}
-        people = await self.rooms.people(room)
-        return {one.identity: any(t.muted for t in one.tracks) for one in people if one.state < 3}
+        phones = {identity: phone for (known, phone), identity in self.identities.items() if known == room}
+        return {
+            phones.get(one.identity, one.identity): self._is_muted(one)
+            for one in await self.rooms.people(room)
+            if one.state < 3 and not one.identity.startswith("anchor_")
+        }
 
-    async def until_published(self, room: str, identity: str) -> None:
+    def _is_muted(self, one: ParticipantInfo) -> bool:
+        """A telephone's own mute is its track's. By SIP the track is the service's, which mutes none: there
+        an attribute shows it."""
+        own = self.by_sip and one.attributes.get("muted") == "true"
+        return own or any(track.muted for track in one.tracks)
+
+    async def until_published(self, room: str, phone: str) -> None:
         """The room knows of the telephone's sound."""
+        identity = self.named(room, phone)
         if self.rooms is not None:
             await self.rooms.until_people(
                 room, lambda people: any(one.identity == identity and one.tracks for one in people)
@@ -197,7 +238,8 @@ class LegWorld:
         else:
             await self.until_inside(room, {identity: False})
 
-    async def put_out(self, room: str, identity: str) -> None:
+    async def put_out(self, room: str, phone: str) -> None:
+        identity = self.named(room, phone)
         if self.rooms is None:
             self.fake.put_out(self.fake.rooms[room].legs[identity])
         else:
@@ -213,7 +255,8 @@ class LegWorld:
         else:
             await self.rooms.delete(room)
 
-    async def host_mutes(self, room: str, identity: str, on: bool = True) -> None:
+    async def host_mutes(self, room: str, phone: str, on: bool = True) -> None:
+        identity = self.named(room, phone)
         if self.rooms is None:
             self.fake.host_mutes(self.fake.rooms[room].legs[identity], on)
             return
@@ -226,11 +269,13 @@ class LegWorld:
                 api.MuteRoomTrackRequest(room=room, identity=identity, track_sid=track.sid, muted=on)
             )
 
-    async def attributes(self, room: str, identity: str) -> dict[str, str]:
+    async def attributes(self, room: str, phone: str) -> dict[str, str]:
+        """What a telephone shows, without what the trunk makes of the headers of its call."""
+        identity = self.named(room, phone)
         if self.rooms is None:
             return dict(self.fake.legs[self.fake.rooms[room].legs[identity]].shown)
         (who,) = [one for one in await self.rooms.people(room) if one.identity == identity]
-        return dict(who.attributes)
+        return {key: value for key, value in who.attributes.items() if key not in SHOWN.values()}
 
     # ------------------------------------------------------------ waiting
 
@@ -260,7 +305,7 @@ class LegWorld:
 
 @asynccontextmanager
 async def running_legs(kind: str, livekit: LiveKitRig | None, folder: Path) -> AsyncIterator[LegWorld]:
-    """``kind``: ``fake``, ``bridge`` (in this process), ``workers`` (two)."""
+    """``kind``: ``fake``, ``bridge`` (in this process), ``workers`` (two), ``sip`` (and nobody else)."""
     async with aiohttp.ClientSession() as http:
         if kind == "fake":
             yield LegWorld(FakeLegCarrier(), lambda _: ("", 0), http, None)
@@ -278,6 +323,22 @@ async def running_legs(kind: str, livekit: LiveKitRig | None, folder: Path) -> A
                 assert len(worker.bridge) == 0
                 assert len(worker.rooms) == 0, "every room was left"
                 assert len(worker.bridge.halls) == 0
+            return
+        if kind == "sip":
+            assert livekit is not None
+            async with running_by_sip(livekit, http, music) as by_sip:
+                world = LegWorld(
+                    by_sip,
+                    lambda _: ("127.0.0.1", by_sip.states[-1].port),
+                    http,
+                    livekit,
+                    makes=lambda: by_sip.identity(PHONE),
+                    most=5,
+                )
+                try:
+                    yield world
+                finally:
+                    await world.close()
             return
         workers = RoomWorkers(RoomWorkersPlan(2, "127.0.0.1", 0, music, "warning"))
         await workers.start()

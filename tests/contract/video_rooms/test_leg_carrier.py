@@ -34,13 +34,15 @@ from video_rooms.core.leg import (
 
 pytestmark = pytest.mark.contract
 
-CARRIERS = ("fake", "bridge", "workers")
+CARRIERS = {"fake": "", "bridge": "livekit", "workers": "livekit", "sip": "livekit_with_redis"}
+"""By the server that each needs: the fake is tested where there is none, too."""
 
 
 @pytest.fixture(scope="module", params=CARRIERS)
 def kind(request: pytest.FixtureRequest) -> tuple[str, LiveKitRig | None]:
-    """A carrier, and the server that it needs: the fake is tested where there is none, too."""
-    return request.param, None if request.param == "fake" else request.getfixturevalue("livekit")
+    """A carrier, and its server."""
+    server = CARRIERS[request.param]
+    return request.param, request.getfixturevalue(server) if server else None
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -245,9 +247,10 @@ async def test_a_server_that_is_not_there_and_a_token_of_somebody_elses(
     good = world.join(room, "phone")
     world.order("leg", replace(good, url=f"ws://127.0.0.1:{free_port}"))
     await world.until_told("leg", JoinFailed("unreachable"))
-    head, body, signature = good.token.split(".")
-    world.order("leg", replace(good, token=f"{head}.{body}.{signature[::-1]}"))
-    await world.until_told("leg", JoinFailed("refused"))
+    if world.shows_tokens:
+        head, body, signature = good.token.split(".")
+        world.order("leg", replace(good, token=f"{head}.{body}.{signature[::-1]}"))
+        await world.until_told("leg", JoinFailed("refused"))
     world.order("leg", good)
     await world.until_told("leg", Joined(0))
 

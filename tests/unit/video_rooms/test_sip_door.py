@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -154,6 +154,7 @@ class Stage:
     door: SipDoor
     ladder: Ladder
     now: list[float]
+    parts: DoorParts
 
     def join(self, identity: str | None = None, *, name: str = "+44 •••• 1234") -> Join:
         grant = Grant(
@@ -189,9 +190,12 @@ async def staged(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     await keeper.look()
     anchors = Anchors(other, server, chances, lambda: datetime.now(UTC))
     names = TrunkNames(chances.hexes)
-    door = SipDoor(DoorParts(port, calls, keeper, server, anchors, names, chances, lambda: now[0]))
+    parts = DoorParts(port, calls, keeper, server, anchors, names, chances, lambda: now[0])
+    door = SipDoor(parts)
     await server.create(ROOM, max_people=10)
-    stage = Stage(server, desk, calls, port, other, anchors, names, keeper, door, Ladder(door, other), now)
+    stage = Stage(
+        server, desk, calls, port, other, anchors, names, keeper, door, Ladder(door, other), now, parts
+    )
     try:
         yield stage
     finally:
@@ -299,6 +303,25 @@ async def test_busy_where_the_room_is_there_is_the_services_own_trouble(stage: S
     with pytest.raises(NotAdmitted) as caught:
         await stage.enter()
     assert caught.value.why == "unreachable"
+
+
+async def test_busy_where_nobody_more_fits_in_says_so_and_the_service_is_not_blamed(stage: Stage) -> None:
+    for _ in range(10):
+        await stage.enter()
+    stage.calls.cause = 17
+    with pytest.raises(NotAdmitted) as caught:
+        await stage.enter()
+    assert (caught.value.why, stage.door.resting) == ("full", False)
+
+
+async def test_where_nobody_else_brings_telephones_in_each_is_tried(stage: Stage) -> None:
+    door = SipDoor(replace(stage.parts, rests=False))
+    stage.calls.cause = 34
+    for _ in range(2):
+        with pytest.raises(NotAdmitted):
+            await door.enter(stage.join(), Ear(), muted=False)
+    assert len(stage.calls.placed) == 2
+    await door.close()
 
 
 async def test_whoever_is_listed_a_little_later_is_waited_for(
@@ -426,6 +449,48 @@ async def test_a_host_who_mutes_and_a_key_that_unmutes(stage: Stage) -> None:
     assert ear.told == ["muted True"]
 
 
+async def test_a_look_of_before_is_no_new_mute(stage: Stage) -> None:
+    stay, ear = await stage.enter()
+    await stage.server.mute(ROOM, stay.identity, "audio")
+    looks = stage.door._stage.eyes
+    old = await looks.look(ROOM)
+    assert old is not None
+    assert ear.told == ["muted True"]
+    stay.mute(False)
+    stay.seen(replace(old, turn=looks.turn))
+    await settle()
+    stay.seen(replace(old, turn=looks.turn))
+    assert ear.told == ["muted True"], "it was on its way when the mute was taken back"
+    await stage.server.mute(ROOM, stay.identity, "audio")
+    await looks.look(ROOM)
+    assert ear.told == ["muted True"] * 2
+
+
+async def test_ones_own_mute_is_shown(stage: Stage) -> None:
+    stay, _ = await stage.enter()
+    for on in (True, False):
+        stay.mute(on)
+        await settle()
+        (person,) = [one for one in await stage.server.people(ROOM) if one.identity == stay.identity]
+        assert person.attributes["muted"] == ("true" if on else "false")
+
+
+async def test_who_comes_is_noticed_by_the_others_at_once(stage: Stage) -> None:
+    _, ear = await stage.enter()
+    await stage.enter()
+    assert ear.told == ["crowd"]
+
+
+async def test_of_two_looks_at_once_the_later_one_counts(stage: Stage) -> None:
+    stay, ear = await stage.enter()
+    looks = stage.door._stage.eyes
+    old = await looks.look(ROOM)
+    await stage.enter()
+    assert old is not None
+    looks._tell(ROOM, old)
+    assert (stay.others, ear.told) == (1, ["crowd"])
+
+
 async def test_who_comes_is_noticed(stage: Stage) -> None:
     stay, ear = await stage.enter()
     other, _ = await stage.enter()
@@ -452,6 +517,15 @@ async def test_why_a_stay_is_over(stage: Stage, what: str, cause: int, why: str)
     await until(lambda: bool(ear.told))
     assert ear.told == [f"out {why}"]
     assert not stay.may_hear
+
+
+async def test_whoever_has_the_same_identity_takes_the_place(stage: Stage) -> None:
+    join = stage.join()
+    older, ear = await stage.enter(join)
+    await stage.enter(join)
+    stage.calls.ends(older.call_id, 16)
+    await until(lambda: bool(ear.told))
+    assert ear.told == ["out replaced"]
 
 
 async def test_our_own_end_that_breaks_is_the_end_even_if_nobody_says_so(
