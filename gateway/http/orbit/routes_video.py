@@ -130,6 +130,7 @@ SCHEDULED: Final = (
         query=ListOccurrences,
         shows=OccurrenceShown,
         many=True,
+        paged=True,
     ),
     writes(
         f"{_OCCURRENCE}/skip",

@@ -109,6 +109,16 @@ def _name_cursor(text: str) -> str:
     return text
 
 
+def _moment_cursor(text: str) -> str:
+    if re.fullmatch(r"[0-9]{1,17}", text) is None:
+        raise PydanticCustomError("cursor", "`cursor` of the page before", {"code": "INVALID_CURSOR"})
+    return text
+
+
+MomentCursor = Annotated[
+    str, AfterValidator(_moment_cursor), Field(json_schema_extra={"pattern": "^[0-9]{1,17}$"})
+]
+"""Behind which moment a page goes on, in microseconds since 1970."""
 NameCursor = Annotated[
     str, AfterValidator(_name_cursor), Field(json_schema_extra={"pattern": "^[a-zA-Z0-9_-]{1,300}$"})
 ]

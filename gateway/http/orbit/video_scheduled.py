@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
-from gateway.http.answers import Answer, Plain
+from gateway.http.answers import Answer, PageMeta, Plain
 from gateway.http.operation import Ask
 from gateway.http.orbit.audit import note
 from gateway.http.orbit.video_desk import occurrence_of, own_uuid, place_of, rooms_of
+from gateway.http.orbit.video_fields import EARLIEST
 from gateway.http.orbit.video_recordings import room_links
 from gateway.http.orbit.video_schemas import (
     ChangeRoom,
@@ -113,12 +115,17 @@ async def change(ask: Ask) -> Answer:
 
 
 async def occurrences(ask: Ask) -> Answer:
-    """When the room takes place; nothing for one that is simply open."""
+    """When the room takes place, in order; nothing for one that is simply open. A page goes on behind the
+    start of the last one of the page before, whatever has been planned anew since."""
     query: ListOccurrences = ask.query
     detail = await rooms_of(ask.face).scheduled.detail(*place_of(ask))
     after = query.after or ask.exchange.at
     coming = [one for one in schedule.occurrences(detail.room) if one.end > after]
-    return Answer([occurrence_view(one) for one in coming[: query.limit]])
+    behind = -1 if query.cursor is None else int(query.cursor)
+    rest = [one for one in coming if _micros(one.start) > behind]
+    page, more = rest[: query.limit], len(rest) > query.limit
+    place = PageMeta(str(_micros(page[-1].start)) if more else None, more, len(coming))
+    return Answer([occurrence_view(one) for one in page], place)
 
 
 async def skip(ask: Ask) -> Answer:
@@ -185,6 +192,10 @@ async def stop_recording(ask: Ask) -> Answer:
 async def _planned(ask: Ask, room: Room, *fields: str) -> Answer:
     await note(ask, "room.rescheduled", room.id, {"sequence": room.sequence, "fields": [*fields]})
     return Answer(room_view(_fresh(ask, room), ask.exchange.at))
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - EARLIEST) // timedelta(microseconds=1)
 
 
 def _recurrence(wanted: RecurrenceWanted | None) -> Recurrence | None:

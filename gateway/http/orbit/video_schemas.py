@@ -16,6 +16,7 @@ from gateway.http.orbit.video_fields import (
     GuestName,
     Identity,
     Minutes,
+    MomentCursor,
     NameCursor,
     Pairs,
     PassedOn,
@@ -111,7 +112,8 @@ class ListOccurrences(Strict):
     """Which times of a room."""
 
     after: WhenAsked | None = Field(default=None, description="Those that end after this; now if left out.")
-    limit: QueryInt = Field(default=20, ge=1, le=100, description="The most to return.")
+    limit: QueryInt = Field(default=20, ge=1, le=100, description="Results on a page.")
+    cursor: MomentCursor | None = Field(default=None, description="`cursor` of the page before.")
 
 
 class ListRooms(Strict):

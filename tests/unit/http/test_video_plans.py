@@ -105,6 +105,27 @@ async def test_occurrences_are_listed_under_the_names_that_addresses_take(rig: R
     assert (await rig.client.get(f"{KEPT}/{single}/occurrences")).data == []
 
 
+async def test_occurrences_are_turned_over_page_by_page_to_the_last(rig: Rig):
+    series = {"rule": "FREQ=DAILY;COUNT=730", "timezone": "Europe/Berlin"}
+    body = {"name": "Talk", "scheduled_at": FIRST, "recurrence": series}
+    path = f"{KEPT}/{(await rig.client.post(KEPT, body)).data['room_id']}/occurrences"
+    found: list[str] = []
+    cursor = ""
+    for number in range(8):
+        answer = await rig.client.get(f"{path}?after=2026-05-01T00:00:00Z&limit=100{cursor}")
+        place = answer.json["meta"]["pagination"]
+        assert (place["total"], place["has_more"]) == (730, number < 7)
+        found += [one["occurrence"] for one in answer.data]
+        cursor = f"&cursor={place['cursor']}"
+    assert place["cursor"] is None
+    assert found == sorted(set(found))
+    assert len(found) == 730
+    for wrong in ("x", "-1", "1.5", "9" * 18, ""):
+        assert (await rig.client.get(f"{path}?cursor={wrong}")).code == "INVALID_CURSOR"
+    beyond = await rig.client.get(f"{path}?cursor={'9' * 17}")
+    assert (beyond.data, beyond.json["meta"]["pagination"]["cursor"]) == ([], None)
+
+
 async def test_a_calendar_file_is_one_to_be_saved(rig: Rig):
     room_id = (await rig.client.post(KEPT, {"name": "Talk", "scheduled_at": FIRST})).data["room_id"]
     answer = await rig.as_role("billing").get(f"{KEPT}/{room_id}/calendar.ics")
