@@ -35,7 +35,11 @@ Say = Callable[[ReelNews], None]
 
 async def record(spec: ReelSpec, commands: asyncio.StreamReader, say: Say) -> ReelNews:
     """One recording, from joining to its last word; it raises nothing, a failure is an answer."""
-    reel = Reel(Path(spec.folder), spec.ffmpeg, spec.width, spec.height, spec.frames)
+    try:
+        reel = Reel(Path(spec.folder), spec.ffmpeg, spec.width, spec.height, spec.frames)
+    except OSError as error:
+        _log.warning("recorder.disk", why=error.strerror)
+        return ReelNews("failed", "disk")
     camera = Camera(spec, reel)
     heard = asyncio.create_task(_until_told(commands, camera), name="recorder-told")
     try:

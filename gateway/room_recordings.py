@@ -2,15 +2,17 @@
 
 Fits ``video_rooms.ports.Recorder``. A recording that was begun ends as ``ready`` or ``failed``, and
 whichever it is is told; a recorder outlives us just long enough to bring its files to their end, and what it
-left behind is taken up at the next start.
+left behind is taken up at the next start. What a recorder that died leaves behind is saved by
+``gateway.room_salvage``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,13 +20,14 @@ from typing import Final, Protocol
 
 import structlog
 
+from gateway.room_salvage import RoomSalvage, SalvagePlace
 from gateway.runtime.children import MINIMAL_ENV
 from telephony.errors import PatchbayError, RoomsUnavailable
+from telephony.ids import TenantId
 from video_rooms.core.live import EgressNews, Grant
 from video_rooms.core.reel import (
     COMPOSITE,
     LINE_BYTES,
-    RESULT,
     STOP,
     ReelNews,
     ReelSpec,
@@ -32,7 +35,7 @@ from video_rooms.core.reel import (
     spec_line,
 )
 from video_rooms.core.room import Role, Room
-from video_rooms.core.tape import RoomTape, TapeState
+from video_rooms.core.tape import CRASHED, INTERRUPTED, UNFINISHED, RoomTape, TapeState, goes_on
 from video_rooms.ports import RoomServer
 
 _log = structlog.get_logger("gateway.room_recordings")
@@ -40,12 +43,11 @@ _START_S: Final = 20.0
 _FINISH_S: Final = 900.0
 _STOP_S: Final = 8.0
 """How long our own end waits for recorders to finish; they go on alone after that."""
-_LOOK_S: Final = 0.5
-_LEFT_BEHIND_S: Final = 120.0
 _TOKEN: Final = timedelta(hours=12)
 _CHECKOUT: Final = Path(__file__).resolve().parents[1]
 
 Told = Callable[[RoomTape], Awaitable[None]]
+BrokenOff = Callable[[TenantId, str, float], None]
 
 
 class Tapes(Protocol):
@@ -53,7 +55,19 @@ class Tapes(Protocol):
 
     async def save(self, tape: RoomTape) -> None: ...
 
+    async def settle(self, tape: RoomTape) -> bool:
+        """Keep how it ended; False where that is kept already."""
+        ...
+
     async def unfinished(self) -> tuple[RoomTape, ...]: ...
+
+    async def of_room(self, tenant: TenantId, room_id: str) -> tuple[RoomTape, ...]:
+        """Oldest first."""
+        ...
+
+    async def known(self, ids: Sequence[str]) -> frozenset[str]:
+        """Which of these there are, whosever they are."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,9 @@ class RoomRecordings:
         self._running: dict[str, _Running] = {}
         self._starting: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._salvage = RoomSalvage(SalvagePlace(parts.folder, parts.ffmpeg))
+        self._closing = False
+        self._broken_off: BrokenOff = _nobody_goes_on
         self.told: Told = _nobody
 
     # ------------------------------------------------------------ video_rooms.ports.Recorder
@@ -114,7 +131,8 @@ class RoomRecordings:
         found = self._running.pop(room_id, None)
         if found is None:
             return False
-        await self._save(replace(found.tape, state=TapeState.PROCESSING, ended_at=self._parts.now()))
+        found.tape = replace(found.tape, state=TapeState.PROCESSING, ended_at=self._parts.now())
+        await self._save(found.tape)
         if found.process is not None:
             await _tell_to_stop(found.process)
             self._later(_bounded(found.process), f"recorder-end-{found.tape.id}")
@@ -122,6 +140,14 @@ class RoomRecordings:
             with contextlib.suppress(RoomsUnavailable):
                 await self._parts.server.stop_recording(found.tape.id)
         return True
+
+    async def goes_on(self, room: Room) -> bool:
+        """See the port."""
+        return goes_on(room, await self._parts.tapes.of_room(room.tenant, room.id))
+
+    def when_broken_off(self, hear: BrokenOff) -> None:
+        """See the port."""
+        self._broken_off = hear
 
     def heard(self, news: EgressNews) -> None:
         """See the port."""
@@ -131,13 +157,16 @@ class RoomRecordings:
     # ------------------------------------------------------------ our own life
 
     async def take_up(self) -> None:
-        """What another life of ours left unfinished: its recorders may still be at work on the files."""
+        """What another life of ours left unfinished: its recorders may still be at work on the files. Folders
+        of no recording that we know are counted, and left alone."""
         for tape in await self._parts.tapes.unfinished():
             if not tape.location:
                 self._later(self._left_behind(tape), f"tape-{tape.id}")
+        self._later(self._count_leftovers(), "tapes-unknown")
 
     async def close(self) -> None:
-        """Every recorder is told to finish; those that need longer go on by themselves."""
+        """Every recorder is told to finish; what needs longer is taken up at the next start."""
+        self._closing = True
         own = [found for found in self._running.values() if found.process is not None]
         for found in own:
             assert found.process is not None
@@ -161,13 +190,16 @@ class RoomRecordings:
         tape = RoomTape(tape_id, room.id, room.tenant, TapeState.RECORDING, parts.now())
         if theirs is not None:
             tape = replace(tape, location="pending")
-            self._running[room.id] = _Running(tape)
+            begun = _Running(tape)
         else:
-            self._running[room.id] = await self._our_own(room, tape)
+            begun = _Running(tape, await self._our_own(room, tape))
+        self._running[room.id] = begun
         await self._save(tape)
+        if begun.process is not None:
+            begun.watch = asyncio.create_task(self._watch(room.id, begun), name=f"recorder-{tape.id}")
         return tape_id
 
-    async def _our_own(self, room: Room, tape: RoomTape) -> _Running:
+    async def _our_own(self, room: Room, tape: RoomTape) -> asyncio.subprocess.Process:
         parts = self._parts
         if not parts.ffmpeg:
             raise RoomsUnavailable("no recorder: ffmpeg is not installed")
@@ -192,19 +224,30 @@ class RoomRecordings:
         news = await _first_word(process, spec)
         if news.what != "started":
             _log.warning("room_recording.not_started", recording_id=tape.id, why=news.why)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise RoomsUnavailable(f"the recorder could not begin: {news.why}")
-        begun = _Running(tape, process)
-        begun.watch = asyncio.create_task(self._watch(room.id, begun), name=f"recorder-{tape.id}")
-        return begun
+        return process
 
     # ------------------------------------------------------------ endings
 
     async def _watch(self, room_id: str, begun: _Running) -> None:
         assert begun.process is not None
-        news = await _last_word(begun.process)
-        if self._running.get(room_id) is begun:
+        since = asyncio.get_running_loop().time()
+        news = await _last_word(begun.process) or self._salvage.result(begun.tape.id)
+        tape, wished = begun.tape, self._running.get(room_id) is not begun
+        if not wished:
             del self._running[room_id]
-        await self._over(begun.tape, news or self._result(begun.tape.id) or ReelNews("failed", "crashed"))
+        if news is not None and news.what == "finished":
+            own_end = self._closing and not wished
+            await self._over(tape, replace(news, why=INTERRUPTED if own_end else ""))
+            return
+        why = UNFINISHED if wished else (news.why if news is not None else "") or CRASHED
+        if not wished:
+            tape = replace(tape, state=TapeState.PROCESSING, ended_at=self._parts.now(), why=why)
+            await self._save(tape)
+        if not wished and not self._closing:
+            self._broken_off(tape.tenant, room_id, asyncio.get_running_loop().time() - since)
+        await self._saved(tape, why)
 
     async def _server_done(self, news: EgressNews) -> None:
         tape = next((one for one in await self._parts.tapes.unfinished() if one.id == news.id), None)
@@ -222,36 +265,50 @@ class RoomRecordings:
         )  # fmt: skip
 
     async def _left_behind(self, tape: RoomTape) -> None:
-        """Its recorder saw our end as its input's, and is finishing the files, or has."""
-        until = asyncio.get_running_loop().time() + _LEFT_BEHIND_S
-        while (news := self._result(tape.id)) is None and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # another's file
-            await asyncio.sleep(_LOOK_S)
-        await self._over(tape, news or ReelNews("failed", "interrupted"))
+        """Its recorder saw our end as its input's, and is finishing the files, or has, or died with us."""
+        await self._saved(tape, tape.why or (UNFINISHED if tape.wished else INTERRUPTED))
+
+    async def _saved(self, tape: RoomTape, why: str) -> None:
+        """``why``: what ended it. It stands for what a recorder that finished could not know, too."""
+        news = await self._salvage.of(tape.id, why)
+        if news.what == "finished" and not news.why and why != UNFINISHED:
+            news = replace(news, why=why)
+        await self._over(tape, news if news.what == "finished" else replace(news, why=why))
 
     async def _over(self, tape: RoomTape, news: ReelNews) -> None:
         done = news.what == "finished" and (self._parts.folder / tape.id / COMPOSITE).exists()
+        lasted = timedelta(milliseconds=news.duration_ms)
+        broke_off = bool(news.why) and not tape.wished
         await self._settled(
             replace(
                 tape,
                 state=TapeState.READY if done else TapeState.FAILED,
-                ended_at=self._parts.now(),
+                ended_at=tape.started_at + lasted
+                if broke_off and lasted
+                else tape.ended_at or self._parts.now(),
                 duration_ms=news.duration_ms,
                 size=news.size,
                 speakers=news.speakers,
-                why="" if done else news.why or "crashed",
+                why=news.why if done else news.why or CRASHED,
             )
         )
 
-    async def _settled(self, tape: RoomTape) -> None:
-        _log.info("room_recording.over", recording_id=tape.id, state=tape.state.value, why=tape.why)
-        await self._save(tape)
-        await self.told(tape)
+    async def _count_leftovers(self) -> None:
+        found = await asyncio.to_thread(_folders, self._parts.folder)
+        unknown = await self._salvage.leftovers(await self._parts.tapes.known(found))
+        if unknown:
+            _log.warning("room_recording.unknown_leftovers", folders=unknown)
 
-    def _result(self, tape_id: str) -> ReelNews | None:
+    async def _settled(self, tape: RoomTape) -> None:
+        """Told by whoever of several gateways kept it."""
         try:
-            return read_news((self._parts.folder / tape_id / RESULT).read_bytes())
-        except (OSError, PatchbayError):
-            return None
+            first = await self._parts.tapes.settle(tape)
+        except PatchbayError as error:
+            _log.error("room_recording.not_kept", recording_id=tape.id, code=error.code)
+            return
+        if first:
+            _log.info("room_recording.over", recording_id=tape.id, state=tape.state.value, why=tape.why)
+            await self.told(tape)
 
     async def _save(self, tape: RoomTape) -> None:
         try:
@@ -310,5 +367,13 @@ async def _tell_to_stop(process: asyncio.subprocess.Process) -> None:
         await process.stdin.drain()
 
 
+def _folders(folder: Path) -> list[str]:
+    return [one.name for one in folder.glob("*") if one.is_dir()]
+
+
 async def _nobody(tape: RoomTape) -> None:
     """Nobody wants to know."""
+
+
+def _nobody_goes_on(tenant: TenantId, room_id: str, lasted_s: float) -> None:
+    """Nobody records it any further."""

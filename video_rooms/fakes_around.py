@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -79,6 +79,9 @@ class FakeRecorder:
     stopped: list[str] = field(default_factory=list)
     news: list[EgressNews] = field(default_factory=list)
     begun: int = 0
+    ended: set[str] = field(default_factory=set)
+    """Rooms whose recording was ended as somebody wished."""
+    broken_off: Callable[[TenantId, str, float], None] | None = None
 
     async def start(self, room: Room) -> str:
         if self.away:
@@ -92,6 +95,7 @@ class FakeRecorder:
         recording = self.rooms.pop(room_id, None)
         if recording is not None:
             self.stopped.append(recording)
+            self.ended.add(room_id)
         return recording is not None
 
     def running(self, room_id: str) -> str | None:
@@ -99,6 +103,18 @@ class FakeRecorder:
 
     def heard(self, news: EgressNews) -> None:
         self.news.append(news)
+
+    async def goes_on(self, room: Room) -> bool:
+        return room.recording_enabled and room.id not in self.ended
+
+    def when_broken_off(self, hear: Callable[[TenantId, str, float], None]) -> None:
+        self.broken_off = hear
+
+    def dies(self, room: Room, lasted_s: float = 60.0) -> None:
+        """Its recorder does; nobody wished it."""
+        del self.rooms[room.id]
+        assert self.broken_off is not None
+        self.broken_off(room.tenant, room.id, lasted_s)
 
 
 @dataclass(slots=True, eq=False)

@@ -33,7 +33,7 @@ class ReelSpec:
 @dataclass(frozen=True, slots=True)
 class ReelNews:
     """What the recorder says. ``what``: ``started``, ``finished`` or ``failed``; ``why`` a word: ``refused``,
-    ``unreachable``, ``encoder``, ``disk``, ``crashed``."""
+    ``unreachable``, ``encoder``, ``disk``, ``crashed``. What is ``finished`` with a ``why`` is incomplete."""
 
     what: str
     why: str = ""
@@ -81,7 +81,14 @@ def read_news(line: bytes) -> ReelNews:
     return news
 
 
-def timeline(duration_ms: int, tracks: list[SpeakerTrack]) -> bytes:
-    """Who spoke into which file, and when it begins: what a transcript with speakers is made from."""
-    shown = {"duration_ms": duration_ms, "composite": COMPOSITE, "speakers": [asdict(one) for one in tracks]}
+def timeline(duration_ms: int, tracks: list[SpeakerTrack], incomplete: str = "") -> bytes:
+    """Who spoke into which file, and when it begins: what a transcript with speakers is made from.
+    ``incomplete``: why more happened than is in it."""
+    shown: dict[str, object] = {
+        "duration_ms": duration_ms,
+        "composite": COMPOSITE,
+        "speakers": [asdict(one) for one in tracks],
+    }
+    if incomplete:
+        shown["incomplete"] = incomplete
     return json.dumps(shown, ensure_ascii=False, indent=1).encode()

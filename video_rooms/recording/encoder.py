@@ -1,13 +1,15 @@
 """ffmpeg as a child: frames go in while the room is live, files are joined once it is over.
 
 The picture is written by itself, in fragments that can be played whatever happens; the sound is plain
-samples on disk. So nothing that was recorded is lost where the end comes hard.
+samples on disk. So nothing that was recorded is lost where the end comes hard. ``claimed``: the folder's
+claim, which holds as long as an encoder writes there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +32,15 @@ class EncoderFailed(PatchbayError):
 class PictureFile:
     """One H.264 file, a frame at a time."""
 
-    def __init__(self, ffmpeg: str, path: Path, width: int, height: int, frames: int) -> None:
+    def __init__(
+        self, ffmpeg: str, path: Path, width: int, height: int, frames: int, claimed: Sequence[int] = ()
+    ) -> None:
+        self._claimed = claimed
         self._argv = (
             ffmpeg, "-hide_banner", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "yuv420p",
             "-s", f"{width}x{height}", "-r", str(frames), "-i", "pipe:0",
             "-c:v", "libx264", "-preset", "superfast", "-crf", "27", "-g", str(frames * 4), "-threads", "1",
-            "-movflags", "+frag_keyframe+empty_moov", "-f", "mp4", str(path),
+            "-movflags", "+frag_keyframe+empty_moov", "-flush_packets", "1", "-f", "mp4", str(path),
         )  # fmt: skip
         self._most = int(width * height * 3 // 2 * frames * _BEHIND)
         self._process: asyncio.subprocess.Process | None = None
@@ -44,7 +49,10 @@ class PictureFile:
         """Raises EncoderFailed."""
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *self._argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
+                *self._argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+                pass_fds=self._claimed,
             )
         except OSError as error:
             raise EncoderFailed(f"ffmpeg cannot be run: {error.strerror}") from None
@@ -87,27 +95,32 @@ class PictureFile:
         return self._process
 
 
-async def join(ffmpeg: str, picture: Path, sound: Path, into: Path) -> None:
-    """Picture and sound in one MP4 that plays from its first byte. Raises EncoderFailed."""
-    await _run(
-        ffmpeg, *_QUIET, "-i", str(picture), *_raw(sound),
-        "-c:v", "copy", "-c:a", "aac", "-b:a", "64k", "-movflags", "+faststart", "-f", "mp4", str(into),
-    )  # fmt: skip
+async def join(
+    ffmpeg: str, picture: Path | None, sound: Path | None, into: Path, claimed: Sequence[int] = ()
+) -> None:
+    """Picture and sound, or what there is of them, in one MP4 that plays from its first byte. Raises
+    EncoderFailed."""
+    seen = () if picture is None else ("-i", str(picture), "-c:v", "copy")
+    heard = () if sound is None else _raw(sound)
+    spoken = () if sound is None else ("-c:a", "aac", "-b:a", "64k")
+    argv = (*seen[:2], *heard, *seen[2:], *spoken, "-movflags", "+faststart", "-f", "mp4", str(into))
+    await _run(ffmpeg, *_QUIET, *argv, claimed=claimed)
 
 
-async def speech(ffmpeg: str, sound: Path, into: Path) -> None:
+async def speech(ffmpeg: str, sound: Path, into: Path, claimed: Sequence[int] = ()) -> None:
     """One person's samples as Ogg Opus. Raises EncoderFailed."""
-    await _run(ffmpeg, *_QUIET, *_raw(sound), "-c:a", "libopus", "-b:a", "32k", "-f", "ogg", str(into))
+    argv = (*_raw(sound), "-c:a", "libopus", "-b:a", "32k", "-f", "ogg", str(into))
+    await _run(ffmpeg, *_QUIET, *argv, claimed=claimed)
 
 
 def _raw(sound: Path) -> tuple[str, ...]:
     return ("-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", str(sound))
 
 
-async def _run(*argv: str) -> None:
+async def _run(*argv: str, claimed: Sequence[int]) -> None:
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=claimed
         )
     except OSError as error:
         raise EncoderFailed(f"ffmpeg cannot be run: {error.strerror}") from None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from io import BufferedWriter
 from pathlib import Path
 
 from video_rooms.core.reel import COMPOSITE, TIMELINE, SpeakerTrack, timeline
+from video_rooms.core.salvage import MIXED, NOTES, PICTURE, SpeakerNote, note_line, ogg_of
 from video_rooms.recording.canvas import Canvas, Face, Picture
+from video_rooms.recording.claim import claim
 from video_rooms.recording.encoder import PictureFile, join, speech
 from video_rooms.recording.sound import RATE, Voice, mixed
 
@@ -35,12 +38,15 @@ class Visitor:
 
 
 class Reel:
-    """``folder`` is ours alone. Blocking writes are small and go to the page cache."""
+    """``folder`` is ours alone, and claimed until we end. Blocking writes are small and go to the page cache:
+    what was written is there when we are killed. Raises OSError."""
 
     def __init__(self, folder: Path, ffmpeg: str, width: int, height: int, frames: int) -> None:
         self._folder, self._ffmpeg, self._frames = folder, ffmpeg, frames
         self._canvas = Canvas(width, height)
-        self._picture = PictureFile(ffmpeg, folder / "picture.part.mp4", width, height, frames)
+        held = claim(folder)
+        self._claimed = () if held is None else (held,)
+        self._picture = PictureFile(ffmpeg, folder / PICTURE, width, height, frames, self._claimed)
         self._mixed: BufferedWriter | None = None
         self._steps = 0
         self._last_frame = b""
@@ -56,7 +62,7 @@ class Reel:
 
     async def start(self) -> None:
         """Raises EncoderFailed, OSError."""
-        self._mixed = (self._folder / "mixed.part.pcm").open("wb")
+        self._mixed = (self._folder / MIXED).open("wb")
         await self._picture.start()
 
     def microphone(self, track_sid: str, identity: str, name: str) -> Voice:
@@ -64,6 +70,8 @@ class Reel:
         path = self._folder / f"speaker-{self._next_file}.part.pcm"
         self._next_file += 1
         opened = Microphone(identity, name, path, self.elapsed_ms, path.open("wb"))
+        with (self._folder / NOTES).open("ab") as notes:
+            notes.write(note_line(SpeakerNote(identity, name, path.name, opened.started_ms)))
         self._open[track_sid] = opened
         return opened.voice
 
@@ -107,7 +115,7 @@ class Reel:
         folder = self._folder
         composite = folder / COMPOSITE
         made = folder / "composite.part.mp4"
-        await join(self._ffmpeg, folder / "picture.part.mp4", folder / "mixed.part.pcm", made)
+        await join(self._ffmpeg, folder / PICTURE, folder / MIXED, made, self._claimed)
         tracks = [await self._spoken(one) for one in self._closed if one.samples]
         (folder / TIMELINE).write_bytes(timeline(self.elapsed_ms, tracks))
         made.replace(composite)
@@ -122,8 +130,11 @@ class Reel:
         if self._mixed is not None:
             self._mixed.close()
         await self._picture.abandon()
+        for held in self._claimed:
+            os.close(held)
+        self._claimed = ()
 
     async def _spoken(self, one: Microphone) -> SpeakerTrack:
-        into = one.path.with_name(one.path.name.replace(".part.pcm", ".ogg"))
-        await speech(self._ffmpeg, one.path, into)
+        into = one.path.with_name(ogg_of(one.path.name))
+        await speech(self._ffmpeg, one.path, into, self._claimed)
         return SpeakerTrack(one.identity, one.name, into.name, one.started_ms, one.samples * 1000 // RATE)

@@ -53,7 +53,8 @@ class SpeakerShown(Shown):
 
 
 class TapeShown(Shown):
-    """A recording of a room. `url` is there once it is ready, signed and for a limited time."""
+    """A recording of a room. `url` is there once it is ready, signed and for a limited time. One that broke
+    off is `ready` and `incomplete`: it plays, more happened than is in it, and `failure` says why."""
 
     id: str
     room_id: str
@@ -63,6 +64,7 @@ class TapeShown(Shown):
     duration_ms: int
     size: int
     failure: str | None
+    incomplete: bool
     url: str | None
     url_expires_at: str | None
     timeline_url: str | None
@@ -139,6 +141,7 @@ def _view(ask: Ask, tape: RoomTape) -> View:
         "duration_ms": tape.duration_ms,
         "size": tape.size,
         "failure": tape.why or None,
+        "incomplete": tape.incomplete,
         "url": url if tape.state is TapeState.READY else None,
         "url_expires_at": None if expires is None else _moment(expires),
         "timeline_url": room_links(ask).link(tape.id, TIMELINE, now)[0] if ours else None,

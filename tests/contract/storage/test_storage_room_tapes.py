@@ -53,6 +53,24 @@ async def test_anothers_recordings_are_not_there(database: Database) -> None:
     assert await tapes.get(MINE, "EG_1") == DONE
 
 
+async def test_the_end_of_a_recording_is_kept_by_the_first_who_tells_of_it(database: Database) -> None:
+    tapes = RoomTapeRepository(database)
+    await tapes.save(TAPE)
+    assert await tapes.settle(DONE)
+    assert not await tapes.settle(replace(DONE, state=TapeState.FAILED, why="crashed"))
+    assert await tapes.get(MINE, "EG_1") == DONE
+    assert await tapes.settle(replace(DONE, id="EG_2")), "one that could not be kept when it began"
+
+
+async def test_recordings_are_known_whosever_they_are(database: Database) -> None:
+    tapes = RoomTapeRepository(database)
+    for number in range(3):
+        await tapes.save(replace(TAPE, id=f"EG_{number}", tenant=(MINE, OTHERS)[number % 2]))
+    asked = [f"EG_{number}" for number in range(1, 1200)]
+    assert await tapes.known(asked) == {"EG_1", "EG_2"}
+    assert await tapes.known([]) == frozenset()
+
+
 async def test_only_what_is_finished_is_forgotten(database: Database) -> None:
     tapes = RoomTapeRepository(database)
     await tapes.save(TAPE)

@@ -3,114 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.clocks import SystemClock
-from gateway.room_chances import RoomChances
 from gateway.room_recordings import RecorderParts, RoomRecordings
-from gateway.runtime.programs import ffmpeg_program
 from gateway.trial.audio import RATE, tone_seconds
 from telephony.errors import RoomsUnavailable
-from tests.contract.video_rooms.worlds import address_of
-from tests.rig.livekit import LiveKitRig
+from tests.contract.video_rooms import studio as studios
+from tests.contract.video_rooms.studio import (
+    ALICE_HZ,
+    BOB_HZ,
+    Studio,
+    children_of,
+    decoded,
+    recorder_of,
+    sound_of,
+)
 from tests.rig.visitors import visitor
-from tests.unit.video_rooms.rooms import a_room
 from video_rooms.core.live import EgressNews
-from video_rooms.core.room import Room
-from video_rooms.core.tape import RoomTape, TapeState
-from video_rooms.livekit.control import LiveKitRooms
+from video_rooms.core.tape import INTERRUPTED, TapeState
 
+studio = studios.studio
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(60)]
-
-ALICE_HZ, BOB_HZ = 440.0, 1000.0
-
-
-@dataclass
-class Kept:
-    """Fits ``Tapes``."""
-
-    tapes: dict[str, RoomTape] = field(default_factory=dict)
-
-    async def save(self, tape: RoomTape) -> None:
-        self.tapes[tape.id] = tape
-
-    async def unfinished(self) -> tuple[RoomTape, ...]:
-        return tuple(tape for tape in self.tapes.values() if not tape.state.final)
-
-
-@dataclass
-class Studio:
-    """A recorder, and what it told."""
-
-    livekit: LiveKitRig
-    parts: RecorderParts
-    kept: Kept
-    recordings: RoomRecordings
-    room: Room
-    told: list[RoomTape] = field(default_factory=list)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def hear(self, tape: RoomTape) -> None:
-        self.told.append(tape)
-        self.changed.set()
-
-    async def outcome(self) -> RoomTape:
-        async with asyncio.timeout(30):
-            await self.changed.wait()
-        return self.told[-1]
-
-    def token(self, who: str) -> str:
-        return self.livekit.token(self.room.live_name, who)
-
-    def folder(self, tape_id: str) -> Path:
-        return self.parts.folder / tape_id
-
-
-@pytest.fixture
-async def studio(livekit: LiveKitRig, tmp_path: Path) -> AsyncIterator[Studio]:
-    chances, ids, kept = RoomChances(), itertools.count(1), Kept()
-    server = LiveKitRooms(address_of(livekit), SystemClock())
-    parts = RecorderParts(
-        server=server,
-        tapes=kept,
-        folder=tmp_path / "recordings",
-        ffmpeg=ffmpeg_program(),
-        now=lambda: datetime.now(UTC),
-        new_id=lambda: f"EG_{next(ids):026d}",
-        pass_id=chances.pass_id,
-        own_only=True,
-        width=320,
-        height=180,
-        frames=10,
-    )
-    room = replace(a_room(), live_name=await livekit.create())
-    made = Studio(livekit, parts, kept, RoomRecordings(parts), room)
-    made.recordings.told = made.hear
-    yield made
-    await made.recordings.close()
-    await server.close()
-
-
-async def decoded(film: Path, *how: str) -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        *(ffmpeg_program(), "-loglevel", "error", "-i", str(film), *how, "-"), stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out
-
-
-async def sound_of(film: Path) -> bytes:
-    return await decoded(film, "-f", "s16le", "-ar", str(RATE), "-ac", "1")
 
 
 async def test_faces_voices_and_every_speaker_apart(studio: Studio) -> None:
@@ -172,40 +92,17 @@ async def test_the_end_of_the_room_is_the_end_of_the_recording(studio: Studio) -
     assert not await studio.recordings.stop(studio.room.id)
 
 
-def recorder_of(studio: Studio) -> int:
-    process = studio.recordings._running[studio.room.id].process
-    assert process is not None
-    return process.pid
-
-
-async def test_a_recorder_that_is_killed_has_failed(studio: Studio) -> None:
-    await studio.recordings.start(studio.room)
-    os.kill(recorder_of(studio), signal.SIGKILL)
-    tape = await studio.outcome()
-    assert (tape.state, tape.why) == (TapeState.FAILED, "crashed")
-    again = await studio.recordings.start(studio.room)
-    assert again != tape.id, "the room can be recorded anew"
-
-
-async def test_an_encoder_that_dies_is_a_failure(studio: Studio) -> None:
-    await studio.recordings.start(studio.room)
-    mother = recorder_of(studio)
-    for encoder in _children_of(mother):
-        os.kill(encoder, signal.SIGKILL)
-    tape = await studio.outcome()
-    assert (tape.state, tape.why) == (TapeState.FAILED, "encoder")
-
-
-def _children_of(mother: int) -> list[int]:
-    entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [int(entry.name) for entry in entries if _mother_of(entry) == mother]
-
-
-def _mother_of(entry: Path) -> int:
-    try:
-        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
+async def test_what_was_heard_is_kept_where_the_encoder_dies(studio: Studio) -> None:
+    async with visitor(studio.livekit.url, studio.token("alice")) as alice:
+        await alice.speak(ALICE_HZ)
+        tape_id = await studio.recordings.start(studio.room)
+        await alice.until(lambda: studio.recorded_ms(tape_id) >= 1500, 20, "heard for a while")
+        for encoder in children_of(recorder_of(studio)):
+            os.kill(encoder, signal.SIGKILL)
+        tape = await studio.outcome()
+    assert (tape.state, tape.why, tape.incomplete) == (TapeState.READY, "encoder", True)
+    sound = await sound_of(studio.folder(tape_id) / "composite.mp4")
+    assert tone_seconds(sound, ALICE_HZ) >= 0.5
 
 
 @pytest.mark.parametrize(
@@ -225,6 +122,7 @@ async def test_what_cannot_begin_is_refused(
         await recordings.start(studio.room)
     assert recordings.running(studio.room.id) is None
     assert studio.kept.tapes == {}
+    assert not [*studio.parts.folder.glob("*")], "nothing is left behind"
     await recordings.close()
 
 
@@ -240,7 +138,10 @@ async def test_our_own_end_finishes_what_is_recorded(studio: Studio) -> None:
         tape_id = await studio.recordings.start(studio.room)
         await asyncio.sleep(1.0)
         await studio.recordings.close()
-    assert studio.kept.tapes[tape_id].state is TapeState.READY
+    kept = studio.kept.tapes[tape_id]
+    assert (kept.state, kept.why) == (TapeState.READY, INTERRUPTED), (
+        "the room goes on, its recording does not"
+    )
 
 
 async def test_what_another_life_left_behind_is_taken_up(studio: Studio) -> None:
@@ -260,7 +161,7 @@ async def test_what_another_life_left_behind_is_taken_up(studio: Studio) -> None
         await next_life.take_up()
         tape = await studio.outcome()
         await next_life.close()
-    assert (tape.id, tape.state) == (tape_id, TapeState.READY)
+    assert (tape.id, tape.state, tape.why) == (tape_id, TapeState.READY, INTERRUPTED)
     assert (studio.folder(tape_id) / "composite.mp4").exists()
 
 

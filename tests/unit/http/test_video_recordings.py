@@ -52,6 +52,16 @@ async def test_a_recording_is_listed_shown_and_fetched_without_a_key(rig: Rig):
     assert (await fetch(rig, shown["timeline_url"])).headers["content-type"] == "application/json"
 
 
+async def test_a_recording_that_broke_off_plays_and_says_so(rig: Rig):
+    _, tape = await recorded(rig)
+    whole = (await rig.client.get(f"{VIDEO}/recordings/{tape}")).data
+    assert (whole["status"], whole["incomplete"], whole["failure"]) == ("ready", False, None)
+    rig.rooms.broken_off[tape] = "crashed"
+    shown = (await rig.client.get(f"{VIDEO}/recordings/{tape}")).data
+    assert (shown["status"], shown["incomplete"], shown["failure"]) == ("ready", True, "crashed")
+    assert (await fetch(rig, shown["url"])).body == FILM
+
+
 async def test_part_of_a_film_is_fetched(rig: Rig):
     _, tape = await recorded(rig)
     url = (await rig.client.get(f"{VIDEO}/recordings/{tape}")).data["url"]
