@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,19 +17,15 @@ from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_fa
 from livekit.protocol.sip import SIPStatus
 from redis.asyncio import Redis
 
-_TEXT, _OCTETS, _WHOLE, _REAL, _MESSAGE = 9, 12, 3, 2, 11
+from video_rooms.ports_media import NotAdmitted
+
+_TEXT, _OCTETS, _REAL, _FLAG, _MESSAGE = 9, 12, 2, 8, 11
 _FIELDS: Final[dict[str, dict[str, tuple[int, int]]]] = {
     "Msg": {"type_url": (1, _TEXT), "value": (2, _OCTETS)},
-    "Request": {
-        "request_id": (1, _TEXT),
-        "client_id": (2, _TEXT),
-        "expiry": (4, _WHOLE),
-        "raw_request": (8, _OCTETS),
-    },
+    "Request": {"request_id": (1, _TEXT), "client_id": (2, _TEXT), "raw_request": (8, _OCTETS)},
     "Response": {
         "request_id": (1, _TEXT),
         "server_id": (2, _TEXT),
-        "sent_at": (3, _WHOLE),
         "error": (5, _TEXT),
         "code": (6, _TEXT),
         "raw_response": (7, _OCTETS),
@@ -48,9 +43,9 @@ _FIELDS: Final[dict[str, dict[str, tuple[int, int]]]] = {
         "participant_identity": (8, _TEXT),
         "participant_name": (14, _TEXT),
         "participant_attributes": (17, _MESSAGE),
-        "wait_until_answered": (29, 8),
+        "wait_until_answered": (29, _FLAG),
     },
-    "Made": {"participant_id": (1, _TEXT), "participant_identity": (2, _TEXT), "sip_call_id": (3, _TEXT)},
+    "Made": {"participant_identity": (2, _TEXT)},
     "Pair": {"key": (1, _TEXT), "value": (2, _TEXT)},
 }
 _TYPES: Final = {"error_details": ".google.protobuf.Any", "participant_attributes": ".internal.Pair"}
@@ -94,8 +89,8 @@ class Asked:
 
 @dataclass(slots=True)
 class SipService:
-    """``calls`` makes the call and gives its SIP final; None: says nothing at all. ``listens``: whether it
-    claims what is asked."""
+    """``calls`` makes the call and gives its SIP final; None: says nothing at all. It raises ``NotAdmitted``
+    where the room does not let it in. ``listens``: whether it claims what is asked."""
 
     calls: Callable[[Asked], Awaitable[int | None]] | None = None
     listens: bool = True
@@ -134,18 +129,26 @@ class SipService:
             {pair.key: pair.value for pair in wanted.participant_attributes},
         )
         self.asked.append(asked)
-        final = await self.calls(asked) if self.calls is not None else None
+        answer = await self._answer(asked)
+        if answer is not None:
+            await self._publish(request, "RES", "Response", told | answer)
+
+    async def _answer(self, asked: Asked) -> dict[str, Any] | None:
+        try:
+            final = None if self.calls is None else await self.calls(asked)
+        except NotAdmitted as refusal:
+            return {"error": f"not in the room: {refusal.why}", "code": "internal"}
         if final is None:
-            return
-        answer: dict[str, Any] = told | {"sent_at": time.time_ns()}
+            return None
         if final == 200:
-            answer["raw_response"] = _M["Made"](participant_identity=asked.identity).SerializeToString()
-        else:
-            status = SIPStatus(code=final).SerializeToString()  # type: ignore[arg-type]
-            detail = {"type_url": "type.googleapis.com/livekit.SIPStatus", "value": status}
-            answer |= {"error": f"sip status: {final}", "code": "failed_precondition"}
-            answer["error_details"] = [detail]
-        await self._publish(request, "RES", "Response", answer)
+            return {"raw_response": _M["Made"](participant_identity=asked.identity).SerializeToString()}
+        status = SIPStatus(code=final).SerializeToString()  # type: ignore[arg-type]
+        detail = {"type_url": "type.googleapis.com/livekit.SIPStatus", "value": status}
+        return {
+            "error": f"sip status: {final}",
+            "code": "failed_precondition",
+            "error_details": [detail],
+        }
 
     async def _publish(self, request: Any, channel: str, name: str, told: dict[str, Any]) -> None:
         value = _M[name](**told).SerializeToString()
