@@ -191,8 +191,9 @@ class RoomEngine:
     @property
     def face(self) -> VideoRooms:
         """What the HTTP face asks."""
-        desk = self.desk
-        return VideoRooms(desk.scheduled, desk.invites, desk.adhoc, desk.hook, self.on_calls, self._tapes)
+        desk, lines = self.desk, self._parts.lines
+        parts = desk.scheduled, desk.invites, desk.adhoc, desk.hook, self.on_calls, self._tapes
+        return VideoRooms(*parts, lines=lines)
 
     @property
     def metrics(self) -> tuple[Collector, ...]:

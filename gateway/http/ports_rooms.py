@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -167,9 +167,14 @@ class RoomTapes(Protocol):
         ...
 
 
+def _no_lines(tenant: TenantId) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class VideoRooms:
-    """All that the face asks of rooms. Without ``phones`` no telephone can be called into one."""
+    """All that the face asks of rooms. Without ``phones`` no telephone can be called into one. ``lines``
+    gives the tenant's own numbers that lead to its rooms, E.164 with plus."""
 
     scheduled: ScheduledRooms
     invites: RoomInvites
@@ -177,3 +182,4 @@ class VideoRooms:
     hook: RoomHook
     phones: RoomPhones | None = None
     tapes: RoomTapes | None = None
+    lines: Callable[[TenantId], Sequence[str]] = _no_lines

@@ -158,7 +158,16 @@ _LISTED = {
     "updated_at": moment,
 }
 _ROOM_MORE = frozenset(
-    {"duration_minutes", "waiting_room", "recurrence", "next_start", "why_ended", "pin", "dial_in"}
+    {
+        "duration_minutes",
+        "waiting_room",
+        "recurrence",
+        "next_start",
+        "why_ended",
+        "pin",
+        "dial_in",
+        "dial_in_numbers",
+    }
     | {"host_user_id", "recording_url", "settings", "created_at", "updated_at"}
 )
 _SHORT = ("id", "name", "room_sid", "status", "scheduled_at", "started_at", "ended_at")

@@ -23,6 +23,7 @@ from gateway.http.orbit.video_schemas import (
     RecurrenceWanted,
 )
 from gateway.http.orbit.video_views import (
+    View,
     listed_view,
     made_view,
     occurrence_view,
@@ -90,7 +91,7 @@ async def get(ask: Ask) -> Answer:
     detail = await rooms_of(ask.face).scheduled.detail(*place_of(ask))
     return Answer(
         {
-            "room": room_view(_fresh(ask, detail.room), ask.exchange.at),
+            "room": _whole(ask, detail.room),
             "participants": [person_view(ask.caller, person) for person in detail.people],
         }
     )
@@ -191,7 +192,7 @@ async def stop_recording(ask: Ask) -> Answer:
 
 async def _planned(ask: Ask, room: Room, *fields: str) -> Answer:
     await note(ask, "room.rescheduled", room.id, {"sequence": room.sequence, "fields": [*fields]})
-    return Answer(room_view(_fresh(ask, room), ask.exchange.at))
+    return Answer(_whole(ask, room))
 
 
 def _micros(moment: datetime) -> int:
@@ -200,6 +201,11 @@ def _micros(moment: datetime) -> int:
 
 def _recurrence(wanted: RecurrenceWanted | None) -> Recurrence | None:
     return None if wanted is None else Recurrence(wanted.rule, wanted.timezone)
+
+
+def _whole(ask: Ask, room: Room) -> View:
+    lines = rooms_of(ask.face).lines(ask.caller.tenant)
+    return room_view(_fresh(ask, room), ask.exchange.at, lines)
 
 
 def _fresh(ask: Ask, room: Room) -> Room:

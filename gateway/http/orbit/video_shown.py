@@ -51,7 +51,8 @@ class RecurrenceShown(Shown):
 
 class RoomShown(ListedRoomShown):
     """A room whole. `next_start`: when it takes place next, or began if it is on. `why_ended`: `api`,
-    `empty`, `media_server_lost_it` or `time_over`."""
+    `empty`, `media_server_lost_it` or `time_over`. `dial_in_numbers`: your numbers, E.164, at
+    which `pin` opens it."""
 
     duration_minutes: int
     waiting_room: bool
@@ -60,6 +61,7 @@ class RoomShown(ListedRoomShown):
     why_ended: Text
     pin: Text
     dial_in: bool
+    dial_in_numbers: list[str]
 
 
 class OccurrenceShown(Shown):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from gateway.auth import Caller
@@ -43,8 +44,10 @@ def listed_view(room: Room) -> View:
     }
 
 
-def room_view(room: Room, now: datetime) -> View:
-    """A room whole."""
+def room_view(room: Room, now: datetime, lines: Sequence[str]) -> View:
+    """A room whole. ``lines`` are the tenant's dial-in numbers: told as they are, for they are to be passed
+    on, while the room's PIN opens it."""
+    opens = bool(room.pin) and room.status is not Status.ENDED
     return {
         **listed_view(room),
         "duration_minutes": room.duration_minutes,
@@ -53,6 +56,7 @@ def room_view(room: Room, now: datetime) -> View:
         "next_start": _at(next_start(room, now)) if room.status is not Status.ENDED else None,
         "why_ended": room.why_ended,
         **dial_in_view(room),
+        "dial_in_numbers": [*lines] if opens else [],
     }
 
 

@@ -83,6 +83,7 @@ class RoomsBehind:
     broken_off: dict[str, str] = field(default_factory=dict)
     """Recordings that are incomplete, and why."""
     asked: list[Any] = field(default_factory=list)
+    lines: dict[TenantId, tuple[str, ...]] = field(default_factory=dict)
     away: bool = False
     broken: bool = False
     _count: Any = field(default_factory=lambda: itertools.count(1))
@@ -98,6 +99,7 @@ class RoomsBehind:
             self.broken_off,
             self.heard,
             self.asked,
+            self.lines,
         ):
             kept.clear()
         self.away = self.broken = False
@@ -146,7 +148,8 @@ class RoomsBehind:
         )
 
     def ports(self) -> VideoRooms:
-        return VideoRooms(Kept(self), Invites(self), Passing(self), Hook(self), Phones(self), Tapes(self))
+        behind = Kept(self), Invites(self), Passing(self), Hook(self), Phones(self), Tapes(self)
+        return VideoRooms(*behind, lines=lambda tenant: self.lines.get(tenant, ()))
 
 
 @dataclass(eq=False)

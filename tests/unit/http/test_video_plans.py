@@ -126,6 +126,30 @@ async def test_occurrences_are_turned_over_page_by_page_to_the_last(rig: Rig):
     assert (beyond.data, beyond.json["meta"]["pagination"]["cursor"]) == ([], None)
 
 
+async def test_a_room_tells_its_own_people_how_telephones_come_in(rig: Rig):
+    rig.rooms.lines[rig.face_tenant] = ("+442071838750", "+4930901820")
+    with_pin = (await rig.client.post(KEPT, {"name": "Talk"})).data
+    without = (await rig.client.post(KEPT, {"name": "Talk", "dial_in": False})).data
+    for role in ("owner", "viewer"):
+        shown = (await rig.as_role(role).get(f"{KEPT}/{with_pin['room_id']}")).data["room"]
+        assert shown["dial_in_numbers"] == ["+442071838750", "+4930901820"]
+        assert shown["pin"] == with_pin["pin"]
+        closed = (await rig.as_role(role).get(f"{KEPT}/{without['room_id']}")).data["room"]
+        assert (closed["dial_in_numbers"], closed["pin"]) == ([], None)
+    listed = (await rig.client.get(KEPT)).data
+    assert not [one for one in listed if {"pin", "dial_in_numbers"} & one.keys()]
+    invite = (await rig.client.post(f"{KEPT}/{with_pin['room_id']}/invites", {})).data
+    guest = await rig.client.having(None).post(
+        f"/api/v1/video/invites/{invite['invite_token']}/redeem", {"display_name": "Jo"}
+    )
+    assert guest.status == 200
+    assert with_pin["pin"].encode() not in guest.body
+    assert b"+44" not in guest.body
+    await rig.client.post(f"{KEPT}/{with_pin['room_id']}/end")
+    ended = (await rig.client.get(f"{KEPT}/{with_pin['room_id']}")).data["room"]
+    assert ended["dial_in_numbers"] == []
+
+
 async def test_a_calendar_file_is_one_to_be_saved(rig: Rig):
     room_id = (await rig.client.post(KEPT, {"name": "Talk", "scheduled_at": FIRST})).data["room_id"]
     answer = await rig.as_role("billing").get(f"{KEPT}/{room_id}/calendar.ics")
