@@ -203,6 +203,29 @@ async def test_a_room_that_calls_what_is_waited_for_is_connected_once(world: Tru
     await ear.until(lambda ear: bool(ear.why), "the end of our own side")
 
 
+async def test_a_room_that_calls_and_we_hear_each_other(world: TrunkWorld) -> None:
+    ear, token = RecordingEar(answers=False), secrets.token_hex(16)
+    world.port.expect(token, Codec.SLIN16, ear, 5.0)
+    to = (world.switch.address.sip_host, world.switch.address.sip_port)
+    who = Credentials("room_sip", BACK.reveal())
+    dial = Dial(f"0{token}", to, "rooms", credentials=who, audio=tone(TONE_HZ, 2.0))
+    async with await SipPhone.open(HOST) as phone:
+        call = phone.call(dial)
+        await ear.until(lambda ear: ear.leg is not None, "our own side")
+        leg = ear.leg
+        assert leg is not None
+        assert call.state is not CallState.ANSWERED, "the switch answers once we do"
+        leg.answer()
+        await call.reaches(CallState.ANSWERED)
+        sound = tone(TONE_HZ / 4, 2.0)  # made for 8 kHz, played at 16
+        for at in range(0, len(sound) - 639, 640):
+            leg.play(sound[at : at + 640])
+        await ear.until(lambda ear: has_tone(b"".join(ear.frames), TONE_HZ / 2), "what it says, at 16 kHz")
+        await call.hears(lambda pcm: has_tone(pcm, TONE_HZ / 2, seconds=0.5), 6.0, "what we say")
+        leg.hang_up()
+        await call.reaches(CallState.ENDED)
+
+
 async def test_nobody_calls_from_rooms_without_the_password(world: TrunkWorld) -> None:
     token = secrets.token_hex(16)
     world.port.expect(token, Codec.SLIN16, RecordingEar(), 1.0)
