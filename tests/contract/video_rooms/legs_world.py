@@ -109,7 +109,7 @@ class LegWorld:
     """How the carrier makes identities; None: whatever the token says is one. By SIP they are LiveKit's hash
     of a caller's name that the carrier chose."""
     most: int = 10
-    """How many telephones a room of these tests can bear."""
+    """How many telephones a room of these tests can bear: a service that mixes for each apart is dearer."""
     identities: dict[tuple[str, str], str] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
     ears: dict[str, Ear] = field(default_factory=dict)

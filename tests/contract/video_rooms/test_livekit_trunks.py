@@ -17,7 +17,6 @@ from gateway.clocks import SystemClock
 from gateway.runtime.ports import free_port
 from telephony.errors import InvalidInput, RoomsUnavailable
 from tests.rig.livekit import LiveKitRig, running_livekit
-from tests.rig.redis_port import redis_on_a_port
 from video_rooms.core.trunks import LEG_ATTRIBUTE, Inbound, OneCall, Outbound, TrunkPlan, judge
 from video_rooms.livekit.control import LiveKitAddress, LiveKitRooms
 from video_rooms.livekit.trunks import LiveKitTrunks
@@ -73,14 +72,11 @@ async def asked(rig: LiveKitRig) -> AsyncIterator[LiveKitRooms]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    folder = tmp_path_factory.mktemp("trunks")
-    async with (
-        redis_on_a_port(folder / "redis") as redis,
-        running_livekit(folder, redis=redis) as rig,
-        asked(rig) as rooms,
-    ):
-        yield World(rig, rooms)
+async def running(livekit_with_redis: LiveKitRig) -> AsyncIterator[World]:
+    async with asked(livekit_with_redis) as rooms:
+        world = World(livekit_with_redis, rooms)
+        yield world
+        await world.clear()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,6 +1,5 @@
 """Telephones that come in by SIP, at a real LiveKit server: its own rules, rosters, mutes and kicks. In the
-SIP service's place is one that does as that does: it looks for the rule that fits, rings until somebody there
-publishes sound, and comes in as the rule says."""
+switch's and the SIP service's place are those of ``tests.rig.pretend_sip``."""
 
 from __future__ import annotations
 
@@ -8,73 +7,37 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from livekit import api
 
 from gateway.clocks import SystemClock
 from gateway.room_chances import RoomChances
-from tests.rig.livekit import LiveKitRig, running_livekit
-from tests.rig.redis_port import redis_on_a_port
-from tests.rig.visitors import visitor
+from gateway.room_worker import RoomPort
+from tests.contract.video_rooms.sip_world import PLAN
+from tests.rig.livekit import LiveKitRig
+from tests.rig.pretend_sip import SipService
 from video_rooms.bridge.rtc_rooms import RtcRooms
 from video_rooms.core.leg import Join
 from video_rooms.core.live import PASS, ROLE, Grant, Kind
 from video_rooms.core.room import Role
 from video_rooms.core.roster import is_seen
-from video_rooms.core.trunks import Inbound, TrunkPlan, identity_of
 from video_rooms.livekit.control import LiveKitAddress, LiveKitRooms
 from video_rooms.livekit.trunks import LiveKitTrunks
-from video_rooms.ports_media import NotAdmitted, SwitchEar
-from video_rooms.ports_trunk import TrunkCall, TrunkEar
+from video_rooms.ports_media import NotAdmitted, SwitchLeg
 from video_rooms.siptrunk.anchors import Anchors
 from video_rooms.siptrunk.door import DoorParts, SipDoor
 from video_rooms.siptrunk.keeper import TrunkKeeper
 from video_rooms.siptrunk.names import TrunkNames
 from video_rooms.siptrunk.stay import SipStay
+from voice_agents.media.websocket_port import WebSocketPort
+from voice_agents.wire.asterisk import MediaAbilities
 
 pytestmark = pytest.mark.contract
-
-PLAN = TrunkPlan("0a1b2c3d", Inbound("rooms-0a1b2c3d", "patchbay", "p" * 32))
-
-
-@dataclass
-class Service:
-    """Fits ``TrunkCalls``: the switch, and LiveKit's SIP service behind it."""
-
-    rig: LiveKitRig
-    exits: AsyncExitStack
-    placed: list[TrunkCall] = field(default_factory=list)
-
-    async def place(self, call: TrunkCall, ear: TrunkEar) -> None:
-        self.placed.append(call)
-        listed = await self.rig.control.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())
-        fits = [
-            rule
-            for rule in listed.items
-            if call.caller in rule.inbound_numbers and call.number in rule.numbers
-        ]
-        if not fits:
-            ear.over(1)
-            return
-        room = fits[0].rule.dispatch_rule_direct.room_name
-        await self.rig.until_people(room, lambda all_: any(len(one.tracks) > 0 for one in all_))
-        token = self.rig.token(
-            room,
-            identity_of(call.caller),
-            name=f"Phone {call.caller[-4:]}",
-            kind="sip",
-            attributes=dict(fits[0].attributes),
-        )
-        guest = await self.exits.enter_async_context(visitor(self.rig.url, token))
-        await guest.speak(440.0)
-        guest.room.on("disconnected", lambda *_: ear.over(16))
-        ear.taken()
-
-    def forget(self, call_id: str) -> None: ...
 
 
 @dataclass
@@ -95,22 +58,12 @@ class Ear:
     def voices(self) -> None: ...
 
 
-class NoSwitch:
-    """Fits ``SwitchPort``: our own ends of calls never come, and nobody misses them here."""
-
-    def dial_string(self, token: str) -> str:
-        return f"WebSocket/room0/c(slin16)nf(json)v(t={token})"
-
-    def expect(self, token: str, ear: SwitchEar, within_s: float) -> None: ...
-
-    def forget(self, token: str) -> None: ...
-
-
 @dataclass
 class World:
     rig: LiveKitRig
     server: LiveKitRooms
-    service: Service
+    port: RoomPort
+    service: SipService
     door: SipDoor
     names: TrunkNames
     anchors: Anchors
@@ -133,33 +86,30 @@ class World:
         return await self.door.enter(join or self.join(), ear, muted=False), ear
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveKitRig]:
-    folder = tmp_path_factory.mktemp("by-sip")
-    async with (
-        redis_on_a_port(folder / "redis") as redis,
-        running_livekit(folder, redis=redis) as running,
-    ):
-        yield running
-
-
 @pytest_asyncio.fixture(loop_scope="session")
-async def world(rig: LiveKitRig) -> AsyncIterator[World]:
+async def world(livekit_with_redis: LiveKitRig) -> AsyncIterator[World]:
+    rig = livekit_with_redis
     at = LiveKitAddress(rig.address.url, rig.address.key, rig.address.secret.reveal())
     server, chances, rtc_rooms = LiveKitRooms(at, SystemClock()), RoomChances(), RtcRooms()
     async with AsyncExitStack() as exits:
         exits.push_async_callback(server.close)
         exits.push_async_callback(rtc_rooms.close)
-        service = Service(rig, exits)
-        keeper = TrunkKeeper(LiveKitTrunks(server), PLAN, time.time)
+        media = WebSocketPort(MediaAbilities(), connection="room0")
+        exits.push_async_callback(media.close)
+        address, port = await media.start("127.0.0.1", 0), RoomPort(media)
+        http = await exits.enter_async_context(aiohttp.ClientSession())
+        service = SipService(rig, http, lambda _: address)
+        exits.push_async_callback(service.close)
+        keeper = TrunkKeeper(LiveKitTrunks(server), PLAN, time.time, keep=False)
+        exits.push_async_callback(keeper.stop)
         assert await keeper.look()
         anchors = Anchors(rtc_rooms, server, chances, lambda: datetime.now(UTC))
         names = TrunkNames(chances.hexes)
-        parts = DoorParts(NoSwitch(), service, keeper, server, anchors, names, chances, time.monotonic)
+        parts = DoorParts(port, service, keeper, server, anchors, names, chances, time.monotonic)
         door = SipDoor(parts)
         exits.push_async_callback(door.close)
         room = await rig.create(max_participants=3)
-        yield World(rig, server, service, door, names, anchors, room)
+        yield World(rig, server, port, service, door, names, anchors, room)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -237,24 +187,43 @@ async def test_what_it_shows_is_seen(world: World) -> None:
     )
 
 
+@dataclass
+class Again:
+    """Fits ``TrunkEar``, and ``SwitchEar`` of our own end, which is let up."""
+
+    told: list[str] = field(default_factory=list)
+
+    def taken(self) -> None:
+        self.told.append("taken")
+
+    def over(self, cause: int | None) -> None:
+        self.told.append(f"over {cause}")
+
+    def arrived(self, leg: SwitchLeg) -> None:
+        leg.answer()
+
+    def audio(self, frame: bytes) -> None: ...
+
+    def digit(self, digit: str) -> None: ...
+
+    def mark(self, name: str, heard: bool) -> None: ...
+
+    def gone(self, why: str) -> None: ...
+
+
 async def test_nobody_comes_in_twice_by_one_rule(world: World) -> None:
     join = world.join()
     await world.enter(join)
     (call,) = world.service.placed
-    over: list[int | None] = []
-
-    class Again:
-        def taken(self) -> None:
-            raise AssertionError("let in by a rule that was used")
-
-        def over(self, cause: int | None) -> None:
-            over.append(cause)
-
+    again, token = Again(), "f" * 32
+    world.port.expect(token, again, 5.0)
     async with asyncio.timeout(5):
         while await rules(world):  # noqa: ASYNC110 - what is waited for is told to nobody
             await asyncio.sleep(0.02)
-    await world.service.place(call, Again())
-    assert over == [1]
+    socket = world.port.dial_string(token)
+    await world.service.place(replace(call, id="room_again", socket=socket), again)
+    await until(lambda: bool(again.told))
+    assert again.told == ["over 1"]
 
 
 async def test_a_room_that_is_not_there_is_not_made(world: World) -> None:
