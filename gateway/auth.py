@@ -15,7 +15,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 from gateway.storage.records import ApiKey, KeyMode, KeyRole
 from telephony.clock import Clock
@@ -42,26 +42,7 @@ Scope = Literal[
     "metrics:read",
     "pii:read",
 ]
-SCOPES: Final[tuple[Scope, ...]] = (
-    "calls:read",
-    "calls:write",
-    "recordings:read",
-    "recordings:write",
-    "numbers:read",
-    "numbers:write",
-    "webhooks:read",
-    "webhooks:write",
-    "proxy:read",
-    "proxy:write",
-    "agents:read",
-    "agents:write",
-    "video:read",
-    "video:write",
-    "keys:read",
-    "keys:write",
-    "metrics:read",
-    "pii:read",
-)
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PII: Final[Scope] = "pii:read"
 """Whole telephone numbers in answers; without it they are masked."""
 

@@ -13,7 +13,7 @@ from gateway.http.orbit.carrier_hooks import MAX_HOOK_BODY
 from gateway.http.throttle import STRANGERS_PER_MINUTE
 from gateway.trial.carrier_speech import Callback, Moment, Utterance
 from tests.contract.carriers.world import PUBLIC, THEM, US, World, world
-from tests.unit.http.rig import Answer, Client
+from tests.unit.http.asgi import Answer, Client
 
 pytestmark = pytest.mark.contract
 DOOR = "/v1/proxy/inbound/sim"

@@ -23,7 +23,8 @@ from gateway.trial.watch import Watch
 from proxy_pool.core.text import InboundText, OutboundText, Receipt
 from telephony.errors import StorageUnavailable
 from telephony.numbers import E164
-from tests.unit.http.rig import Client, Rig, open_rig
+from tests.unit.http.asgi import Client
+from tests.unit.http.rig import Rig, open_rig
 
 THEM, US = "+14155552671", "+12025550100"
 PUBLIC = "https://phone.example.com/gate"

@@ -26,7 +26,8 @@ from tests.contract.video_rooms.worlds import address_of
 from tests.rig.livekit import LiveKitRig
 from tests.rig.video_samples import SAMPLES, Curl, replay
 from tests.rig.visitors import Visitor, visitor
-from tests.unit.http.rig import Client, Rig, open_rig
+from tests.unit.http.asgi import Client
+from tests.unit.http.rig import Rig, open_rig
 from tests.unit.http.rooms_behind import KEPT, PASSING, VIDEO
 from video_rooms.desk import Around, RoomDesk, furnish
 from video_rooms.fakes import Delivery, FakeRoomServer

@@ -1,19 +1,14 @@
-"""The HTTP face over real repositories in memory, a real director and a fake switch; and a client for it.
-
-The client speaks ASGI itself: it can send what no well-behaved client would.
-"""
+"""The HTTP face over real repositories in memory, a real director and a fake switch."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -52,6 +47,7 @@ from telephony.errors import InvalidInput, SpeechUnavailable
 from telephony.ids import CallId, ChannelId, TenantId
 from telephony.numbers import E164
 from tests.unit.http.agents_on_calls import FakeAgentCalls
+from tests.unit.http.asgi import Client, Json
 from tests.unit.http.masked import Masked, masked, on_database
 from tests.unit.http.rooms_behind import RoomsBehind
 
@@ -59,117 +55,6 @@ OURS, THEIRS = TenantId("ten_ours"), TenantId("ten_theirs")
 FROM, TO, OTHER = "+12025550100", "+14155552671", "+14155552672"
 CALLS = "/api/v1/voice/calls"
 ROLES = tuple(role.value for role in KeyRole)
-Json = Any
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back over ASGI."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Json:
-        return json.loads(self.body)
-
-    @property
-    def data(self) -> Json:
-        assert self.status < 300, (self.status, self.body)
-        return self.json["data"]
-
-    @property
-    def error(self) -> Json:
-        assert self.status >= 400, (self.status, self.body)
-        return self.json["error"]
-
-    @property
-    def code(self) -> str:
-        return str(self.error["code"])
-
-    @property
-    def field(self) -> str | None:
-        return self.error["details"].get("field")
-
-
-class Client:
-    """Talks to an ASGI application without a network."""
-
-    def __init__(self, app: Any, key: str | None = None, address: str = "192.0.2.7") -> None:
-        self._app = app
-        self.key = key
-        self.address = address
-
-    def having(self, key: str | None) -> Client:
-        return Client(self._app, key, self.address)
-
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        headers: Mapping[str, str] | None = None,
-        **more: str,
-    ) -> Answer:
-        """One request; ``body`` is sent as JSON, or as it is if it is bytes."""
-        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent = [(b"host", b"test")]
-        if self.key is not None:
-            sent.append((b"x-api-key", self.key.encode()))
-        names = {name.lower() for name in headers or {}}
-        if body is not None and "content-type" not in names:
-            sent.append((b"content-type", b"application/json"))
-        sent += [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
-        return await self.raw(method, path, sent, [raw])
-
-    async def raw(
-        self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], chunks: Sequence[bytes]
-    ) -> Answer:
-        """One request with exactly these headers and these pieces of body."""
-        split = urlsplit(path)
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": split.path,
-            "raw_path": split.path.encode(),
-            "query_string": split.query.encode(),
-            "root_path": "",
-            "headers": list(headers),
-            "client": (self.address, 40000),
-            "server": ("test", 80),
-        }
-        pending = list(chunks)
-        told: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            if not pending:
-                return {"type": "http.disconnect"}
-            piece = pending.pop(0)
-            return {"type": "http.request", "body": piece, "more_body": bool(pending)}
-
-        async def send(message: dict[str, Any]) -> None:
-            told.append(message)
-
-        await self._app(scope, receive, send)
-        if not told:
-            return Answer(0, {}, b"")
-        received: dict[str, str] = {}
-        for name, value in told[0]["headers"]:
-            assert name.decode() not in received, f"{name!r} is sent twice"
-            received[name.decode()] = value.decode()
-        answer = b"".join(message.get("body", b"") for message in told[1:])
-        assert told[-1].get("more_body", False) is False
-        return Answer(told[0]["status"], received, answer)
-
-    async def get(self, path: str, **headers: str) -> Answer:
-        return await self.ask("GET", path, headers=headers)
-
-    async def post(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
-        return await self.ask("POST", path, body, headers)
 
 
 class FakePrompts:
@@ -329,6 +214,22 @@ def _has(status: str) -> Callable[[CallRecord | None], bool]:
     return lambda call: call is not None and call.status == status
 
 
+class _Makers:
+    """Ids, secrets and random octets of a rig, the same in every run."""
+
+    def __init__(self, first: int) -> None:
+        self._ids, self._seeds = count(first), count(first)
+
+    def new_id(self, prefix: str) -> str:
+        return f"{prefix}_{next(self._ids):026d}"
+
+    def new_secret(self) -> str:
+        return make_secret(self.random_bytes(32))
+
+    def random_bytes(self, size: int) -> bytes:
+        return next(self._seeds).to_bytes(size, "big")
+
+
 @asynccontextmanager
 async def open_rig(
     folder: Path,
@@ -338,100 +239,42 @@ async def open_rig(
     first_id: int = 1,
     *,
     masking_in_sql: bool = False,
-) -> Any:
+) -> AsyncIterator[Rig]:
     """A rig on an empty database: ours owns FROM, theirs owns nothing; one key for each role of ours.
 
     With another ``first_id`` the database is one that a rig has filled before.
     """
     backend = None if database is not None else MemoryBackend()
     database = database or open_memory(backend)
-    clock, ids, seeds = ManualClock(), count(first_id), count(first_id)
-
-    def new_id(prefix: str) -> str:
-        return f"{prefix}_{next(ids):026d}"
-
-    cursors = Cursors(b"c" * 32)
-    calls = CallRepository(database, cursors)
-    switch = FakeSwitch()
-    director = Director(
-        Ports(
-            switch=switch,
-            store=calls,
-            book=FixedBook(RouteFacts(None, None)),
-            archive=FakeArchive(),
-            endings=FakeEndings(),
-            now=clock.now,
-            new_id=new_id,
-            trunk_for=lambda _: "carrier",
-        )
-    )
-    switch.tell = director.hear
-    keys, tenants = KeyRepository(database, cursors), TenantRepository(database)
-    prompts, registry = FakePrompts(), CollectorRegistry()
+    clock, makers, cursors = ManualClock(), _Makers(first_id), Cursors(b"c" * 32)
+    books, prompts = _books(database, cursors), FakePrompts()
+    switch, director = _switched(books.calls, clock, makers)
     health = {"database": Health(True), "switch": Health(True)}
     changes: list[int] = []
     woken: list[str] = []
-
-    def new_secret() -> str:
-        return make_secret(next(seeds).to_bytes(32, "big"))
-
-    book = SqlEndpointBook(clock.mono, new_secret)
-    webhooks = EndpointService(
-        Stores(database, book, SqlDeliveryLog(), SqlOutbox(database, book, clock, new_id)),
-        Makers(clock, new_id, new_secret),
-        Policy(),
-        cursors,
-        woken.extend,
-    )
-    settings = Settings.from_env(
-        {
-            "PATCHBAY_VAR_DIR": str(folder),
-            "PATCHBAY_RECORDINGS_DIR": str(folder),
-            "PATCHBAY_PUBLIC_URL": "https://gw.example",
-            "HOME": str(folder),
-            **(environment or {}),
-        }
-    )
-
-    def probe(name: str) -> Callable[[], Any]:
-        async def ask() -> Health:
-            return health[name]
-
-        return ask
+    agents, rooms = FakeAgentCalls(), RoomsBehind(clock)
+    behind = masked(clock, on_database(database, cursors) if masking_in_sql else None)
 
     async def numbers_changed() -> None:
         changes.append(1)
 
-    agents, rooms = FakeAgentCalls(), RoomsBehind(clock)
-    behind = masked(clock, on_database(database, cursors) if masking_in_sql else None)
     face = Face(
-        settings=settings,
+        settings=_settings(folder, environment or {}),
         clock=clock,
-        new_id=new_id,
-        random_bytes=lambda size: next(seeds).to_bytes(size, "big"),
+        new_id=makers.new_id,
+        random_bytes=makers.random_bytes,
         signing_secret=b"s" * 32,
-        books=Books(
-            calls=calls,
-            recordings=RecordingRepository(database),
-            numbers=NumberRepository(database, cursors),
-            keys=keys,
-            tenants=tenants,
-            idempotency=IdempotencyRepository(database),
-            usage=UsageRepository(database),
-            audit=AuditRepository(database),
-            agents=AgentRepository(database, cursors),
-            sessions=AgentSessionRepository(database),
-        ),
+        books=books,
         desk=director,
         live_of_key=director.live_of_key,
-        webhooks=webhooks,
+        webhooks=_webhooks(database, cursors, clock, makers, woken),
         prompts=prompts,
         phones=FakePhones(),
-        auth=Authenticator(keys, clock),
+        auth=Authenticator(books.keys, clock),
         rates=LocalRates(clock.now),
-        limits=TenantLimits(limits, tenants, clock),
-        probes={name: probe(name) for name in health},
-        registry=registry,
+        limits=TenantLimits(limits, books.tenants, clock),
+        probes={name: _probe(health, name) for name in health},
+        registry=CollectorRegistry(),
         numbers_changed=numbers_changed,
         masking=behind.masking,
         inbound_texts=behind.texts,
@@ -441,25 +284,24 @@ async def open_rig(
         rooms=rooms.ports(),
     )
     app = create_app(face)
-    client = Client(app)
     rig = Rig(
-        app,
-        clock,
-        backend,
-        database,
-        switch,
-        director,
-        face,
-        client,
-        prompts,
-        woken,
-        {},
-        folder,
-        health,
-        changes,
-        behind,
-        agents,
-        rooms,
+        app=app,
+        clock=clock,
+        backend=backend,
+        database=database,
+        switch=switch,
+        director=director,
+        face=face,
+        client=Client(app),
+        prompts=prompts,
+        woken=woken,
+        keys={},
+        folder=folder,
+        health=health,
+        number_changes=changes,
+        masked=behind,
+        agents=agents,
+        rooms=rooms,
     )
     if first_id == 1:
         await _fill(rig)
@@ -468,6 +310,72 @@ async def open_rig(
     finally:
         await director.stop()
         await database.close()
+
+
+def _settings(folder: Path, environment: Mapping[str, str]) -> Settings:
+    usual = {
+        "PATCHBAY_VAR_DIR": str(folder),
+        "PATCHBAY_RECORDINGS_DIR": str(folder),
+        "PATCHBAY_PUBLIC_URL": "https://gw.example",
+        "HOME": str(folder),
+    }
+    return Settings.from_env({**usual, **environment})
+
+
+def _books(database: Database, cursors: Cursors) -> Books:
+    return Books(
+        calls=CallRepository(database, cursors),
+        recordings=RecordingRepository(database),
+        numbers=NumberRepository(database, cursors),
+        keys=KeyRepository(database, cursors),
+        tenants=TenantRepository(database),
+        idempotency=IdempotencyRepository(database),
+        usage=UsageRepository(database),
+        audit=AuditRepository(database),
+        agents=AgentRepository(database, cursors),
+        sessions=AgentSessionRepository(database),
+    )
+
+
+def _switched(calls: CallRepository, clock: ManualClock, makers: _Makers) -> tuple[FakeSwitch, Director]:
+    """A switch, and the director that hears it."""
+    switch = FakeSwitch()
+    director = Director(
+        Ports(
+            switch=switch,
+            store=calls,
+            book=FixedBook(RouteFacts(None, None)),
+            archive=FakeArchive(),
+            endings=FakeEndings(),
+            now=clock.now,
+            new_id=makers.new_id,
+            trunk_for=lambda _: "carrier",
+        )
+    )
+    switch.tell = director.hear
+    return switch, director
+
+
+def _webhooks(
+    database: Database, cursors: Cursors, clock: ManualClock, makers: _Makers, woken: list[str]
+) -> EndpointService:
+    """Endpoints; ``woken`` keeps the deliveries that would be made at once."""
+    book = SqlEndpointBook(clock.mono, makers.new_secret)
+    outbox = SqlOutbox(database, book, clock, makers.new_id)
+    return EndpointService(
+        Stores(database, book, SqlDeliveryLog(), outbox),
+        Makers(clock, makers.new_id, makers.new_secret),
+        Policy(),
+        cursors,
+        woken.extend,
+    )
+
+
+def _probe(health: Mapping[str, Health], name: str) -> Callable[[], Awaitable[Health]]:
+    async def ask() -> Health:
+        return health[name]
+
+    return ask
 
 
 async def _fill(rig: Rig) -> None:

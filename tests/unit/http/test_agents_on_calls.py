@@ -4,10 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from dialplan.core.orders import Hangup
+from gateway.http.app import create_app
 from telephony.ids import CallId, TenantId
-from tests.unit.http.rig import CALLS, FROM, OURS, TO, Client, Rig
+from tests.unit.http.asgi import Client
+from tests.unit.http.rig import CALLS, FROM, OURS, TO, Rig
+from tests.unit.http.rooms_behind import KEPT
 from voice_agents.core.control_token import Control, issue
 from voice_agents.core.record import Evidence, Figures, How, SessionRecord, State
 from voice_agents.core.talk import Reason
@@ -400,6 +404,67 @@ async def test_a_standby_has_its_own_list(rig: Rig):
     call_id = await _with_agent(rig, agent_id=first["id"], answered_by=second["id"], agent_version=1)
     answer = await _agents_own(rig, call_id).post(f"{CALLS}/{call_id}/agent/transfer", {"to": TO})
     assert answer.code == "TRANSFER_NOT_ALLOWED"
+
+
+async def _room(rig: Rig) -> str:
+    return str((await rig.client.post(KEPT, {"name": "Stand-up"})).data["room_id"])
+
+
+async def test_a_caller_is_sent_into_a_room_of_its_tenants(rig: Rig):
+    room, call_id = await _room(rig), await _with_agent(rig)
+    answer = await rig.client.post(f"{CALLS}/{call_id}/agent/transfer", {"to": f"room:{room.upper()}"})
+    assert answer.data == {"call_id": call_id, "to": f"room:{room}", "outcome": "completed"}
+    assert rig.agents.asked == [("transfer", call_id, f"room:{room}", 30)]
+
+
+@pytest.mark.parametrize("which", ["unknown", "ended", "theirs", "no id", "of a take-over"])
+async def test_a_caller_is_sent_into_no_room_but_one_that_is_open(rig: Rig, which: str):
+    room, call_id = await _room(rig), await _with_agent(rig)
+    verb, to = "transfer", f"room:{room}"
+    match which:
+        case "unknown":
+            to = "room:11111111-1111-4111-8111-111111111111"
+        case "ended":
+            assert (await rig.client.post(f"{KEPT}/{room}/end")).status == 200
+        case "theirs":
+            theirs = await rig.client.having(rig.keys["theirs"]).post(KEPT, {"name": "Theirs"})
+            to = f"room:{theirs.data['room_id']}"
+        case "no id":
+            to = "room:stand-up"
+        case _:
+            verb = "take-over"
+    answer = await rig.client.post(f"{CALLS}/{call_id}/agent/{verb}", {"to": to})
+    assert (answer.status, answer.field) == (422, "to")
+    assert rig.agents.asked == []
+
+
+async def test_rooms_are_entered_only_by_whoever_may_let_people_in(rig: Rig):
+    room, call_id = await _room(rig), await _with_agent(rig)
+    narrow = rig.client.having(await rig.key("developer", scopes=("calls:read", "calls:write")))
+    path = f"{CALLS}/{call_id}/agent/transfer"
+    assert (await narrow.post(path, {"to": f"room:{room}"})).status == 403
+    assert (await narrow.post(path, {"to": "phone:alice"})).status == 200
+
+
+@pytest.mark.parametrize(("allow", "status"), [("room:*", 200), ("room:{}", 200), ("phone:*", 403)])
+async def test_an_agent_itself_takes_callers_only_into_rooms_of_its_list(rig: Rig, allow: str, status: int):
+    room = await _room(rig)
+    agent = {"name": "Desk", "transfer_allow": [allow.format(room)]}
+    made = (await rig.client.post("/api/v1/agents", agent)).data
+    call_id = await _with_agent(rig, agent_id=made["id"], answered_by=made["id"], agent_version=1)
+    answer = await _agents_own(rig, call_id).post(f"{CALLS}/{call_id}/agent/transfer", {"to": f"room:{room}"})
+    assert answer.status == status
+    assert len(rig.agents.asked) == (status == 200)
+    if status == 403:
+        assert answer.code == "TRANSFER_NOT_ALLOWED"
+
+
+async def test_where_there_are_no_rooms_that_is_said(rig: Rig):
+    call_id = await _with_agent(rig)
+    app = create_app(replace(rig.face, rooms=None, registry=CollectorRegistry()))
+    to = "room:11111111-1111-4111-8111-111111111111"
+    answer = await Client(app, rig.keys["owner"]).post(f"{CALLS}/{call_id}/agent/transfer", {"to": to})
+    assert (answer.status, rig.agents.asked) == (503, [])
 
 
 async def test_an_agent_ends_its_call_and_sees_no_address_of_its_tenant(rig: Rig):

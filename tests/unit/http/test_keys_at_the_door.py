@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.http.rig import CALLS, TO, Client, Rig
+from tests.unit.http.asgi import Client
+from tests.unit.http.rig import CALLS, TO, Rig
 
 pytestmark = pytest.mark.unit
 

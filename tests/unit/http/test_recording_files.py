@@ -7,7 +7,8 @@ import pytest
 
 from gateway.http.errors import RangeNotSatisfiable
 from gateway.http.files import slice_of
-from tests.unit.http.rig import CALLS, OURS, Answer, Rig
+from tests.unit.http.asgi import Answer
+from tests.unit.http.rig import CALLS, OURS, Rig
 
 pytestmark = pytest.mark.unit
 

@@ -11,7 +11,8 @@ from gateway.http.pages import FOLDER
 from gateway.http.ports import Health
 from gateway.http.rooms import FACE_ROOMS
 from telephony.errors import StorageUnavailable
-from tests.unit.http.rig import Client, Rig
+from tests.unit.http.asgi import Client
+from tests.unit.http.rig import Rig
 
 pytestmark = pytest.mark.unit
 

@@ -14,7 +14,8 @@ import pytest
 from gateway.webhooks.core.backoff import Answer as Fetched
 from gateway.webhooks.core.backoff import NoReply, Reply
 from telephony.ids import CallId
-from tests.unit.http.rig import FROM, OURS, THEIRS, TO, Answer, Rig, open_rig
+from tests.unit.http.asgi import Answer
+from tests.unit.http.rig import FROM, OURS, THEIRS, TO, Rig, open_rig
 from tests.unit.http.test_agents_on_calls import session
 from voice_agents.core.control_token import Control, issue
 from voice_agents.core.sids import account_sid, call_sid
