@@ -92,7 +92,8 @@ class AgentCalls(Protocol):
         ...
 
     async def transfer(self, call_id: CallId, to: str, ring_timeout_s: int) -> str:
-        """Ring ``to`` (E.164 or ``phone:NAME``) in the agent's place; the outcome, once it is known."""
+        """Take the caller to ``to`` (E.164, ``phone:NAME``, ``room:ID``) in the agent's place; the outcome,
+        once it is known."""
         ...
 
     async def take_over(self, call_id: CallId, to: str, ring_timeout_s: int) -> str:

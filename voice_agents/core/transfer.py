@@ -23,6 +23,8 @@ _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _PHONE = re.compile(r"phone:[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _ROOM = re.compile(r"room:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHAPES = (_NUMBER, _PHONE, _ROOM)
+_ANYWHERE = ("+*", "phone:*", "room:*")
+"""What others than the agent may ask for: they were judged where they asked."""
 GUARD_MS = 30_000
 """The longest that a prompt of ours may keep the caller from interrupting."""
 DIGITS = re.compile(r"[0-9*#A-Dw]{1,64}")
@@ -44,7 +46,7 @@ def refusal(allow: tuple[str, ...], to: str) -> str:
 def asked(session: Session, fact: facts.TransferAsked, now: float) -> Step:
     """Begin a transfer, or say why not."""
     to = fact.to
-    allow = session.terms.spec.transfer_allow if fact.by == "agent" else ("+*", "phone:*")
+    allow = session.terms.spec.transfer_allow if fact.by == "agent" else _ANYWHERE
     why = refusal(allow, to)
     if session.moving is not None or session.media.heard_at is None:
         return session, (orders.Tell(talk.Fault("transfer_refused", "there is nobody to transfer now")),)

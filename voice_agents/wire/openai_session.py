@@ -114,9 +114,17 @@ def _ours(spec: AgentSpec) -> Sequence[Mapping[str, object]]:
         ),
     ]
     if spec.transfer_allow:
-        places = f"A number in E.164, or phone:NAME; it must fit one of: {', '.join(spec.transfer_allow)}."
-        ours.append(_function(TRANSFER, "Transfer the caller, after you have said so.", to=places))
+        ours.append(_transfer(spec.transfer_allow))
     return ours
+
+
+def _transfer(allow: Sequence[str]) -> Mapping[str, object]:
+    """Rooms are spoken of only where some can be reached."""
+    does, places = "Transfer the caller, after you have said so.", "A number in E.164, or phone:NAME"
+    if any(one.startswith("room:") for one in allow):
+        does = "Transfer the caller, or take them into a video room, after you have said so."
+        places = "A number in E.164, phone:NAME, or room:ID for a video room"
+    return _function(TRANSFER, does, to=f"{places}; it must fit one of: {', '.join(allow)}.")
 
 
 def _function(name: str, description: str, **arguments: str) -> Mapping[str, object]:

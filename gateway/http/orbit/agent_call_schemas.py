@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.http.orbit.call_schemas import CallWithRecordings
-from gateway.http.orbit.fields import FarEnd, Words
+from gateway.http.orbit.fields import FarEnd, FarEndOrRoom, Words
 from gateway.http.schema import QueryFlag, Shown, Strict
 
 State = Literal[
@@ -70,6 +70,16 @@ class SendCaller(Strict):
     """Who shall speak with the caller."""
 
     to: FarEnd = Field(description="A number in E.164, or `phone:` and a phone's name.")
+    ring_timeout: RingTimeout = Field(default=30, description="Seconds until the attempt is given up.")
+
+
+class SendCallerOn(Strict):
+    """Where the caller goes on."""
+
+    to: FarEndOrRoom = Field(
+        description="A number in E.164, `phone:` and a phone's name, or `room:` and the id of a scheduled "
+        "video room, which the caller enters without its meeting number or its lobby."
+    )
     ring_timeout: RingTimeout = Field(default=30, description="Seconds until the attempt is given up.")
 
 

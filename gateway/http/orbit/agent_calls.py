@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from dialplan.core.call import ROOM
 from dialplan.core.record import CallRecord
 from gateway.http.answers import Answer, Plain, Reply
 from gateway.http.operation import Ask
-from gateway.http.orbit.agent_call_schemas import HangUp, Say, SendCaller, SendDigits, WhichForm
+from gateway.http.orbit.agent_call_schemas import (
+    HangUp,
+    Say,
+    SendCaller,
+    SendCallerOn,
+    SendDigits,
+    WhichForm,
+)
 from gateway.http.orbit.agent_views import agent_on_call, on_one_clock, session_transcript, summary_of
 from gateway.http.orbit.agents import as_kept
 from gateway.http.orbit.audit import note
 from gateway.http.orbit.calls import call_id_of, known_call, whole_call
 from gateway.http.orbit.fields import PHONE
+from gateway.http.orbit.video_desk import rooms_of
 from gateway.http.orbit.views import call_view
 from gateway.http.ports_agents import AgentCalls
 from gateway.policy.attempt import Target
@@ -21,10 +30,13 @@ from gateway.policy.rules import check_target
 from gateway.storage.records import Json
 from telephony.errors import Conflict, NotFound, NotPermitted, Unavailable, UnknownReference
 from telephony.ids import CallId
+from video_rooms.core.room import Status
 from voice_agents.core.record import SessionRecord
 from voice_agents.core.registry import may_transfer, spec_of
 from voice_agents.core.transcript import as_text, as_webvtt
 
+LET_IN: Final = "video:write"
+"""The right to let people into rooms."""
 _TEXT: Final = b"text/plain; charset=utf-8"
 _VTT: Final = b"text/vtt; charset=utf-8"
 
@@ -171,9 +183,12 @@ async def send_digits(ask: Ask) -> Answer:
 
 async def transfer(ask: Ask) -> Answer:
     """Send the caller on: the agent's part ends where somebody answers."""
-    wanted: SendCaller = ask.body
+    wanted: SendCallerOn = ask.body
     agents, call_id = await _on_call(ask)
-    await check_destination(ask, agents, call_id, wanted.to)
+    if wanted.to.startswith(ROOM):
+        await _check_room(ask, agents, call_id, wanted.to)
+    else:
+        await check_destination(ask, agents, call_id, wanted.to)
     outcome = await agents.transfer(call_id, wanted.to, wanted.ring_timeout)
     return Answer({"call_id": call_id, "to": wanted.to, "outcome": outcome})
 
@@ -253,6 +268,23 @@ async def check_destination(ask: Ask, agents: AgentCalls, call_id: CallId, to: s
     number = destination.number
     ours = number is not None and await ask.face.books.numbers.find_owned(tenant, number) is not None
     check_target(Target("to", destination, ours), await ask.face.limits.of(tenant))
+
+
+async def _check_room(ask: Ask, agents: AgentCalls, call_id: CallId, to: str) -> None:
+    """Into which rooms callers may be taken: those of the tenant that have not ended, by whoever may let
+    people in there; by an agent, where its list holds it."""
+    if ask.caller.call is not None:
+        await _allowed_to_agent(ask, agents.live(call_id), to)
+    else:
+        ask.caller.demand(LET_IN)
+    try:
+        seen = await rooms_of(ask.face).scheduled.detail(ask.caller.tenant, to.removeprefix(ROOM))
+    except NotFound:
+        seen = None
+    if seen is None or seen.room.status is Status.ENDED:
+        raise UnknownReference(
+            "to names no room that is open", field="to", value=to, expected="room: and a room's id"
+        )
 
 
 async def _allowed_to_agent(ask: Ask, session: SessionRecord | None, to: str) -> None:

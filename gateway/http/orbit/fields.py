@@ -9,11 +9,13 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from dialplan.core.call import ROOM
 from gateway.http.schema import OneLine, QueryInt, Strict
 
 E164_PATTERN: Final = r"^\+[1-9][0-9]{6,14}$"
 _PHONE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,39}")
 PHONE: Final = "phone:"
+_ROOM = re.compile(r"room:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 TEXT_MAX: Final = 1000
 NUMBER_MAX: Final = 32
 METADATA_MAX: Final = 50
@@ -63,6 +65,29 @@ FarEnd = Annotated[
     AfterValidator(_far_end),
 ]
 """A number, or ``phone:`` and the name of a registered phone."""
+
+
+def _far_end_or_room(text: str) -> str:
+    if not text.startswith(ROOM):
+        return _far_end(text)
+    if _ROOM.fullmatch(text) is None:
+        raise PydanticCustomError("room", "room: and the id of a scheduled video room")
+    return text.lower()
+
+
+FarEndOrRoom = Annotated[
+    OneLine,
+    Field(
+        min_length=1,
+        max_length=64,
+        json_schema_extra={
+            "pattern": r"^(\+[1-9][0-9]{6,14}|phone:[A-Za-z0-9][A-Za-z0-9_.-]{0,39}|" + _ROOM.pattern + ")$",
+            "examples": ["+14155552671", "phone:reception", "room:0b9a2f57-0a25-4f5b-9d5c-0a4f3f1b7c11"],
+        },
+    ),
+    AfterValidator(_far_end_or_room),
+]
+"""The same, or ``room:`` and the id of a scheduled video room."""
 
 Url = Annotated[str, Field(min_length=1, max_length=2048, json_schema_extra={"format": "uri"})]
 Name = Annotated[OneLine, Field(min_length=1, max_length=100)]

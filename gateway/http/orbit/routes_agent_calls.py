@@ -11,6 +11,7 @@ from gateway.http.orbit.agent_call_schemas import (
     Moved,
     Say,
     SendCaller,
+    SendCallerOn,
     SendDigits,
     TranscriptShown,
     WhichForm,
@@ -42,7 +43,14 @@ def _turning(
 
 
 def _sending(
-    verb: str, name: str, summary: str, serve: Serve, *, description: str, to_agents: bool = False
+    verb: str,
+    name: str,
+    summary: str,
+    serve: Serve,
+    *,
+    description: str,
+    body: type[Strict] = SendCaller,
+    to_agents: bool = False,
 ) -> Operation:
     return Operation(
         "POST",
@@ -52,7 +60,7 @@ def _sending(
         summary,
         serve,
         "calls:write",
-        body=SendCaller,
+        body=body,
         shows=Moved,
         raises=(NotFound, Conflict, NotPermitted, UnknownReference, SwitchUnavailable),
         to_agents=to_agents,
@@ -108,9 +116,11 @@ AGENT_CALLS: Final = (
         "transferCaller",
         "Send the caller on in the agent's place",
         agent_calls.transfer,
+        body=SendCallerOn,
         to_agents=True,
         description="Answers once it is known what became of it; unless that is `completed`, the agent goes "
-        "on. With a control token only to where the agent's `transfer_allow` lets it.",
+        "on. With a control token only to where the agent's `transfer_allow` lets it; another key takes a "
+        "caller into a video room only with `video:write`. A room that is full is `declined`.",
     ),
     _sending(
         "take-over",

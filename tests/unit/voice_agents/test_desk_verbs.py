@@ -270,6 +270,20 @@ async def test_nobody_is_taken_where_it_is_not_allowed() -> None:
 
 
 @in_virtual_time
+async def test_whoever_runs_the_call_may_take_its_caller_into_a_room_that_the_agent_may_not() -> None:
+    stage, room = Stage(AGENT), "room:11111111-1111-4111-8111-111111111111"
+    caller = await stage.talk()
+    stage.line.say(Transfer(room))
+    await stage.pass_s(0.1)
+    assert stage.told(TransferOutcome) == [TransferOutcome(room, "policy_denied")]
+    stage.control.on_transfer = lambda call_id: caller.leg.ends("hangup")
+    assert await stage.desk.transfer("call_1", room, 20) == "completed"
+    assert [to for _, to in stage.control.of("transfer")] == [room]
+    await stage.until_over()
+    await stage.close()
+
+
+@in_virtual_time
 async def test_a_human_takes_over_and_hands_back() -> None:
     stage = Stage(AGENT)
     caller = await stage.talk()
