@@ -7,7 +7,6 @@ library is only needed for an anchor in each room.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,7 +17,14 @@ import structlog
 
 from dialplan.ami.message import Message
 from gateway.config import Settings, stored_secret
-from gateway.config_room_sip import ENDPOINT, RoomSipEnd, RoomSipSettings, allowed_from, room_sip_end
+from gateway.config_room_sip import (
+    ENDPOINT,
+    RoomSipEnd,
+    RoomSipSettings,
+    allowed_from,
+    installation_mark,
+    room_sip_end,
+)
 from gateway.room_trunk_calls import Actor, SwitchedTrunkCalls
 from gateway.room_worker import Worker
 from gateway.room_workers import RoomsHere, RoomWorkers, WorkerState
@@ -53,11 +59,6 @@ class RoomSipPlan:
     alone: bool = False
     keep: bool = True
     called: bool = False
-
-
-def installation_mark(secret: bytes) -> str:
-    """The same for every process of an installation, and for no other; nothing can be learnt from it."""
-    return hashlib.sha256(b"patchbay room trunks\n" + secret).hexdigest()[:8]
 
 
 def trunk_plan(settings: RoomSipSettings, end: RoomSipEnd, secret: bytes) -> TrunkPlan:

@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 
 from gateway.config import Settings, is_loopback
-from gateway.config_room_sip import RoomSipSettings, allowed_from, by_sip
+from gateway.config_room_sip import RoomSipSettings, allowed_from, by_sip, installation_mark
 from gateway.config_rooms import RoomServerAddress
 from gateway.runtime.findings import Finding, fail, ok, warn
 from gateway.runtime.plan import SwitchPlan
@@ -54,7 +54,8 @@ def judge_settings(settings: Settings, plan: SwitchPlan | None) -> list[Finding]
     if near and settings.room_sip_port == sip_port and settings.ami_logins is None:
         mend = "give LiveKit's SIP service a port of its own and set PATCHBAY_ROOM_SIP_PORT to it"
         found.append(fail(NAME, f"the port {sip_port} of this machine is the switch's own", mend))
-    if near and not any(ip_network(one, strict=False).is_loopback for one in allowed_from(settings)):
+    called = near and settings.room_sip_way == "in"
+    if called and not any(ip_network(one, strict=False).is_loopback for one in allowed_from(settings)):
         mend = "add 127.0.0.0/8 (or ::1) to PATCHBAY_ROOM_SIP_ALLOWED, or leave it out"
         found.append(
             warn(NAME, "the service is on this machine, and the switch may not call it from there", mend)
@@ -207,8 +208,6 @@ async def _found(address: RoomServerAddress) -> list[There]:
 
 def _mark(settings: Settings) -> str | None:
     """This installation's mark; None where the gateway has not made it yet."""
-    from gateway.room_sip import installation_mark  # why here: what carries telephones takes a second
-
     if settings.signing_secret is not None:
         return installation_mark(settings.signing_secret.reveal().encode())
     kept = settings.var_dir / "signing.secret"

@@ -10,13 +10,12 @@ import pytest
 
 from gateway.clocks import SystemClock
 from gateway.config import Settings
-from gateway.config_room_sip import room_sip_end
+from gateway.config_room_sip import installation_mark, room_sip_end
 from gateway.room_sip import (
     PHONE,
     RoomsBySip,
     RoomSipPlan,
     SipSurroundings,
-    installation_mark,
     trunk_plan,
     with_sip,
 )

@@ -19,6 +19,7 @@ from gateway.runtime.plan import SipPlan, SwitchPlan, Trunk
 pytestmark = pytest.mark.unit
 
 PLAIN = {"ROOM_SIP_HOST": "127.0.0.1", "ROOM_SIP_PORT": "5070"}
+OUT = {**PLAIN, "ROOM_SIP_WAY": "out", "ROOM_SIP_SWITCH": "127.0.0.1:5060"}
 FAR = {"ROOM_SIP_HOST": "192.0.2.7", "ROOM_SIP_ALLOWED": "192.0.2.1/32"}
 
 
@@ -75,6 +76,7 @@ async def test_without_a_service_there_is_nothing_to_say() -> None:
         ({**PLAIN, "ROOM_SIP_PORT": "5099"}, plan(port=5099), "fail", "the switch's own"),
         ({**PLAIN, "ROOM_SIP_PORT": "5060"}, plan(port=5099), "", ""),
         ({**PLAIN, "ROOM_SIP_ALLOWED": "192.0.2.0/24"}, None, "warn", "may not call it"),
+        ({**OUT, "ROOM_SIP_ALLOWED": "192.0.2.0/24"}, None, "", ""),
         ({**FAR, "ROOM_SIP_SWITCH": "127.0.0.1:5060"}, None, "warn", "its own machine"),
         ({**FAR, "ROOM_SIP_SWITCH": "192.0.2.1:5060"}, None, "", ""),
         (FAR, plan("192.0.2.0/29"), "warn", "count as the trunk carrier's"),
