@@ -23,6 +23,7 @@ from gateway.trial.sip_behaviour import answers, rejects
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
 from patchbay_agent import Call
+from tests.e2e.recorders import for_a_while, plays, recorder_of, told_of
 from tests.e2e.tone_bot import FAREWELL_HZ, GREETING_HZ, Bot, registered
 from tests.rig.browser import PageError, a_browser
 from tests.rig.livekit import livekit_program
@@ -305,27 +306,37 @@ async def test_a_series_moves_skips_and_says_so_in_its_calendar(house: Product) 
     assert "SEQUENCE:1" in text
 
 
-async def test_a_recorder_that_dies_is_a_failure_and_says_so(house: Product, told: WebhookListener) -> None:
+async def test_what_is_recorded_until_a_recorder_or_the_gateway_dies_plays_and_it_goes_on(
+    house: Product, told: WebhookListener, tmp_path: Path
+) -> None:
     room = await a_room(house)
+    room_id, gateway = room["room_id"], house.stack.gateway
+    assert gateway is not None
     async with host_of(room) as host:
         await on_roster(house, room, host.identity)
-        started = await house.api.ok("POST", f"{KEPT}/{room['room_id']}/recording/start")
-        again = await house.api.ok("POST", f"{KEPT}/{room['room_id']}/recording/start")
-        assert again["egress_id"] == started["egress_id"], "a room is recorded once"
+        first = (await house.api.ok("POST", f"{KEPT}/{room_id}/recording/start"))["egress_id"]
+        again = await house.api.ok("POST", f"{KEPT}/{room_id}/recording/start")
+        assert again["egress_id"] == first, "a room is recorded once"
+        await for_a_while(house, host, first)
         os.kill(recorder_of(house), signal.SIGKILL)
-        failed = await told.waits_for(
-            lambda one: (
-                one.event["type"] == "room.recording.failed"
-                and one.event["data"].get("recording_id") == started["egress_id"]
-            ),
-            15.0,
-            "the failure",
-        )
-        assert failed is not None
-        shown = await house.api.ok("GET", f"/api/v1/video/recordings/{started['egress_id']}")
-        assert (shown["status"], shown["failure"], shown["url"]) == ("failed", "crashed", None)
-        detail = await house.api.ok("GET", f"{KEPT}/{room['room_id']}")
-        assert detail["room"]["recording_url"] is None
+        saved = await told_of(told, room_id, "finished", not_yet=set())
+        assert (saved["recording_id"], saved["incomplete"], saved["why"]) == (first, True, "crashed")
+        await plays(house, first, "crashed", HOST_HZ, tmp_path)
+        second = (await told_of(told, room_id, "started", not_yet={first}))["recording_id"]
+        await for_a_while(house, host, second)
+        recorder, before = recorder_of(house), gateway.state.restarts
+        gateway.kill()
+        os.kill(recorder, signal.SIGKILL)
+        await gateway.until(lambda state: state.restarts > before and state.phase == "running", 40.0)
+        saved = await told_of(told, room_id, "finished", not_yet={first})
+        assert (saved["recording_id"], saved["incomplete"], saved["why"]) == (second, True, "interrupted")
+        await plays(house, second, "interrupted", HOST_HZ, tmp_path)
+        third = (await told_of(told, room_id, "started", not_yet={first, second}))["recording_id"]
+        await for_a_while(house, host, third)
+        await house.api.ok("POST", f"{KEPT}/{room_id}/recording/stop")
+        whole = await told_of(told, room_id, "finished", not_yet={first, second})
+        assert (whole["recording_id"], "incomplete" in whole) == (third, False)
+        await plays(house, third, None, HOST_HZ, tmp_path)
 
 
 async def test_the_media_server_dies_in_the_middle_of_a_call(house: Product) -> None:
@@ -377,20 +388,3 @@ async def event(told: WebhookListener, kind: str, call_id: str) -> dict[str, Any
 
     await told.waits_for(this, 20.0, kind)
     return dict(next(one.event for one in told.deliveries if this(one)))
-
-
-def recorder_of(house: Product) -> int:
-    """The recorder's process, a child of the gateway's."""
-    assert house.stack.gateway is not None
-    mother = house.stack.gateway.state.pid
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == mother and b"gateway.room_recorder" in command:
-            return int(entry.name)
-    raise AssertionError("no recorder runs")

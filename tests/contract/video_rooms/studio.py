@@ -15,7 +15,6 @@ from gateway.clocks import SystemClock
 from gateway.room_chances import RoomChances
 from gateway.room_recordings import RecorderParts, RoomRecordings
 from gateway.runtime.programs import ffmpeg_program
-from gateway.trial.audio import RATE
 from telephony.ids import TenantId
 from tests.contract.video_rooms.worlds import address_of
 from tests.rig.livekit import LiveKitRig
@@ -110,19 +109,6 @@ async def studio(livekit: LiveKitRig, tmp_path: Path) -> AsyncIterator[Studio]:
     yield made
     await made.recordings.close()
     await server.close()
-
-
-async def decoded(film: Path, *how: str) -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        *(ffmpeg_program(), "-loglevel", "error", "-i", str(film), *how, "-"), stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0
-    return out
-
-
-async def sound_of(film: Path) -> bytes:
-    return await decoded(film, "-f", "s16le", "-ar", str(RATE), "-ac", "1")
 
 
 def recorder_of(studio: Studio) -> int:

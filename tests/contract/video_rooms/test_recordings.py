@@ -21,10 +21,9 @@ from tests.contract.video_rooms.studio import (
     BOB_HZ,
     Studio,
     children_of,
-    decoded,
     recorder_of,
-    sound_of,
 )
+from tests.rig.films import decoded, sound_of
 from tests.rig.visitors import visitor
 from video_rooms.core.live import EgressNews
 from video_rooms.core.tape import INTERRUPTED, TapeState

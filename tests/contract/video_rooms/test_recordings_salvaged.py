@@ -22,7 +22,8 @@ from gateway.room_salvager import made
 from gateway.runtime.programs import ffmpeg_program
 from gateway.trial.audio import RATE, tone_seconds
 from tests.contract.video_rooms import studio as studios
-from tests.contract.video_rooms.studio import ALICE_HZ, BOB_HZ, Kept, Studio, decoded, recorder_of, sound_of
+from tests.contract.video_rooms.studio import ALICE_HZ, BOB_HZ, Kept, Studio, recorder_of
+from tests.rig.films import decoded, sound_of
 from tests.rig.visitors import visitor
 from tests.unit.video_rooms.rooms import a_room
 from video_rooms.core.reel import COMPOSITE, RESULT, TIMELINE
