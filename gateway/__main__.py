@@ -36,6 +36,7 @@ async def serve(settings: Settings) -> None:
                 lifespan="off",
                 access_log=False,
                 log_level="warning",
+                proxy_headers=False,  # why: whom we believe is a setting of ours
                 server_header=False,
                 date_header=False,
                 timeout_graceful_shutdown=5,

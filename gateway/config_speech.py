@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol, TypedDict
+from typing import Final, Literal, Protocol
 
+from gateway.config_edge import EdgeFields, EdgeSettings, edge_fields
 from gateway.secret import Secret
 from gateway.webhooks.core.ssrf import Policy, check_url
 from telephony.errors import InvalidInput
@@ -42,7 +43,7 @@ class Variables(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechSettings:
+class SpeechSettings(EdgeSettings):
     """``tts_voices``: language tags and what the service calls the voice of each; ``stt_languages``: what it
     understands (``*``: any). ``speech_standby``: the offline engines stand in for a service that is away."""
 
@@ -57,7 +58,7 @@ class SpeechSettings:
     speech_standby: bool
 
 
-class SpeechFields(TypedDict):
+class SpeechFields(EdgeFields):
     tts: Tts
     tts_url: str
     tts_token: Secret | None
@@ -73,6 +74,7 @@ def speech_fields(env: Variables) -> SpeechFields:
     """The fields of ``SpeechSettings``. Raises InvalidInput."""
     tts, stt = _tts(env), _stt(env)
     return SpeechFields(
+        **edge_fields(env),
         tts=tts,
         tts_url=_url(env, "TTS", tts),
         tts_token=_token(env, "TTS", tts in _SCHEMES),

@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 
 from gateway.config import AmiLogin, Settings, stored_secret
+from gateway.config_edge import edge_variables
 from gateway.config_rooms import address_variables, room_variables
 from gateway.config_speech import speech_variables
 from gateway.runtime.children import MINIMAL_ENV, Child, ChildSpec, ChildState
@@ -228,7 +229,7 @@ def to_environment(settings: Settings) -> dict[str, str]:
     found["runtime"] = settings.runtime_dir.absolute()
     found["allow_public"] = "1" if settings.allow_public else None
     found["webhook_allow_private"] = "1" if settings.webhook_allow_private else None
-    found |= speech_variables(settings) | room_variables(settings)
+    found |= speech_variables(settings) | room_variables(settings) | edge_variables(settings)
     found["masking_switch_copy"] = "1" if settings.masking_switch_copy else "0"
     countries = settings.allowed_countries
     found["allowed_countries"] = "*" if countries is None else ",".join(sorted(countries))

@@ -12,6 +12,7 @@ import orjson
 from starlette.types import Scope, Send
 
 from gateway.auth import Caller
+from gateway.forwarded import Networks, client_address
 from gateway.http.errors import ErrorReply
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -100,8 +101,11 @@ class Exchange:
         return to_json({"error": reply.error, "meta": meta})
 
 
-def open_exchange(scope: Scope, now: datetime, new_id: Callable[[str], str], docs_url: str) -> Exchange:
-    """The exchange of a request that just arrived; it rides in the scope."""
+def open_exchange(
+    scope: Scope, now: datetime, new_id: Callable[[str], str], docs_url: str, proxies: Networks = ()
+) -> Exchange:
+    """The exchange of a request that just arrived; it rides in the scope. ``proxies`` are believed when they
+    say for whom they ask."""
     headers: dict[bytes, bytes] = {}
     repeated = set()
     for name, value in scope["headers"]:
@@ -114,7 +118,7 @@ def open_exchange(scope: Scope, now: datetime, new_id: Callable[[str], str], doc
         at=now,
         docs_url=docs_url,
         method=scope["method"],
-        address=None if client is None else client[0],
+        address=client_address(None if client is None else client[0], scope["headers"], proxies),
         headers=headers,
         repeated=frozenset(repeated),
     )

@@ -31,6 +31,7 @@ class Front:
         self._clock = face.clock
         self._new_id: Callable[[str], str] = face.new_id
         self._docs_url = f"{face.settings.public_url}/docs"
+        self._proxies = face.settings.trusted_proxies
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +39,8 @@ class Front:
             await self._app(scope, receive, send)
             return
         began = self._clock.mono()
-        exchange = open_exchange(scope, self._clock.wall(), self._new_id, self._docs_url)
+        now = self._clock.wall()
+        exchange = open_exchange(scope, now, self._new_id, self._docs_url, self._proxies)
         with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
             await self._serve(exchange, scope, receive, send)
             took = self._clock.mono() - began
