@@ -235,7 +235,8 @@ class SipStay:
         if (self.others, self.recording) != before:
             self._ear.crowd()
         muted = view.muted(self.identity)
-        if muted != self._server_muted and view.turn >= self._trusts:
+        known = view.here(self.identity) is not None and view.turn >= self._trusts
+        if known and muted != self._server_muted:
             self._server_muted = muted
             self._ear.track_muted(muted)
 

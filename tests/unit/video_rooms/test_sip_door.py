@@ -466,6 +466,16 @@ async def test_a_look_of_before_is_no_new_mute(stage: Stage) -> None:
     assert ear.told == ["muted True"] * 2
 
 
+async def test_whoever_is_put_out_while_muted_hears_of_that_alone(stage: Stage) -> None:
+    stay, ear = await stage.enter()
+    await stage.server.mute(ROOM, stay.identity, "audio")
+    await stage.door._stage.eyes.look(ROOM)
+    await stage.server.remove(ROOM, stay.identity)
+    stage.calls.ends(stay.call_id, 16)
+    await until(lambda: len(ear.told) > 1)
+    assert ear.told == ["muted True", "out removed"]
+
+
 async def test_ones_own_mute_is_shown(stage: Stage) -> None:
     stay, _ = await stage.enter()
     for on in (True, False):
