@@ -5,6 +5,7 @@ With ``gateway.wiring`` the only place that names adapters of the video room.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ from gateway.storage.room_people import RoomPeopleRepository
 from gateway.storage.room_tapes import RoomTapeRepository
 from gateway.storage.rooms import RoomRepository
 from gateway.wiring_voice import VoiceEngine
-from telephony.errors import RoomsUnavailable, UnsafeValue
+from telephony.errors import RoomsUnavailable, SwitchUnavailable, UnsafeValue
 from telephony.ids import TenantId
 from video_rooms.core.ics import WayIn
 from video_rooms.core.reel import COMPOSITE
@@ -60,6 +61,8 @@ from voice_agents.wire.asterisk import abilities_of, version_in
 
 _log = structlog.get_logger("gateway.rooms")
 _TAPES: Final = "rooms"
+_SWITCH_S: Final = 60.0
+_AGAIN_S: Final = 1.0
 _Carrier = RoomWorkers | RoomsHere | RoomsBySip
 
 
@@ -230,6 +233,9 @@ class RoomEngine:
                 carrier.unbuffered = known is not None and abilities_of(known).asks_unbuffered
 
         engine.on_version = read
+        self._exits.push_async_callback(
+            _cancelled, asyncio.create_task(self._tidy(engine), name="room-calls")
+        )
         if isinstance(carrier, RoomsBySip):
             others, ours = engine.on_message, carrier.attach(engine.links["control"])
 
@@ -238,6 +244,16 @@ class RoomEngine:
                 ours(message)
 
             engine.on_message = hear
+
+    async def _tidy(self, engine: VoiceEngine) -> None:
+        """Telephones that still ring for a gateway that is no more are let go, once it is known which do."""
+        while True:
+            try:
+                await engine.wait_ready(_SWITCH_S)
+                break
+            except SwitchUnavailable:
+                await asyncio.sleep(_AGAIN_S)
+        self.phones.end_left_behind()
 
     async def stop(self) -> None:
         """Telephones in rooms are told and hung up; rooms themselves go on without us."""
@@ -254,6 +270,11 @@ class RoomEngine:
             links = RoomLinks(self._parts.secret, base, settings.recording_url_ttl_s)
             url = tape.location or links.link(tape.id, COMPOSITE, self._parts.clock.epoch())[0]
         await self.desk.recordings.recorded(tape.tenant, tape.room_id, tape.id, url=url, failed=tape.why)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _media_server(settings: Settings, address: RoomServerAddress, clock: SystemClock) -> LiveKitRooms:

@@ -313,8 +313,8 @@ class Guest:
         call = self.call
         if call.role is not Role.PHONE:
             return  # why: the events of its session tell
-        body = {"identity": call.identity, "display_name": call.name, "call_id": call.call_id, "reason": why}
-        self._around.announcer.tell(call.tenant, "room.phone.failed", self.room_id, {**body})
+        body = told.failed_told(call.identity, call.name, call.call_id, why)
+        self._around.announcer.tell(call.tenant, "room.phone.failed", self.room_id, body)
 
 
 def _broken(visit: Visit) -> Step:

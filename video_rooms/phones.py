@@ -12,6 +12,7 @@ import structlog
 
 from telephony.errors import Conflict, NotFound, PatchbayError, RoomsUnavailable
 from telephony.ids import TenantId
+from video_rooms.core import roster, told
 from video_rooms.core.leg import HangUp, LegFact
 from video_rooms.core.pin import is_full, phone_name
 from video_rooms.core.room import Person, Presence, Role, Room, Status
@@ -28,6 +29,7 @@ from video_rooms.core.visit_words import (
     Stage,
     Visit,
     VisitFact,
+    Why,
 )
 from video_rooms.core.wishes import CallOut, JoinWish, Pass
 from video_rooms.guest import Guest, PhoneCall, PhoneSurroundings
@@ -74,6 +76,7 @@ class PhoneDesk:
         self._made = identity
         self._guests: dict[str, Guest] = {}
         self._leaving: set[Guest] = set()
+        self._left_behind: list[str] = []
         self.ended: Counter[tuple[str, str]] = Counter()
         """Visits that are over, by way (``in``, ``out``) and reason."""
 
@@ -94,8 +97,8 @@ class PhoneDesk:
         return next((line for line in lines if line.call_id == call_id), None)
 
     async def start(self) -> None:
-        """Whoever was called or waited when the gateway ended is there no more: their calls have ended, too.
-        Raises StorageUnavailable."""
+        """Whoever was called or waited when the gateway ended will not come in, for nothing carries them any
+        more: that is told, and their calls are ended by ``end_left_behind``. Raises StorageUnavailable."""
         at = self._around.wall()
 
         def lost(line: Person | None) -> Person | None:
@@ -103,7 +106,28 @@ class PhoneDesk:
             return line if line is None or over else left(line, at, LOST)
 
         for line in await self._around.people.outside():
-            await self._around.people.change(line.room_id, line.identity, lost)
+            after = await self._around.people.change(line.room_id, line.identity, lost)
+            if after is not None and after.why_left == LOST:
+                await self._tell_lost(line, after)
+
+    async def _tell_lost(self, line: Person, after: Person) -> None:
+        if line.call_id:
+            self._left_behind.append(line.call_id)
+        room = await self._rooms.of_live(line.session)
+        if room is None:
+            return
+        for kind, one in roster.told(line, after):
+            self._around.announcer.tell(room.tenant, kind, room.id, told.person_told(one))
+        if line.presence is not Presence.WAITING and line.role is Role.PHONE and line.call_id:
+            body = told.failed_told(line.identity, line.display_name, line.call_id, Why.LEG_LOST.value)
+            self._around.announcer.tell(room.tenant, "room.phone.failed", room.id, body)
+
+    def end_left_behind(self) -> None:
+        """Whatever of those calls still goes on (a telephone that rings does) is ended. To be called once it
+        is known which calls go on."""
+        for call_id in self._left_behind:
+            self._around.calls.end(call_id, Why.LEG_LOST.value)
+        self._left_behind.clear()
 
     # ------------------------------------------------------------ calls that begin
 

@@ -13,8 +13,9 @@ import pytest_asyncio
 from gateway.stack import answers as ready
 from gateway.stack import base_url
 from gateway.trial.audio import active_seconds, has_tone, tone
-from gateway.trial.sip_behaviour import answers
+from gateway.trial.sip_behaviour import answers, rings
 from gateway.trial.sip_call import CallState
+from gateway.trial.sip_incoming import IncomingCall
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
 from tests.rig.livekit import livekit_program
 from tests.rig.product import OWN, Product, running_product
@@ -23,6 +24,7 @@ from tests.rig.visitors import Visitor, loudness, share_of, visitor
 pytestmark = pytest.mark.e2e
 
 CALLER, CALLER_HZ, HOST_HZ, CALLED_HZ = "+14155550103", 400.0, 700.0, 500.0
+RINGS = "+14155559002"
 ROOMS = "/api/v1/video/rooms-scheduled"
 
 
@@ -141,7 +143,8 @@ def phones_of(host: Visitor) -> list[str]:
 
 
 async def test_a_gateway_that_is_killed_leaves_no_telephone_in_silence(house: Product) -> None:
-    """Nobody carries its sound any more, so its call ends; afterwards it is told, and is off the roster."""
+    """Nobody carries its sound any more, so its call ends; afterwards it is told, and is off the roster. One
+    that rings meanwhile is let go as soon as the gateway is back."""
     room = await house.api.ok("POST", ROOMS, {"name": "Weekly"})
     lobby = await house.api.ok("POST", ROOMS, {"name": "Closed", "waiting_room": True})
     waits = dials(house)
@@ -154,6 +157,7 @@ async def test_a_gateway_that_is_killed_leaves_no_telephone_in_silence(house: Pr
         caller.stream.press(room["pin"])
         identity = await telephone(host)
         (line,) = [one for one in await roster(house, room["room_id"]) if one["identity"] == identity]
+        called, ringing = await rung(house, room["room_id"])
         gateway = house.stack.gateway
         assert gateway is not None
         before = gateway.state.restarts
@@ -168,6 +172,22 @@ async def test_a_gateway_that_is_killed_leaves_no_telephone_in_silence(house: Pr
         await until_listed(house, room["room_id"], "left", identity)
         await waits.reaches(CallState.ENDED, 10.0)
         await until_listed(house, lobby["room_id"], "left", waiting)
+        await called.reaches(CallState.ENDED, 30.0)
+        lost = await until_listed(house, room["room_id"], "left", ringing["identity"])
+        assert lost["why_left"] == "lost"
+        call = await house.api.ended(ringing["call_id"])
+        assert (call["status"], call["termination"]["reason"]) == ("failed", "room_leg_lost")
+
+
+async def rung(house: Product, room_id: str) -> tuple[IncomingCall, dict[str, Any]]:
+    """A telephone that rings to be called into the room, and its line on the roster, which says so."""
+    before, house.carrier.decide = house.carrier.decide, lambda _: rings()
+    wanted = {"to": RINGS, "display_name": "Carol", "ring_timeout": 120}
+    made = await house.api.ok("POST", f"{ROOMS}/{room_id}/participants", wanted)
+    called = await house.carrier.receives(8.0, lambda call: call.facts.user == RINGS, "Carol's call")
+    line = await until_listed(house, room_id, "ringing", made["identity"])
+    house.carrier.decide = before
+    return called, line
 
 
 async def until_listed(

@@ -33,5 +33,10 @@ def person_told(line: Person) -> dict[str, Json]:
     }
 
 
+def failed_told(identity: str, display_name: str, call_id: str, reason: str) -> dict[str, Json]:
+    """A telephone that was called and did not come in."""
+    return {"identity": identity, "display_name": display_name, "call_id": call_id, "reason": reason}
+
+
 def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
