@@ -16,13 +16,13 @@ from livekit import rtc
 
 from gateway.clocks import SystemClock
 from gateway.room_chances import RoomChances
-from telephony.errors import NotFound, RoomsUnavailable
+from telephony.errors import Conflict, NotFound, RoomsUnavailable
 from telephony.ids import TenantId
 from tests.contract.video_rooms.worlds import address_of
 from tests.rig.livekit import LiveKitRig, running_livekit
 from tests.rig.visitors import Visitor, visitor
 from video_rooms.core.room import Person, Presence, Role, Room, Status
-from video_rooms.core.wishes import AdhocWish, InviteWish, JoinWish, NewRoom, Pass
+from video_rooms.core.wishes import AdhocWish, InviteWish, JoinWish, NewRoom, Pass, RoomChange
 from video_rooms.desk import Around, RoomDesk, furnish
 from video_rooms.doors import Timeouts
 from video_rooms.fakes_around import FakeRecorder, QuietPhones, ToldRooms
@@ -246,6 +246,45 @@ async def test_a_kick_holds_however_often_the_old_token_is_tried(meeting: Meetin
             await ann.sees("bob")
             await meeting.desk.reconciler.once()
             assert not bob.left.done()
+
+
+async def test_a_kick_while_livekit_does_not_answer_holds_once_it_does(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await meeting.schedule()
+    old = await meeting.join(room, "bob")
+
+    async def away(*_: object) -> None:
+        raise RoomsUnavailable
+
+    async with visitor(old.url, old.token) as bob:
+        await meeting.stands(room, "bob", Presence.JOINED)
+        with monkeypatch.context() as patched:
+            patched.setattr(meeting.server, "_ask", away)
+            with pytest.raises(RoomsUnavailable):
+                await meeting.desk.scheduled.kick(OURS, room.id, "bob")
+        await meeting.desk.reconciler.once()
+        assert await out(bob) == "PARTICIPANT_REMOVED"
+    fresh = await meeting.join(room, "bob")
+    async with visitor(fresh.url, fresh.token):
+        await meeting.stands(room, "bob", Presence.JOINED)
+
+
+async def test_another_capacity_is_the_real_rooms_too_and_tokens_stay_good(meeting: Meeting) -> None:
+    room = await meeting.schedule(max_participants=1)
+    ann, bob = await meeting.join(room, "ann"), await meeting.join(room, "bob")
+    change = meeting.desk.scheduled.change
+    bigger = await change(OURS, room.id, RoomChange(max_participants=2))
+    assert bigger.room_sid != room.room_sid
+    async with visitor(ann.url, ann.token) as first, visitor(bob.url, bob.token):
+        await first.sees("bob")
+        await meeting.stands(room, "bob", Presence.JOINED)
+        with pytest.raises(Conflict):
+            await change(OURS, room.id, RoomChange(max_participants=3))
+        assert [one.max_people for one in await meeting.server.rooms([room.live_name])] == [2]
+    kept = await meeting.rooms.get(OURS, room.id)
+    assert kept is not None
+    assert kept.max_participants == 2
 
 
 async def test_a_host_who_was_put_out_has_no_power_over_others(meeting: Meeting) -> None:
