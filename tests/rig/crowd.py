@@ -138,6 +138,7 @@ class Crowd:
         events, CDRs and interactions it has."""
         wanted = {pair.id for pair in pairs}
         with sqlite3.connect(self.product.var / "patchbay.db") as stored:
+            stored.execute("BEGIN")  # why: one moment is looked at; a call may end between two questions
             calls = stored.execute("SELECT id, session_id, status FROM calls").fetchall()
             found = []
             for call_id, session, status in calls:

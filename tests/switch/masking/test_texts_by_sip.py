@@ -15,7 +15,7 @@ import pytest_asyncio
 from dialplan.ami.client import AmiLink
 from gateway.switch_texts import FAMILY, SwitchTexts, TextLines, TrunkAddress, parts_of
 from gateway.trial.sip_digest import Credentials
-from gateway.trial.sip_message import Headers, Request, parse, user_in
+from gateway.trial.sip_message import Headers, Request, branch_of, parse, user_in
 from gateway.trial.sip_outgoing import authorized
 from gateway.trial.sip_phone import SipPhone
 from gateway.trial.watch import Watch
@@ -225,8 +225,13 @@ async def test_a_stranger_writes_to_nobody(desk: Desk) -> None:
 
 
 def received(phone: SipPhone) -> list[Request]:
-    requests = [parse(traced.raw) for traced in phone.transport.trace if not traced.sent]
-    return [one for one in requests if isinstance(one, Request) and one.method == "MESSAGE"]
+    """Every MESSAGE, once however often it was sent (RFC 3261 section 17.2.3)."""
+    messages: dict[str, Request] = {}
+    for traced in phone.transport.trace:
+        one = None if traced.sent else parse(traced.raw)
+        if isinstance(one, Request) and one.method == "MESSAGE":
+            messages.setdefault(branch_of(one), one)
+    return list(messages.values())
 
 
 def outbound(body: str, **changes: object) -> OutboundText:
