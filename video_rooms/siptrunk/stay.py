@@ -30,6 +30,8 @@ _log = structlog.get_logger("rooms.trunk")
 VOICE: Final = "mix"
 UNMUTED_S: Final = 1.0
 LOOK_AGAIN_S: Final = 0.05
+ENDS_S: Final = 1.0
+"""How long a room that ends may be listed after its people have left it."""
 _TOLD_S: Final = 0.5
 """How long our own end may be gone before the switch's word for the call's end comes."""
 
@@ -205,9 +207,21 @@ class SipStay:
         why = "lost"
         if cause == Cause.NORMAL_CLEARING:
             with contextlib.suppress(PatchbayError):
-                view = await self._stage.eyes.look(self._opened.room)
-                why = "room_ended" if view is None else self._why_gone(view)
+                why = await self._why_ended()
         self._tell_out(why)
+
+    async def _why_ended(self) -> str:
+        """A room that ends is there a little longer than its people: one that empties is looked at again."""
+        until, before = self._loop.time() + ENDS_S, -1
+        while True:
+            view = await self._stage.eyes.look(self._opened.room)
+            if view is None:
+                return "room_ended"
+            why, left = self._why_gone(view), len(view.people)
+            if why != "removed" or left == before > 0 or self._loop.time() >= until:
+                return why
+            before = left
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     def _why_gone(self, view: View) -> str:
         """Who is still listed was not put out: the call broke, or another has the place."""

@@ -153,6 +153,7 @@ class Stage:
 @pytest.fixture
 async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     monkeypatch.setattr(eyes, "EVERY_S", 0.01)
+    monkeypatch.setattr("video_rooms.siptrunk.stay.ENDS_S", 0.1)
     server, chances, now, port = FakeRoomServer(SystemClock()), CountedChances(), [0.0], Port()
     desk, other = FakeTrunkDesk(server), Elsewhere(server)
     desk.service = service = Service(server, port)
@@ -380,3 +381,17 @@ async def test_whoever_has_its_place_by_now_stays(stage: Stage) -> None:
     assert await stage.inside() == [join.identity]
     await second.leave()
     assert await stage.inside() == []
+
+
+async def test_a_room_that_is_listed_longer_than_its_people_has_ended(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_rooms.siptrunk.stay.ENDS_S", 60.0)
+    stay, ear = await stage.enter()
+    await stage.server.remove(ROOM, stay.identity)
+    stay.gone("hangup")
+    await settle()
+    assert not any(told.startswith("out") for told in ear.told)
+    await stage.server.delete(ROOM)
+    await until(lambda: any(told.startswith("out") for told in ear.told))
+    assert ear.told[-1] == "out room_ended"
