@@ -110,6 +110,9 @@ class LegWorld:
     of a caller's name that the carrier chose."""
     most: int = 10
     """How many telephones a room of these tests can bear: a service that mixes for each apart is dearer."""
+    gap: int = 10
+    """How many frames of silence, of more than thirty, are no gap while somebody goes. By SIP sound passes
+    four clocks more, all of them this loop's."""
     identities: dict[tuple[str, str], str] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
     ears: dict[str, Ear] = field(default_factory=dict)
@@ -333,7 +336,8 @@ async def running_legs(kind: str, livekit: LiveKitRig | None, folder: Path) -> A
                     http,
                     livekit,
                     makes=lambda: by_sip.identity(PHONE),
-                    most=5,
+                    most=4,
+                    gap=25,
                 )
                 try:
                     yield world

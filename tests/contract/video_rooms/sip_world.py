@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import aiohttp
 
@@ -18,9 +19,12 @@ from tests.rig.pretend_sip import SipService, SwitchOfCalls
 from video_rooms.core.trunks import Inbound, TrunkPlan
 from video_rooms.livekit.control import LiveKitAddress, LiveKitRooms
 from video_rooms.livekit.trunks import LiveKitTrunks
+from video_rooms.siptrunk import door
 
 PLAN = TrunkPlan("0a1b2c3d", Inbound("rooms-0a1b2c3d", "patchbay", "p" * 32))
 READY_S = 5.0
+SERVICE_S = 8.0
+"""How long the service may take here: the one that is played shares this process with everybody else."""
 
 
 @asynccontextmanager
@@ -37,6 +41,7 @@ async def running_by_sip(
     switch = SwitchOfCalls(service)
     switch.tells = carrier.attach(switch)
     async with AsyncExitStack() as exits:
+        exits.enter_context(patch.object(door, "TAKE_S", SERVICE_S))
         exits.push_async_callback(server.close)
         exits.push_async_callback(service.close)
         await carrier.start()

@@ -57,7 +57,7 @@ class Meeting:
         if hz:
             self.world.phones[leg_id].says = tone_frames(hz)
         self.world.order(leg_id, self.world.join(self.room, leg_id))
-        await self.world.until(lambda: self.world.ears[leg_id].of(Joined), f"{leg_id} in")
+        await self.world.until(lambda: self.world.ears[leg_id].of(Joined), f"{leg_id} in", 10.0)
 
     def who(self, leg_id: str) -> str:
         """The identity of a telephone that is in."""
@@ -199,7 +199,7 @@ async def test_the_guests_go_on_being_heard_when_the_telephone_that_fetched_them
         await asyncio.sleep(0.6)
         heard = meeting.world.phones["third"].channel.heard[before:]
         gaps = sum(frame is None or not any(frame) for frame in heard)
-        assert gaps <= 10, f"{gaps} frames of silence when {goes} went"
+        assert gaps <= meeting.world.gap, f"{gaps} frames of silence when {goes} went"
         await meeting.hears("third", 440)
 
 
