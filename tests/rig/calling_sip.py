@@ -37,7 +37,6 @@ class CallingSip:
     password: str
     refuses: int = 0
     silent: bool = False
-    joined: asyncio.Event = field(default_factory=asyncio.Event)
     channels: list[WebSocketChannel] = field(default_factory=list)
     rooms: RtcRooms = field(default_factory=RtcRooms)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -50,7 +49,6 @@ class CallingSip:
         stay = line.stay = await self.rooms.enter(
             Join(self.rig.url, token, asked.identity), line, muted=False
         )
-        self.joined.set()
         if self.silent:
             return None
         channel = None if self.refuses else await self.brings(asked)
