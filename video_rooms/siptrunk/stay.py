@@ -30,8 +30,9 @@ _log = structlog.get_logger("rooms.trunk")
 VOICE: Final = "mix"
 UNMUTED_S: Final = 1.0
 LOOK_AGAIN_S: Final = 0.05
-ENDS_S: Final = 1.0
-"""How long a room that ends may be listed after its people have left it."""
+ENDS_S: Final = 0.7
+"""How long a room that ends may be listed after its people have left it: whoever was put out of an empty one
+is told so within a second."""
 _TOLD_S: Final = 0.5
 """How long our own end may be gone before the switch's word for the call's end comes."""
 
