@@ -35,6 +35,8 @@ TAKE_S: Final = 4.0
 REST_S: Final = 30.0
 """How long a service that failed is left alone."""
 LEAVE_S: Final = 3.0
+INTRODUCE_S: Final = 1.0
+"""How long a name may take: of whoever has left meanwhile the media server says nothing for long."""
 SEEN_S: Final = 1.0
 LOOK_AGAIN_S: Final = 0.05
 
@@ -183,9 +185,10 @@ class SipDoor:
     async def _introduce(self, opened: Opened) -> None:
         try:
             if opened.name:
-                await self._parts.keeper.desk.introduce(opened.room, opened.identity, opened.name)
-        except PatchbayError as failure:
-            _log.warning("trunk.not_introduced", code=failure.code)
+                async with asyncio.timeout(INTRODUCE_S):
+                    await self._parts.keeper.desk.introduce(opened.room, opened.identity, opened.name)
+        except (PatchbayError, TimeoutError) as failure:
+            _log.warning("trunk.not_introduced", why=type(failure).__name__)
 
     def _failed(self, why: str) -> NotAdmitted:
         if why in ELSEWHERE and self._parts.rests:

@@ -273,6 +273,22 @@ async def test_what_the_switch_has_not_played_yet_does_not_grow(stage: Stage) ->
     assert 80 < len(stage.port.leg.played) < 100
 
 
+async def test_a_name_that_nobody_takes_is_not_waited_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_rooms.siptrunk.door.INTRODUCE_S", 0.01)
+
+    async def introduce(*_: object) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    monkeypatch.setattr(FakeTrunkDesk, "introduce", introduce)
+    stay, _ = await stage.enter()
+    async with asyncio.timeout(2):  # less than the door waits for what never ends
+        await stage.door.close()
+    assert not stay.connected
+
+
 async def test_each_stay_is_a_hall_of_its_own(stage: Stage) -> None:
     first, _ = await stage.enter()
     second, _ = await stage.enter()
