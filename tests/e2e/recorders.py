@@ -13,7 +13,6 @@ from gateway.trial.listener import WebhookListener
 from tests.rig.films import sound_of
 from tests.rig.product import Product
 from tests.rig.visitors import Visitor
-from video_rooms.core.salvage import MIXED
 from video_rooms.recording.sound import RATE
 
 _ENOUGH_OCTETS = 2 * RATE * 3 // 2
@@ -37,8 +36,8 @@ def recorder_of(house: Product) -> int:
 
 
 async def for_a_while(house: Product, host: Visitor, recording: str) -> None:
-    """Until a second and a half of it are on disk."""
-    part = house.stack.settings.recordings_dir / "rooms" / recording / MIXED
+    """Until a second and a half of its first speaker are on disk."""
+    part = house.stack.settings.recordings_dir / "rooms" / recording / "speaker-1.part.pcm"
     await host.until(lambda: part.exists() and part.stat().st_size >= _ENOUGH_OCTETS, 40, "being recorded")
 
 

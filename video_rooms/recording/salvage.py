@@ -28,6 +28,8 @@ async def salvage(spec: SalvageSpec, claimed: tuple[int, ...]) -> ReelNews:
     made = plan(_found(folder), RATE)
     if made is None:
         return ReelNews("failed", "empty")
+    if made.unnamed:
+        _log.warning("salvage.unnamed", parts=made.unnamed)
     film = folder / "composite.part.mp4"
     used = await _film(spec, made, film, claimed)
     if used is None:

@@ -26,6 +26,8 @@ from video_rooms.livekit.control import LiveKitRooms
 from video_rooms.recording.sound import RATE as RECORDED_RATE
 
 ALICE_HZ, BOB_HZ = 440.0, 1000.0
+FIRST = "speaker-1.part.pcm"
+"""The sound of the first who speaks, while it is recorded."""
 
 
 @dataclass
@@ -80,9 +82,9 @@ class Studio:
     def folder(self, tape_id: str) -> Path:
         return self.parts.folder / tape_id
 
-    def recorded_ms(self, tape_id: str) -> int:
+    def recorded_ms(self, tape_id: str, of: str = MIXED) -> int:
         """How much sound of a recording that runs is on disk."""
-        part = self.folder(tape_id) / MIXED
+        part = self.folder(tape_id) / of
         return part.stat().st_size // 2 * 1000 // RECORDED_RATE if part.exists() else 0
 
 

@@ -19,6 +19,7 @@ from tests.contract.video_rooms import studio as studios
 from tests.contract.video_rooms.studio import (
     ALICE_HZ,
     BOB_HZ,
+    FIRST,
     Studio,
     children_of,
     recorder_of,
@@ -95,7 +96,7 @@ async def test_what_was_heard_is_kept_where_the_encoder_dies(studio: Studio) -> 
     async with visitor(studio.livekit.url, studio.token("alice")) as alice:
         await alice.speak(ALICE_HZ)
         tape_id = await studio.recordings.start(studio.room)
-        await alice.until(lambda: studio.recorded_ms(tape_id) >= 1500, 20, "heard for a while")
+        await alice.until(lambda: studio.recorded_ms(tape_id, FIRST) >= 1500, 20, "heard for a while")
         for encoder in children_of(recorder_of(studio)):
             os.kill(encoder, signal.SIGKILL)
         tape = await studio.outcome()

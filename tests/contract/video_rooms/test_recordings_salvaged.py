@@ -22,7 +22,7 @@ from gateway.room_salvager import made
 from gateway.runtime.programs import ffmpeg_program
 from gateway.trial.audio import RATE, tone_seconds
 from tests.contract.video_rooms import studio as studios
-from tests.contract.video_rooms.studio import ALICE_HZ, BOB_HZ, Kept, Studio, recorder_of
+from tests.contract.video_rooms.studio import ALICE_HZ, BOB_HZ, FIRST, Kept, Studio, recorder_of
 from tests.rig.films import decoded, sound_of
 from tests.rig.visitors import visitor
 from tests.unit.video_rooms.rooms import a_room
@@ -53,7 +53,7 @@ async def test_what_two_people_said_until_the_recorder_was_killed_plays(studio: 
         await alice.hears("bob", BOB_HZ)
         tape_id = await studio.recordings.start(studio.room)
         await alice.until(lambda: fragments(studio.folder(tape_id) / PICTURE), 40, "a picture on disk")
-        seen_ms = studio.recorded_ms(tape_id)
+        seen_ms, heard = studio.recorded_ms(tape_id), (studio.folder(tape_id) / MIXED).read_bytes()
         os.killpg(recorder_of(studio), signal.SIGKILL)  # its encoder with it, as where memory runs out
         most_ms = (time.monotonic() - before) * 1000
         broken_off = asyncio.Event()
@@ -69,7 +69,8 @@ async def test_what_two_people_said_until_the_recorder_was_killed_plays(studio: 
     sound = await sound_of(film)
     assert abs(len(sound) / 2 / RATE * 1000 - tape.duration_ms) <= 150
     for hz in (ALICE_HZ, BOB_HZ):
-        assert tone_seconds(sound, hz, share=0.2) >= 1.0
+        on_disk = tone_seconds(heard, hz, rate=RECORDED_RATE, share=0.2)
+        assert tone_seconds(sound, hz, share=0.2) >= max(0.3, on_disk / 2), "what was on disk is in the film"
     grey = await decoded(film, "-f", "rawvideo", "-pix_fmt", "gray")
     frames = len(grey) // (320 * 180)
     assert 40 <= frames <= tape.duration_ms // 100 + 1
@@ -86,8 +87,9 @@ async def each_is_alone(folder: Path) -> None:
     for who, hz, other in (("alice", ALICE_HZ, BOB_HZ), ("bob", BOB_HZ, ALICE_HZ)):
         alone = await sound_of(folder / by_name[who]["file"])
         assert abs(len(alone) / 2 / RATE * 1000 - by_name[who]["duration_ms"]) <= 150
-        assert tone_seconds(alone, hz) >= 1.0, who
-        assert tone_seconds(alone, other, share=0.2) == 0.0, who
+        own = tone_seconds(alone, hz)
+        assert own >= 0.5, who
+        assert tone_seconds(alone, other) <= own / 5, who
 
 
 def fragments(film: Path) -> bool:
@@ -98,7 +100,7 @@ async def test_where_the_gateway_and_its_recorder_die_one_of_two_next_ones_saves
     async with visitor(studio.livekit.url, studio.token("alice")) as alice:
         await alice.speak(ALICE_HZ)
         tape_id = await studio.recordings.start(studio.room)
-        await alice.until(lambda: studio.recorded_ms(tape_id) >= 1500, 20, "heard for a while")
+        await alice.until(lambda: studio.recorded_ms(tape_id, FIRST) >= 1500, 20, "heard for a while")
         begun = studio.recordings._running.pop(studio.room.id)
         assert begun.watch is not None
         begun.watch.cancel()
@@ -130,8 +132,8 @@ def parts_of(place: SalvagePlace, tape_id: str, seconds: int = 2) -> Path:
     folder = place.folder / tape_id
     folder.mkdir(parents=True)
     (folder / MIXED).write_bytes(SECOND * seconds)
-    (folder / "speaker-1.part.pcm").write_bytes(SECOND + b"\x00")
-    note = note_line(SpeakerNote("alice", "Alice", "speaker-1.part.pcm", 1000))
+    (folder / FIRST).write_bytes(SECOND + b"\x00")
+    note = note_line(SpeakerNote("alice", "Alice", FIRST, 1000))
     (folder / NOTES).write_bytes(note + note[:20])
     os.close(claim(folder) or -1)
     return folder
