@@ -140,7 +140,14 @@ class Outlet:
         self._queue, self._source = queue, source
         self._waiting = deque[bytes]()
         self._busy = False
+        self._closed = False
         self._guard = threading.Lock()
+
+    def close(self) -> None:
+        """Nothing is given any more, so that the source may be freed: threads of the library come here."""
+        with self._guard:
+            self._closed = True
+            self._waiting.clear()
 
     def say(self, frame: bytes) -> None:
         with self._guard:
@@ -157,15 +164,18 @@ class Outlet:
     def _next(self) -> None:
         """On the loop's thread, or on one of the library's: whoever is free to give the next slice."""
         with self._guard:
-            if not self._waiting:
+            if self._closed or not self._waiting:
                 self._busy = False
                 return
-            piece = self._waiting.popleft()
+            number = self._give(self._waiting.popleft())
+        self._queue.await_taken(number, self._next)
+
+    def _give(self, piece: bytes) -> int:
+        """The number under which the library tells that it was taken."""
         request = proto.FfiRequest()
         request.capture_audio_frame.source_handle = self._source._ffi_handle.handle
         buffer = request.capture_audio_frame.buffer
         buffer.data_ptr = ctypes.cast(ctypes.c_char_p(piece), ctypes.c_void_p).value or 0
         buffer.sample_rate, buffer.num_channels = RATE_HZ, 1
         buffer.samples_per_channel = len(piece) // 2
-        answer = FfiClient.instance.request(request)
-        self._queue.await_taken(answer.capture_audio_frame.async_id, self._next)
+        return int(FfiClient.instance.request(request).capture_audio_frame.async_id)

@@ -268,6 +268,8 @@ class RtcStay:
         self.forget()
         if not self._shown_out:
             await see_off(self._join, sid)
+        if self._outlet is not None:
+            self._outlet.close()
         if self._source is not None:
             await self._source.aclose()
         self._track = self._source = self._outlet = None
