@@ -16,6 +16,7 @@ import structlog
 from dialplan.ami.message import Message
 from dialplan.ami.translate import translate
 from dialplan.ami.wire import AmiAction, variable
+from dialplan.core.agent_dial import CALL_MARK, channel_and_token
 from dialplan.core.heard import Heard, What
 from telephony.errors import OutcomeUnknown, RoomsUnavailable, SwitchRefused, SwitchUnavailable, UnsafeValue
 from telephony.ids import ChannelId
@@ -108,18 +109,18 @@ class SwitchedTrunkCalls:
 
 def _originate(call: TrunkCall) -> AmiAction:
     """Raises UnsafeValue for what the switch must not be told."""
-    if not call.socket.startswith("WebSocket/"):
-        raise UnsafeValue("our own end of a call to the SIP service is a media socket")
+    channel, token = channel_and_token(call.socket)
     return AmiAction(
         "Originate",
         (
-            ("Channel", call.socket),
+            ("Channel", channel),
             ("ChannelId", call.id),
             ("Context", CONTEXT),
             ("Exten", "call"),
             ("Priority", "1"),
             ("Timeout", str(OPEN_S * 1000)),
             ("Async", "true"),
+            variable(CALL_MARK, token),
             variable("PB_TO", call.number),
             variable("PB_FROM", call.caller),
             variable("PB_RING", str(call.ring_s)),

@@ -79,7 +79,7 @@ _FACTS: tuple[facts.Fact, ...] = (
 )
 _BACK: tuple[facts.Fact, ...] = tuple(facts.Routed(route, _TERMS) for route in _ROUTES)
 _ARRANGED = facts.HangupAsked(Ender.GATEWAY, "session_ended", after_s=30.0)
-_AGENT = Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1"))
+_AGENT = Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef", "agt_1"))
 _MOVES: tuple[facts.Fact, ...] = (
     *(
         fact

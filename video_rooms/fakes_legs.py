@@ -98,7 +98,7 @@ class FakeLegCarrier:
         leg = self.legs[leg_id] = FakeLeg(leg_id, ear, bound_for=room)
         loop = asyncio.get_running_loop()
         leg.timer = loop.call_later(within_s, self.hangs_up, leg_id, "never_came")
-        return f"WebSocket/room0/c(slin16)nf(json)v(t={next(self._tokens):016d})"
+        return f"WebSocket/room0/c(slin16)nf(json)/{next(self._tokens):016d}"
 
     def order(self, leg_id: str, order: LegOrder) -> None:
         self.orders.append((leg_id, order))

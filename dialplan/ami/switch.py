@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from dialplan.ami.client import AmiLink, LinkState
 from dialplan.ami.message import Message
-from dialplan.ami.wire import AmiAction, caller_id, dial_endpoint, dial_through
-from dialplan.core.agent_dial import dial_parts
+from dialplan.ami.wire import AmiAction, caller_id, dial_endpoint, dial_through, variable
+from dialplan.core.agent_dial import CALL_MARK, channel_and_token
 from dialplan.core.call import Endpoint, Phone, Trunk, VideoRoom
 from dialplan.core.orders import Hangup, Originate, Redirect, TurnTape
 from dialplan.ports import LiveChannel
@@ -39,11 +39,12 @@ class AmiSwitch:
 
     async def originate(self, order: Originate) -> None:
         """Ring a far end; resolves when the switch has queued it, not when somebody answers."""
+        dialled, token = dial_string(order.endpoint)
         await self._act(
             AmiAction(
                 "Originate",
                 (
-                    ("Channel", dial_string(order.endpoint)),
+                    ("Channel", dialled),
                     ("ChannelId", order.channel),
                     ("Context", CONTEXT),
                     ("Exten", EXTENSION),
@@ -51,6 +52,7 @@ class AmiSwitch:
                     ("Timeout", str(order.backstop_s * 1000)),
                     ("CallerID", caller_id(order.cli.reveal())),
                     ("Async", "true"),
+                    *([variable(CALL_MARK, token)] if token else []),
                 ),
             )
         )
@@ -98,16 +100,15 @@ class AmiSwitch:
         return await self._control.act(action, deadline_s=self._deadline_s)
 
 
-def dial_string(endpoint: Endpoint) -> str:
-    """What Asterisk dials to reach a far end that has a channel of its own."""
+def dial_string(endpoint: Endpoint) -> tuple[str, str]:
+    """What Asterisk dials to reach a far end that has a channel of its own, and the token of a socket."""
     match endpoint:
         case Trunk(number=number, trunk=trunk):
-            return dial_through(number.reveal(), trunk)
+            return dial_through(number.reveal(), trunk), ""
         case Phone(name=name):
-            return dial_endpoint(name)
+            return dial_endpoint(name), ""
         case VideoRoom(dial=dial):
-            dial_parts(dial)  # why: nothing but a socket of ours is dialled for one
-            return dial
+            return channel_and_token(dial)  # why: nothing but a socket of ours is dialled for one
     raise UnsafeValue("a prompt or hold music cannot be dialled")
 
 

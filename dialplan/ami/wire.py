@@ -62,7 +62,7 @@ _NUMBER = re.compile(r"\d{1,9}")
 _EXTENSION = re.compile(_USER)
 _OUTWARD = "@_"
 """Ends the names of the endpoints that Originate rings: their redirections lead nowhere (see pjsip.conf)."""
-_SOCKET = r"WebSocket/(?:patchbay|room[0-7])/c\(slin16\)nu?f\(json\)v\(t=[A-Za-z0-9_-]{16,64}\)"
+_SOCKET = r"WebSocket/(?:patchbay|room[0-7])/c\(slin16\)nu?f\(json\)"
 """A media socket of ours, in the one form that telephones in rooms have (``dialplan.core.agent_dial``)."""
 _DIAL = re.compile(rf"PJSIP/(?:{_USER})?@{_WORD}@_|Local/{_USER}@{_WORD}(?:/n)?|{_SOCKET}")
 _ACTION_ID = re.compile(r"[A-Za-z0-9_./:-]{1,149}")

@@ -2,22 +2,25 @@
 
 No part ever comes from outside: the address is loopback, the token or UUID is ours, the format one of ours.
 What is not exactly of this shape cannot be dialled. Sources: Asterisk 22 ``chan_websocket`` (``c`` format,
-``n`` no answer by itself, ``u`` no queue of its own, ``f`` control messages as JSON, ``v`` query parameters)
-and ``chan_audiosocket``.
+``n`` no answer by itself, ``u`` no queue of its own, ``f`` messages as JSON) and ``chan_audiosocket``.
+The token of a WebSocket is no part of what is dialled, but a variable of the channel.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from telephony.errors import UnsafeValue
 
+CALL_MARK: Final = "PB_SOCKET"
+"""What MEDIA_START tells it by; inherited by what the dialplan dials."""
 _WEBSOCKET = re.compile(
     r"WebSocket/patchbay/c\((?P<codec>ulaw|alaw|slin|slin16|slin24)\)(?P<ways>nu?)f\(json\)"
-    r"v\(t=(?P<token>[A-Za-z0-9_-]{16,64})\)"
+    r"/(?P<token>[A-Za-z0-9_-]{16,64})"
 )
 _ROOM = re.compile(
-    r"WebSocket/room(?P<worker>[0-7])/c\(slin16\)(?P<ways>nu?)f\(json\)v\(t=(?P<token>[A-Za-z0-9_-]{16,64})\)"
+    r"WebSocket/room(?P<worker>[0-7])/c\(slin16\)(?P<ways>nu?)f\(json\)/(?P<token>[A-Za-z0-9_-]{16,64})"
 )
 _AUDIOSOCKET = re.compile(
     r"AudioSocket/(?P<address>127(?:\.[0-9]{1,3}){3}:[1-9][0-9]{0,4})"
@@ -31,7 +34,7 @@ def dial_parts(dial: str) -> tuple[str, str]:
     The parts go, not the string: a bracket must not reach the dialplan's way of taking an answer apart.
     Raises UnsafeValue for everything that is not exactly an agent's socket, or a room's.
 
-    >>> dial_parts("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)")
+    >>> dial_parts("WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef")
     ('socket', 'ulaw/n/0123456789abcdef')
     """
     found = _WEBSOCKET.fullmatch(dial)
@@ -44,3 +47,16 @@ def dial_parts(dial: str) -> tuple[str, str]:
     if found is not None:
         return "stream", f"{found['address']}/{found['uuid']}/{found['codec']}"
     raise UnsafeValue("a dial string is not of a known shape")
+
+
+def channel_and_token(dial: str) -> tuple[str, str]:
+    """What the switch dials for a socket that has no dialplan of its own before it, and the token that its
+    channel is given. Raises UnsafeValue for everything that is not exactly a WebSocket of ours.
+
+    >>> channel_and_token("WebSocket/room0/c(slin16)nf(json)/0123456789abcdef")
+    ('WebSocket/room0/c(slin16)nf(json)', '0123456789abcdef')
+    """
+    found = _WEBSOCKET.fullmatch(dial) or _ROOM.fullmatch(dial)
+    if found is None:
+        raise UnsafeValue("a dial string is not of a known shape")
+    return dial[: found.start("token") - 1], found["token"]

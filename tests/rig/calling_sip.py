@@ -68,7 +68,7 @@ class CallingSip:
         name = _NAME.fullmatch(asked.number)
         if name is None or (asked.user, asked.password) != ("room_sip", self.password):
             return None
-        dialled = f"WebSocket/room{name[1]}/c(slin16)nf(json)v(t={name[2]})"
+        dialled = f"WebSocket/room{name[1]}/c(slin16)nf(json)/{name[2]}"
         channel = await dial_websocket(self.http, ("127.0.0.1", self.port()), dialled)
         if channel is not None:
             self.channels.append(channel)

@@ -30,7 +30,10 @@ CARRIER = "127.0.0.2"
 MEDIA_DIALPLAN = """\
 [from-trunk]
 exten => _+1555.,1,Set(PB_TO=${PJSIP_HEADER(read,X-Dial)})
- same => n,Dial(${PB_TO},20)
+ same => n,GotoIf($["${PB_TO:0:9}" = "WebSocket"]?:dial)
+ same => n,Set(_PB_SOCKET=${CUT(PB_TO,/,4)})
+ same => n,Set(PB_TO=${CUT(PB_TO,/,1-3)})
+ same => n(dial),Dial(${PB_TO},20)
  same => n,Hangup(${HANGUPCAUSE})
 exten => _+1666.,1,Answer()
  same => n,Echo()

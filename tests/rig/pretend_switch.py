@@ -41,14 +41,16 @@ class Channel(Protocol):
 class WebSocketChannel:
     """``chan_websocket``: a queue, one frame a tick, marks in the queue, a flush that eats them."""
 
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse, codec: Codec) -> None:
-        self.ws, self.codec = ws, codec
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, codec: Codec, token: str) -> None:
+        self.ws, self.codec, self.token = ws, codec, token
         self.heard: list[bytes | None] = []
         self.commands: list[str] = []
         self.too_long: list[str] = []
         self.answered, self.up = False, True
         self.most = 0
         self.plays = True
+        self.told = asyncio.Event()
+        """Whether it was let in is known: silence comes at once, or the end does."""
         self._queue = deque[bytes | str]()
         self._paused = False
         self._tasks = [asyncio.create_task(self._reads()), asyncio.create_task(self._ticks())]
@@ -57,6 +59,7 @@ class WebSocketChannel:
         """MEDIA_START."""
         start = {"channel_id": "1763.1", "format": self.codec.asterisk, "ptime": 20}
         start |= {"optimal_frame_size": self.codec.frame_bytes}
+        start |= {"channel_variables": {"MEDIA_WEBSOCKET_CONNECTION_ID": "x", "PB_SOCKET": self.token}}
         await self.tells("MEDIA_START", **(start | changes))
 
     async def tells(self, event: str, **more: object) -> None:
@@ -78,11 +81,13 @@ class WebSocketChannel:
     async def _reads(self) -> None:
         async for message in self.ws:
             if message.type is aiohttp.WSMsgType.BINARY:
+                self.told.set()
                 self._queue.append(message.data)
                 self.most = max(self.most, self._held())
             elif message.type is aiohttp.WSMsgType.TEXT:
                 await self._obeys(message.data)
         self.up = False
+        self.told.set()
 
     async def _obeys(self, text: str) -> None:
         if len(text.encode()) > _LONGEST_TEXT:
@@ -170,21 +175,17 @@ class AudioSocketChannel:
 async def dial_websocket(
     http: aiohttp.ClientSession, address: tuple[str, int], dialled: str, *, starts: bool = True
 ) -> WebSocketChannel | None:
-    """Dial(WebSocket/…); None where it was not let in."""
-    found = re.fullmatch(r"WebSocket/(?:patchbay|room\d)/c\((\w+)\)nu?f\(json\)v\(t=([\w-]+)\)", dialled)
+    """Dial(WebSocket/…), the token in the channel's variable; None where it was not let in."""
+    found = re.fullmatch(r"WebSocket/(?:patchbay|room\d)/c\((\w+)\)nu?f\(json\)/([\w-]+)", dialled)
     assert found is not None, dialled
-    url = f"ws://{address[0]}:{address[1]}/media?t={found[2]}"
-    try:
-        ws = await http.ws_connect(url, protocols=("media",), autoping=True)
-    except aiohttp.WSServerHandshakeError as refusal:
-        if refusal.status != 404:
-            raise
-        return None
+    url = f"ws://{address[0]}:{address[1]}/media"
+    ws = await http.ws_connect(url, protocols=("media",), autoping=True)
     assert ws.protocol == "media"
-    channel = WebSocketChannel(ws, codec_named(found[1]))
+    channel = WebSocketChannel(ws, codec_named(found[1]), found[2])
     if starts:
         await channel.starts()
-    return channel
+        await asyncio.wait_for(channel.told.wait(), 5.0)
+    return channel if channel.up else None
 
 
 async def dial_audiosocket(dialled: str, codec: Codec) -> AudioSocketChannel | None:

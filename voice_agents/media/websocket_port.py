@@ -1,7 +1,9 @@
 """The first media port: Asterisk dials out to us by WebSocket (``Dial(WebSocket/patchbay/…)``).
 
-It listens on loopback alone. Who comes shows one token in the query, good for one connection; whatever else
-it asks for is answered 404. The codec is the one of our own request: MEDIA_START may come after sound.
+It listens on loopback alone. Which call a connection belongs to, its first event says (MEDIA_START), by a
+token that is good for one connection; until then nobody hears it, and after two seconds it is dropped. The
+query says nothing: the driver's parameters for that are shared by all that is dialled in the same moment, and
+a call would be brought to whom another one is with (see ``wire.asterisk``).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 
 import structlog
 from picows import (
@@ -47,6 +50,10 @@ _quiet.setLevel(logging.WARNING)  # below, it tells each connection, and request
 
 _HANDSHAKE_S = 2.0
 _LARGEST = 65_536
+_NAMELESS_MOST = 256
+"""How many connections may have said nothing yet."""
+_EARLY_MOST = 50
+"""How many frames are kept that come before MEDIA_START."""
 _PROTOCOL = {"Sec-WebSocket-Protocol": asterisk.SUBPROTOCOL}
 
 
@@ -64,6 +71,7 @@ class WebSocketPort:
         self.abilities, self._connection = abilities, connection
         self._yard = yard or Yard(limits or Limits())
         self._door = Doorkeeper()
+        self._nameless: set[_Socket] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -85,6 +93,8 @@ class WebSocketPort:
         if self._server is not None:
             self._server.close()
         self._door.close()
+        for socket in tuple(self._nameless):
+            socket.drop()
         self._yard.close()
         if self._server is not None:
             with contextlib.suppress(TimeoutError):  # a connection in its handshake is not worth a wait
@@ -113,34 +123,40 @@ class WebSocketPort:
         return len(self._yard.legs)
 
     def _listener(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
-        token = asterisk.token_in(request.path.decode("ascii", "replace"))
-        expected = self._door.admit(token)
-        if expected is None:
-            _log.warning("media_refused", why="unknown or used token")
-            response = WSUpgradeResponse.create_error_response(404, b"no such call")
+        if len(self._nameless) >= _NAMELESS_MOST:
+            _log.warning("media_refused", why="too many that say nothing")
+            response = WSUpgradeResponse.create_error_response(503, b"too many")
             return WSUpgradeResponseWithListener(response, None)
-        socket = _Socket(expected, self._yard, self._door.counts)
+        socket = _Socket(self._door, self._yard, self._nameless)
         return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(_PROTOCOL), socket)
 
 
 class _Socket(WSListener):
     """One channel's WebSocket; fits ``LegWire``."""
 
-    def __init__(self, expected: Expected, yard: Yard, counts: DoorCounts) -> None:
+    def __init__(self, door: Doorkeeper, yard: Yard, nameless: set[_Socket]) -> None:
         super().__init__()
         self._transport: WSTransport | None = None
-        self._counts = counts
-        self._leg = Leg(expected.codec, expected.ear, self, yard, direct=False)
+        self._door, self._yard, self._nameless = door, yard, nameless
+        self._counts = door.counts
+        self._early: deque[bytes] = deque(maxlen=_EARLY_MOST)
+        self._patience: asyncio.TimerHandle | None = None
+        self._leg: Leg | None = None
+        """None until it is known whose it is."""
 
     # ------------------------------------------------------------ from the switch
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._leg.opened(transport.underlying_transport.get_extra_info("socket").fileno())
+        self._nameless.add(self)
+        self._patience = asyncio.get_running_loop().call_later(_HANDSHAKE_S, self._refuse, "it says nothing")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.BINARY and frame.fin:
-            self._leg.sound(frame.get_payload_as_bytes())
+            if self._leg is None:
+                self._early.append(frame.get_payload_as_bytes())
+            else:
+                self._leg.sound(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.TEXT and frame.fin:
             self._event(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
@@ -150,46 +166,86 @@ class _Socket(WSListener):
             self._break("a message in pieces")
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._leg.close("hangup")
+        self._named()
+        if self._leg is not None:
+            self._leg.close("hangup")
         self._transport = None
 
     def pause_writing(self) -> None:
         """The switch has not read for many seconds: it will not play this call any more."""
         self._counts.stalled += 1
-        self._leg.close("stalled")
+        if self._leg is not None:
+            self._leg.close("stalled")
 
     def resume_writing(self) -> None:
         pass
 
     def _event(self, text: bytes) -> None:
+        leg = self._leg
         match asterisk.read_event(text):
-            case Marked(id):
-                if id.isascii() and id.isdigit():
-                    self._leg.confirmed(int(id))
-            case Status(queued):
-                self._leg.frozen(queued)
-            case Pressed(digit):
-                self._leg.pressed(digit)
             case Started() as started:
                 self._started(started)
-            case Flow(is_open):
-                self._leg.flow(is_open)
-            case Refused(why):
-                _log.warning("media_command_refused", why=why)
             case Garbled(why):
                 self._break(why)
+            case event if leg is not None:
+                self._told(leg, event)
+
+    def _told(self, leg: Leg, event: asterisk.Event) -> None:
+        match event:
+            case Marked(id):
+                if id.isascii() and id.isdigit():
+                    leg.confirmed(int(id))
+            case Status(queued):
+                leg.frozen(queued)
+            case Pressed(digit):
+                leg.pressed(digit)
+            case Flow(is_open):
+                leg.flow(is_open)
+            case Refused(why):
+                _log.warning("media_command_refused", why=why)
 
     def _started(self, started: Started) -> None:
+        if self._leg is None:
+            expected = self._door.admit(started.token)
+            if expected is None:
+                self._refuse("unknown or used token")
+                return
+            self._leg = self._opened(expected)
         codec = self._leg.codec
         if (started.codec, started.frame_bytes) != (codec.asterisk, codec.frame_bytes):
             self._break(f"the channel has {started.codec[:16]}, asked for was {codec.asterisk}")
-        elif started.unbuffered:
+            return
+        if started.unbuffered:
             self._leg.unbuffered()
+        while self._early:
+            self._leg.sound(self._early.popleft())
+
+    def _opened(self, expected: Expected) -> Leg:
+        self._named()
+        assert self._transport is not None
+        leg = Leg(expected.codec, expected.ear, self, self._yard, direct=False)
+        leg.opened(self._transport.underlying_transport.get_extra_info("socket").fileno())
+        return leg
+
+    def _named(self) -> None:
+        self._nameless.discard(self)
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _refuse(self, why: str) -> None:
+        _log.warning("media_refused", why=why)
+        self._named()
+        self.hang_up()
+        self.drop()
 
     def _break(self, why: str) -> None:
         _log.warning("media_protocol", why=why)
         self._counts.broken += 1
-        self._leg.close("protocol")
+        if self._leg is None:
+            self._refuse(why)
+        else:
+            self._leg.close("protocol")
 
     # ------------------------------------------------------------ to the switch
 

@@ -4,6 +4,11 @@ Binary messages are sound and nothing else; text messages are one JSON object ea
 ``command`` key and events with an ``event`` key. Asterisk drops a text of more than 128 octets and says so in
 its log alone, so every command made here is shorter. Of an event only what is understood is kept.
 
+Which call a connection belongs to is told by a variable of its channel, which MEDIA_START shows. The driver
+has query parameters for that (``v``), but keeps them in what all calls of a connection share: of two that
+are dialled in the same moment both may come with the token of one (seen of 22.10.1; ``uri_params`` in
+res_websocket_client.c).
+
 Source: Asterisk's page on its WebSocket channel driver, and the driver of 22.10.1.
 """
 
@@ -11,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from telephony.errors import UnsafeValue
 from voice_agents.core.audio import Codec
@@ -24,6 +29,8 @@ CONNECTION = "patchbay"
 _CONNECTION = re.compile(r"patchbay|room[0-9]")
 """The others lead to those who carry telephones into rooms, each a process with a port of its own."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+CALL_MARK = "PB_SOCKET"
+"""The variable of the dialled channel that has the token."""
 _ID = re.compile(r"[A-Za-z0-9]{1,16}")
 _DIGITS = frozenset("0123456789*#ABCD")
 
@@ -73,7 +80,8 @@ def check_token(token: str) -> str:
 
 
 def dial_string(token: str, codec: Codec, abilities: MediaAbilities, connection: str = CONNECTION) -> str:
-    """What Dial() is given: the connection, the codec, no answer by itself, JSON, the token in the query.
+    """What Dial() is given, the connection, the codec, no answer by itself, JSON; and after a slash the
+    token, which is put into ``CALL_MARK`` of the channel.
 
     Nothing but the token varies with the call, and the token is letters and digits. Raises ``UnsafeValue``
     for what is no name of a connection of ours.
@@ -81,14 +89,13 @@ def dial_string(token: str, codec: Codec, abilities: MediaAbilities, connection:
     if _CONNECTION.fullmatch(connection) is None:
         raise UnsafeValue("a connection is named patchbay, or room and a number")
     unbuffered = "u" if abilities.asks_unbuffered else ""
-    return f"WebSocket/{connection}/c({codec.asterisk})n{unbuffered}f(json)v(t={check_token(token)})"
+    return f"WebSocket/{connection}/c({codec.asterisk})n{unbuffered}f(json)/{check_token(token)}"
 
 
-def token_in(target: str) -> str:
-    """The token in a request's target (``/media?t=…``); empty where there is none that could be one."""
-    _, _, query = target.partition("?")
-    found = [pair[2:] for pair in query.split("&") if pair.startswith("t=")]
-    return found[0] if len(found) == 1 and _TOKEN.fullmatch(found[0]) else ""
+def _token_in(variables: object) -> str:
+    """The token among a channel's variables; empty where there is none that could be one."""
+    found = variables.get(CALL_MARK) if isinstance(variables, dict) else None
+    return found if isinstance(found, str) and _TOKEN.fullmatch(found) else ""
 
 
 # ---------------------------------------------------------------- commands
@@ -121,12 +128,14 @@ def mark(id_: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """MEDIA_START. It may come after the first sound. ``codec`` is Asterisk's name of the format."""
+    """MEDIA_START. It may come after the first sound. ``codec`` is Asterisk's name of the format; ``token``
+    is empty where the channel has none."""
 
     channel_id: str
     codec: str
     frame_bytes: int
     unbuffered: bool = False
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +220,7 @@ def _event(name: str, message: dict[str, object]) -> Event:
                 _text(message, "format"),
                 _number(message, "optimal_frame_size"),
                 message.get("unbuffered") is True,
+                _token_in(message.get("channel_variables")),
             )
         case "MEDIA_XOFF" | "MEDIA_XON":
             return Flow(name == "MEDIA_XON")

@@ -99,7 +99,7 @@ async def test_a_call_learns_its_session_after_a_detour(calls: CallRepository) -
 
 
 async def test_a_call_learns_which_room_it_led_to(calls: CallRepository) -> None:
-    line = VideoRoom("WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)")
+    line = VideoRoom("WebSocket/room0/c(slin16)nf(json)/0123456789abcdef")
     call = replace(started(1), route=Connect(line))
     await calls.append(call, [event(call, "call.initiated", T0)], None)
     found = await calls.get(OURS, call.id)

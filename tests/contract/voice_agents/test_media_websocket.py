@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -31,15 +32,19 @@ class World:
         self.port, self.address, self.http = port, address, http
         self.channels: list[WebSocketChannel] = []
 
-    async def talks(
-        self, codec: Codec = ULAW, *, starts: bool = True
-    ) -> tuple[Leg, WebSocketChannel, RecordingEar]:
+    async def comes(self, codec: Codec = ULAW) -> tuple[WebSocketChannel, RecordingEar]:
+        """Somebody who is expected is connected, and has said nothing yet."""
         ear, token = RecordingEar(), new_token()
         self.port.expect(token, codec, ear, 5.0)
         dialled = self.port.dial_string(token, codec)
-        channel = await dial_websocket(self.http, self.address, dialled, starts=starts)
+        channel = await dial_websocket(self.http, self.address, dialled, starts=False)
         assert channel is not None
         self.channels.append(channel)
+        return channel, ear
+
+    async def talks(self, codec: Codec = ULAW, **start: object) -> tuple[Leg, WebSocketChannel, RecordingEar]:
+        channel, ear = await self.comes(codec)
+        await channel.starts(**start)
         await ear.until(lambda told: told.leg is not None, "the leg")
         assert isinstance(ear.leg, Leg)
         return ear.leg, channel, ear
@@ -75,6 +80,14 @@ async def until(holds: object, what: str, within_s: float = 5.0) -> None:
         await asyncio.sleep(0.005)
 
 
+def plain_start(token: str) -> bytes:
+    """MEDIA_START of a telephone in µ-law as a client's frame, masked with zeros (RFC 6455 section 5.3)."""
+    start = {"event": "MEDIA_START", "channel_id": "1763.1", "format": "ulaw", "optimal_frame_size": 160}
+    text = json.dumps(start | {"channel_variables": {"PB_SOCKET": token}}).encode()
+    assert 125 < len(text) < 65_536
+    return b"\x81\xfe" + len(text).to_bytes(2, "big") + bytes(4) + text
+
+
 def said(channel: WebSocketChannel, codec: Codec = ULAW) -> list[bytes]:
     return [frame for frame in channel.heard if frame is not None and frame != codec.silence]
 
@@ -89,11 +102,44 @@ UPGRADE = (
 
 
 @pytest.mark.parametrize(
-    "target", ["/", "/media", "/media?t=", "/media?t=" + "a" * 24, "/media?t=%61" + "a" * 24]
+    "variables", [{}, {"PB_SOCKET": "a" * 24}, {"PB_SOCKET": ["a" * 24]}, [], {"PB_SOCKET": ""}, None]
 )
-async def test_whoever_shows_no_expected_token_is_answered_404(world: World, target: str) -> None:
-    answer = await world.asks(UPGRADE.format(target))
-    assert answer.startswith(b"HTTP/1.1 404 ")
+async def test_whoever_names_no_expected_call_is_put_out(world: World, variables: object) -> None:
+    channel, ear = await world.comes()
+    await channel.says(numbered(1))
+    await channel.starts(channel_variables=variables)
+    await until(lambda: not channel.up, "the end")
+    assert (ear.leg, ear.frames, world.port.open_legs) == (None, [], 0)
+    assert world.port.counts.refused == 1
+
+
+async def test_whoever_says_nothing_is_put_out_and_heard_by_nobody(world: World) -> None:
+    channel, ear = await world.comes()
+    await channel.says(numbered(1))
+    await channel.presses("1")
+    await until(lambda: not channel.up, "the end")
+    assert (ear.leg, ear.frames, ear.digits, world.port.open_legs) == (None, [], "", 0)
+
+
+async def test_two_that_come_in_the_same_moment_are_not_mixed_up(world: World) -> None:
+    """What their queries say does not count: the driver may give both the one of either."""
+    (first, one), (second, other) = await world.comes(), await world.comes()
+    await second.starts()
+    await first.starts()
+    await first.says(numbered(1))
+    await second.says(numbered(2))
+    await one.until(lambda told: told.frames == [numbered(1)], "the first's own")
+    await other.until(lambda told: told.frames == [numbered(2)], "the second's own")
+
+
+async def test_a_call_is_named_once(world: World) -> None:
+    _, channel, ear = await world.talks()
+    again = await dial_websocket(
+        world.http, world.address, f"WebSocket/patchbay/c(ulaw)nf(json)/{channel.token}"
+    )
+    assert again is None
+    await channel.says(numbered(1))
+    await ear.until(lambda told: told.frames == [numbered(1)], "the call goes on")
 
 
 @pytest.mark.parametrize(
@@ -114,13 +160,14 @@ async def test_who_connects_and_says_nothing_is_not_waited_for(world: World) -> 
 # ---------------------------------------------------------------- what the switch does
 
 
-async def test_sound_before_media_start_is_heard_both_ways(world: World) -> None:
-    leg, channel, ear = await world.talks(starts=False)
+async def test_sound_before_media_start_is_heard(world: World) -> None:
+    channel, ear = await world.comes()
     await channel.says(numbered(1))
-    leg.play(numbered(2))
-    await ear.until(lambda told: told.frames == [numbered(1)], "the caller")
-    await until(lambda: said(channel) == [numbered(2)], "the agent")
     await channel.starts()
+    await ear.until(lambda told: told.frames == [numbered(1)], "the caller")
+    assert isinstance(ear.leg, Leg)
+    ear.leg.play(numbered(2))
+    await until(lambda: said(channel) == [numbered(2)], "the agent")
     await channel.says(numbered(3))
     await ear.until(lambda told: len(told.frames) == 2, "the call goes on")
     assert ear.why == ""
@@ -130,8 +177,7 @@ async def test_sound_before_media_start_is_heard_both_ways(world: World) -> None
 async def test_another_format_than_asked_for_ends_the_channel(
     world: World, changes: dict[str, object]
 ) -> None:
-    _, channel, ear = await world.talks(starts=False)
-    await channel.starts(**changes)
+    _, _, ear = await world.talks(**changes)
     await ear.until(lambda told: told.why == "protocol", "the end")
     assert world.port.counts.broken == 1
 
@@ -206,8 +252,7 @@ async def test_a_switch_that_says_stop_gets_nothing_until_it_says_go_on(world: W
 
 
 async def test_a_switch_without_a_queue_is_paced_from_here(world: World) -> None:
-    leg, channel, ear = await world.talks(starts=False)
-    await channel.starts(unbuffered=True)
+    leg, channel, ear = await world.talks(unbuffered=True)
     await until(lambda: leg.playout.direct, "the switch's word")
     leg.play(b"".join(numbered(n) for n in range(20)))
     leg.mark("end")
@@ -260,7 +305,7 @@ async def test_a_loop_that_stands_still_loses_its_sockets_and_comes_back(world: 
     ear, token = RecordingEar(), new_token()
     world.port.expect(token, ULAW, ear, 5.0)
     plain = socket.create_connection(world.address)
-    plain.sendall(UPGRADE.format(f"/media?t={token}").encode())
+    plain.sendall(UPGRADE.format("/media").encode() + plain_start(token))
     await ear.until(lambda told: told.leg is not None, "the leg")
     await asyncio.sleep(0.1)
     plain.settimeout(3.0)

@@ -290,3 +290,20 @@ async def test_calls_do_not_mix(world: MediaWorld) -> None:
         assert agent_sound(call) == spoken(n * 200, 40)
     for (call, _), ear in zip(calls, ears, strict=True):
         await ends(call, ear)
+
+
+async def test_calls_of_the_same_moment_are_not_mixed_up(world: MediaWorld) -> None:
+    """The WebSocket driver's query parameters are shared by all that it dials at once."""
+    for _ in range(3):
+        ears = [RecordingEar() for _ in range(12)]
+        calls = await asyncio.gather(*(world.talks(ear) for ear in ears))
+        for n, (_, leg) in enumerate(calls):
+            leg.play(b"".join(spoken(n * 20, 10)))
+        for n, (call, _) in enumerate(calls):
+            await call.stream.until(
+                lambda call=call: len(agent_sound(call)) >= 10,  # type: ignore[misc]
+                within_s=5.0,
+                what="the last frame",
+            )
+            assert agent_sound(call) == spoken(n * 20, 10)
+        await asyncio.gather(*(ends(call, ear) for (call, _), ear in zip(calls, ears, strict=True)))

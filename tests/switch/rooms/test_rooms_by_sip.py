@@ -143,7 +143,7 @@ class Rooms:
         """A telephone that speaks a tone, with the bridge, and in no room yet."""
         ear = Ear()
         dial = await self.bridge.expect(leg, ear, 5.0)
-        token = re.search(r"v\(t=([0-9a-f]{32})\)", dial)
+        token = re.search(r"/([0-9a-f]{32})$", dial)
         assert token is not None
         at = (self.world.switch.address.sip_host, self.world.switch.address.sip_port)
         who = Credentials("room_sip", BACK.reveal())

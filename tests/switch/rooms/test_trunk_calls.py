@@ -161,7 +161,7 @@ async def test_a_socket_that_nobody_waits_for_ends_the_call_untold_to_the_servic
         {"caller": "x\r\nAction: Ping"},
         {"leg_id": "call|1;2"},
         {"socket": "Local/1@from-phone"},
-        {"socket": "WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)&PJSIP/1@carrier@_"},
+        {"socket": "WebSocket/room0/c(slin16)nf(json)/0123456789abcdef&PJSIP/1@carrier@_"},
     ],
 )
 async def test_nothing_odd_reaches_the_switch(world: TrunkWorld, wrong: dict[str, str]) -> None:

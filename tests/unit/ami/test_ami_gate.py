@@ -139,7 +139,7 @@ def test_known_ways_to_dial(channel: str) -> None:
 @pytest.mark.parametrize(
     "channel",
     [
-        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)",
+        "WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef",
         "AudioSocket/127.0.0.1:9092/01234567-89ab-cdef-0123-456789abcdef/c(slin)",
         "PJSIP/1&PJSIP/2",
         "PJSIP/1@carrier,30",

@@ -31,7 +31,7 @@ from tests.unit.dialplan.virtual_time import in_virtual_time
 pytestmark = pytest.mark.unit
 
 B2 = ChannelId("pb-1.3")
-AGENT = AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1")
+AGENT = AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef", "agt_1")
 TO_ALICE, TO_AGENT = Connect(ALICE, CLI), Connect(AGENT, CLI)
 MOVED = Offered(A, "moved", "", "patchbay", "carrier")
 BUSY = Heard(What.HUNG_UP, B2, cause=17, sip=486)

@@ -30,7 +30,7 @@ from tests.unit.dialplan.virtual_time import in_virtual_time
 
 pytestmark = pytest.mark.unit
 
-DIAL = "WebSocket/room3/c(slin16)nf(json)v(t=0123456789abcdef)"
+DIAL = "WebSocket/room3/c(slin16)nf(json)/0123456789abcdef"
 LINE = Connect(VideoRoom(DIAL))
 ROOM = Connect(VideoRoom(DIAL, "a-room"))
 ENTERED = facts.RoomEntered("a-room")
@@ -173,7 +173,7 @@ def test_a_caller_who_gives_up_first_has_cancelled(direction: Direction) -> None
 @in_virtual_time
 async def test_an_agent_is_brought_into_a_room_by_a_call_to_the_room() -> None:
     desk = Desk()
-    agent = AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1")
+    agent = AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef", "agt_1")
     wanted = PlaceCall(OURS, "key_1", VideoRoom(DIAL, "a-room"), CLI, agent, agent_id="agt_1")
     call = await desk.director.place(wanted)
     assert (call.terms.to_number, call.room_id) == ("room:a-room", "a-room")
@@ -200,7 +200,10 @@ async def test_an_agent_is_brought_into_a_room_by_a_call_to_the_room() -> None:
 
 
 def test_a_room_is_dialled_by_its_socket_and_nothing_else_is() -> None:
-    assert dial_string(VideoRoom(DIAL, "a-room")) == DIAL
+    assert dial_string(VideoRoom(DIAL, "a-room")) == (
+        "WebSocket/room3/c(slin16)nf(json)",
+        "0123456789abcdef",
+    )
     for dial in ("", "PJSIP/alice", DIAL + "&PJSIP/1", DIAL.replace("room3", "room9")):
         with pytest.raises(UnsafeValue):
             dial_string(VideoRoom(dial, "a-room"))

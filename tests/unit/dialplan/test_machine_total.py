@@ -42,7 +42,7 @@ CLI = E164("+12025550100")
 ROUTES: dict[str, Route] = {
     "trunk": Connect(Trunk(E164("+14155552671"), "carrier"), CLI),
     "phone": Connect(Phone("alice"), CLI),
-    "room": Connect(VideoRoom("WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)")),
+    "room": Connect(VideoRoom("WebSocket/room0/c(slin16)nf(json)/0123456789abcdef")),
     "announcement": Connect(Announcement("var/hello")),
     "hold": Connect(HoldMusic()),
     "reject": Reject(17, "line_busy"),

@@ -31,7 +31,7 @@ from tests.unit.dialplan.made_calls import (
 
 pytestmark = pytest.mark.unit
 
-AGENT = Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1"), CLI)
+AGENT = Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef", "agt_1"), CLI)
 ALICE = Connect(Phone("alice"), CLI, ring_s=20)
 B2 = ChannelId("b-2")
 MOVE = facts.Reroute(ALICE, "transferred")

@@ -27,7 +27,7 @@ from tests.unit.dialplan.virtual_time import VirtualLoop
 
 pytestmark = pytest.mark.unit
 
-AGENT = Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1"), CLI)
+AGENT = Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef", "agt_1"), CLI)
 MOVED = Offered(A, "moved", "", "patchbay", "carrier")
 
 

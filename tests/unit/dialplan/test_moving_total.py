@@ -29,7 +29,7 @@ from tests.unit.dialplan.made_calls import CALLEE, CALLER, NOW, TO_FAR, B, inbou
 
 pytestmark = pytest.mark.unit
 
-AGENT = Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)", "agt_1"))
+AGENT = Connect(AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef", "agt_1"))
 B2 = ChannelId("b-2")
 TERMS = inbound().terms
 FINALS = {f"call.{status}" for status in CallStatus if status.final}

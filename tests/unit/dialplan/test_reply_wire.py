@@ -101,8 +101,8 @@ UUID = "01234567-89ab-cdef-0123-456789abcdef"
 @pytest.mark.parametrize(
     ("dial", "encoded"),
     [
-        (f"WebSocket/patchbay/c(ulaw)nf(json)v(t={TOKEN})", f"socket,socket,{{}},ulaw/n/{TOKEN}"),
-        (f"WebSocket/patchbay/c(slin24)nuf(json)v(t={TOKEN})", f"socket,socket,{{}},slin24/nu/{TOKEN}"),
+        (f"WebSocket/patchbay/c(ulaw)nf(json)/{TOKEN}", f"socket,socket,{{}},ulaw/n/{TOKEN}"),
+        (f"WebSocket/patchbay/c(slin24)nuf(json)/{TOKEN}", f"socket,socket,{{}},slin24/nu/{TOKEN}"),
         (f"AudioSocket/127.0.0.1:9092/{UUID}/c(slin16)", f"stream,stream,{{}},127.0.0.1:9092/{UUID}/slin16"),
     ],
 )
@@ -118,14 +118,14 @@ def test_an_agents_socket_goes_in_parts(dial: str, encoded: str) -> None:
     [
         "",
         "PJSIP/alice",
-        "WebSocket/elsewhere/c(ulaw)nf(json)v(t=0123456789abcdef)",
-        "WebSocket/patchbay/c(ulaw)f(json)v(t=0123456789abcdef)",
-        "WebSocket/patchbay/c(opus)nf(json)v(t=0123456789abcdef)",
-        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef,x=1)",
-        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)&PJSIP/1",
-        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123456789abcdef)\n",
-        "WebSocket/patchbay/c(ulaw)nf(json)v(t=0123)",
-        "WebSocket/INCOMING/c(ulaw)nf(json)v(t=0123456789abcdef)",
+        "WebSocket/elsewhere/c(ulaw)nf(json)/0123456789abcdef",
+        "WebSocket/patchbay/c(ulaw)f(json)/0123456789abcdef",
+        "WebSocket/patchbay/c(opus)nf(json)/0123456789abcdef",
+        "WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef,x=1",
+        "WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef&PJSIP/1",
+        "WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef\n",
+        "WebSocket/patchbay/c(ulaw)nf(json)/0123",
+        "WebSocket/INCOMING/c(ulaw)nf(json)/0123456789abcdef",
         f"AudioSocket/10.0.0.1:9092/{UUID}/c(slin)",
         f"AudioSocket/127.0.0.1/{UUID}/c(slin)",
         f"AudioSocket/127.0.0.1:9092/{UUID}/c(ulaw)",
@@ -140,7 +140,7 @@ def test_nothing_else_is_dialled_for_an_agent(dial: str) -> None:
 
 def test_a_rooms_socket_goes_in_parts() -> None:
     for worker, ways in (("0", "n"), ("7", "nu")):
-        dial = f"WebSocket/room{worker}/c(slin16){ways}f(json)v(t={TOKEN})"
+        dial = f"WebSocket/room{worker}/c(slin16){ways}f(json)/{TOKEN}"
         value = encode_reply(reply(Connect(VideoRoom(dial, "a-room"), CLI)))
         assert value == f"room,room,{CALL},{worker}/{ways}/{TOKEN},+12025550100,65,3605,"
         encode_set_variable("PB_ROUTE", value)
@@ -150,13 +150,13 @@ def test_a_rooms_socket_goes_in_parts() -> None:
     "dial",
     [
         "",
-        f"WebSocket/room8/c(slin16)nf(json)v(t={TOKEN})",
-        f"WebSocket/room/c(slin16)nf(json)v(t={TOKEN})",
-        f"WebSocket/room01/c(slin16)nf(json)v(t={TOKEN})",
-        f"WebSocket/room0/c(ulaw)nf(json)v(t={TOKEN})",
-        f"WebSocket/room0/c(slin16)f(json)v(t={TOKEN})",
-        f"WebSocket/room0/c(slin16)nf(json)v(t={TOKEN})&PJSIP/1",
-        "WebSocket/room0/c(slin16)nf(json)v(t=0123)",
+        f"WebSocket/room8/c(slin16)nf(json)/{TOKEN}",
+        f"WebSocket/room/c(slin16)nf(json)/{TOKEN}",
+        f"WebSocket/room01/c(slin16)nf(json)/{TOKEN}",
+        f"WebSocket/room0/c(ulaw)nf(json)/{TOKEN}",
+        f"WebSocket/room0/c(slin16)f(json)/{TOKEN}",
+        f"WebSocket/room0/c(slin16)nf(json)/{TOKEN}&PJSIP/1",
+        "WebSocket/room0/c(slin16)nf(json)/0123",
     ],
 )
 def test_nothing_else_is_dialled_for_a_room(dial: str) -> None:
@@ -166,11 +166,11 @@ def test_nothing_else_is_dialled_for_a_room(dial: str) -> None:
 
 
 def test_a_rooms_socket_has_no_repr() -> None:
-    assert TOKEN not in repr(VideoRoom(f"WebSocket/room0/c(slin16)nf(json)v(t={TOKEN})", "a-room"))
+    assert TOKEN not in repr(VideoRoom(f"WebSocket/room0/c(slin16)nf(json)/{TOKEN}", "a-room"))
 
 
 def test_an_agents_socket_has_no_repr() -> None:
-    assert TOKEN not in repr(AgentSocket(f"WebSocket/patchbay/c(ulaw)nf(json)v(t={TOKEN})", "agt_1"))
+    assert TOKEN not in repr(AgentSocket(f"WebSocket/patchbay/c(ulaw)nf(json)/{TOKEN}", "agt_1"))
 
 
 def test_a_far_end_whose_silence_is_not_the_end_is_offered() -> None:

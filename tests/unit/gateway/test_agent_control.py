@@ -246,7 +246,7 @@ def test_a_number_that_was_dialled_without_its_plus_is_ours_too() -> None:
 
 
 ROOM_ID = "11111111-1111-4111-8111-111111111111"
-IN_ROOM = VideoRoom("WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)", ROOM_ID)
+IN_ROOM = VideoRoom("WebSocket/room0/c(slin16)nf(json)/0123456789abcdef", ROOM_ID)
 
 
 @dataclass

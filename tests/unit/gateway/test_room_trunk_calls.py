@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 OURS, THEIRS = ChannelId("room_1"), ChannelId("1700000000.7")
 CALL = TrunkCall(
     OURS,
-    "WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)",
+    "WebSocket/room0/c(slin16)nf(json)/0123456789abcdef",
     "rooms-1",
     "c" * 32,
     "call_1",
@@ -51,7 +51,8 @@ async def test_the_order_is_one_action_that_names_everything() -> None:
     await SwitchedTrunkCalls(control).place(CALL, Outcome())
     (action,) = control.sent
     sent = encode(action, "1").decode()
-    assert f"Channel: {CALL.socket}\r\n" in sent
+    assert "Channel: WebSocket/room0/c(slin16)nf(json)\r\n" in sent
+    assert "Variable: PB_SOCKET=0123456789abcdef\r\n" in sent
     assert "ChannelId: room_1\r\n" in sent
     assert "Context: rooms-out\r\n" in sent
     assert f"Variable: PB_FROM={'c' * 32}\r\n" in sent

@@ -119,7 +119,7 @@ async def test_a_line_gets_a_visit_and_a_way_that_works_once(tmp_path: Path) -> 
         call_id, route = await house.answered()
         assert isinstance(route, Connect)
         assert isinstance(route.endpoint, VideoRoom)
-        assert route.endpoint.dial.startswith("WebSocket/room0/c(slin16)nf(json)v(t=")
+        assert route.endpoint.dial.startswith("WebSocket/room0/c(slin16)nf(json)/")
         guest = house.desk.guest(call_id)
         assert guest is not None
         assert (guest.call.caller, guest.call.line) == (OFFERED.caller, DID.reveal())

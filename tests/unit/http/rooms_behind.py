@@ -429,7 +429,7 @@ class Phones:
         self.behind.asked.append(name)
         line = Person(room_id, f"phone_{call_id}", name, Role.AGENT, Presence.PENDING, call_id=call_id)
         self.behind.people[room_id][line.identity] = line
-        return VideoRoom("WebSocket/room0/c(slin16)nf(json)v(t=0123456789abcdef)", room_id), line
+        return VideoRoom("WebSocket/room0/c(slin16)nf(json)/0123456789abcdef", room_id), line
 
     async def forget(self, call_id: CallId) -> None:
         for people in self.behind.people.values():

@@ -89,7 +89,7 @@ class Port:
     forgotten: list[str] = field(default_factory=list)
 
     def dial_string(self, token: str) -> str:
-        return f"WebSocket/room0/c(slin16)nf(json)v(t={token})"
+        return f"WebSocket/room0/c(slin16)nf(json)/{token}"
 
     def expect(self, token: str, ear: SwitchEar, within_s: float) -> None:
         leg = self.legs[token] = Leg(ear.gone)

@@ -52,7 +52,7 @@ class Port:
     legs: list[Leg] = field(default_factory=list)
 
     def dial_string(self, token: str) -> str:
-        return f"WebSocket/room3/c(slin16)nf(json)v(t={token})"
+        return f"WebSocket/room3/c(slin16)nf(json)/{token}"
 
     def expect(self, token: str, ear: SwitchEar, within_s: float) -> None:
         self.expected[token] = ear

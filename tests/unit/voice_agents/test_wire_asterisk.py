@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialplan.core import agent_dial
 from telephony.errors import UnsafeValue
 from voice_agents.core.audio import Codec
 from voice_agents.wire import asterisk
 from voice_agents.wire.asterisk import (
+    CALL_MARK,
     Flow,
     Garbled,
     Marked,
@@ -24,7 +26,6 @@ from voice_agents.wire.asterisk import (
     abilities_of,
     dial_string,
     read_event,
-    token_in,
 )
 
 pytestmark = pytest.mark.unit
@@ -67,12 +68,12 @@ def test_a_marks_id_is_short_and_plain(id_: str) -> None:
 
 def test_the_dial_string_is_constant_but_for_token_and_codec() -> None:
     shown = dial_string(TOKEN, Codec.SLIN16, abilities_of((22, 10, 1)))
-    assert shown == f"WebSocket/patchbay/c(slin16)nf(json)v(t={TOKEN})"
+    assert shown == f"WebSocket/patchbay/c(slin16)nf(json)/{TOKEN}"
 
 
 def test_each_process_that_carries_sound_has_a_connection_of_its_own() -> None:
     shown = dial_string(TOKEN, Codec.SLIN16, abilities_of((22, 10, 1)), "room3")
-    assert shown == f"WebSocket/room3/c(slin16)nf(json)v(t={TOKEN})"
+    assert shown == f"WebSocket/room3/c(slin16)nf(json)/{TOKEN}"
     for name in ("room", "room10", "INCOMING", "room1/n", ""):
         with pytest.raises(UnsafeValue):
             dial_string(TOKEN, Codec.SLIN16, MediaAbilities(), name)
@@ -104,19 +105,25 @@ def test_too_old_a_switch_is_refused(version: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "token"),
+    ("variables", "token"),
     [
-        (f"/media?t={TOKEN}", TOKEN),
-        (f"/media?x=1&t={TOKEN}", TOKEN),
-        ("/media", ""),
-        ("/media?t=", ""),
-        (f"/media?t={TOKEN}&t={TOKEN}", ""),
-        ("/media?t=a%20b", ""),
-        ("", ""),
+        ({"PB_SOCKET": TOKEN, "PB_LEG": "x"}, TOKEN),
+        ({"PB_SOCKET": TOKEN + "!"}, ""),
+        ({"PB_SOCKET": 7}, ""),
+        ({"_PB_SOCKET": TOKEN}, ""),
+        ([TOKEN], ""),
+        (None, ""),
     ],
 )
-def test_the_token_of_a_request(target: str, token: str) -> None:
-    assert token_in(target) == token
+def test_which_call_it_is(variables: object, token: str) -> None:
+    told = {"event": "MEDIA_START", "channel_id": "1", "format": "ulaw", "optimal_frame_size": 160}
+    started = read_event(json.dumps(told | {"channel_variables": variables}))
+    assert started == Started("1", "ulaw", 160, token=token)
+    assert TOKEN not in repr(started)
+
+
+def test_both_sides_mean_the_same_variable() -> None:
+    assert CALL_MARK == agent_dial.CALL_MARK
 
 
 @pytest.mark.parametrize(
