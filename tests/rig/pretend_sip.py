@@ -215,7 +215,7 @@ class SwitchOfCalls:
         given = dict(value.split("=", 1) for name, value in action.fields if name == "Variable")
         call = TrunkCall(
             told["ChannelId"],
-            told["Channel"],
+            f"{told['Channel']}/{given['PB_SOCKET']}",
             given["PB_TO"],
             given["PB_FROM"],
             given["__PB_LEG"],
