@@ -52,6 +52,7 @@ _HANDSHAKE_S = 2.0
 _LARGEST = 65_536
 _NAMELESS_MOST = 256
 """How many connections may have said nothing yet."""
+_NO_MARK = f"the channel has no {asterisk.CALL_MARK}: is the switch's dialplan of this release?"
 _EARLY_MOST = 50
 """How many frames are kept that come before MEDIA_START."""
 _PROTOCOL = {"Sec-WebSocket-Protocol": asterisk.SUBPROTOCOL}
@@ -208,7 +209,7 @@ class _Socket(WSListener):
         if self._leg is None:
             expected = self._door.admit(started.token)
             if expected is None:
-                self._refuse("unknown or used token")
+                self._refuse("unknown or used token" if started.token else _NO_MARK)
                 return
             self._leg = self._opened(expected)
         codec = self._leg.codec
