@@ -6,43 +6,25 @@ event and one CDR, and no channel is left behind.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from dialplan.ami.client import AmiAddress, AmiLink, LinkDown, LinkSettings, LinkUp
-from dialplan.ami.message import Message
-from dialplan.ami.wire import AmiAction
-from gateway.stack import answers, base_url
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial
-from tests.rig.product import OWN, Json, Product, running_product
-from tests.rig.tcp_proxy import TcpProxy
+from tests.rig.chaos import begin, hang_up, no_channels, ready_again, told_once
+from tests.rig.product import OWN, Product, running_product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
-RINGS, TALKS = "+14155557003", "+14155558000"
-
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def proxy() -> AsyncIterator[TcpProxy]:
-    """The network between gateway and switch; its target is set once the ports are known."""
-    relay = TcpProxy(("127.0.0.1", 0))
-    await relay.start()
-    yield relay
-    await relay.cut()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def product(tmp_path: Path, proxy: TcpProxy) -> AsyncIterator[Product]:
-    ami = {"PATCHBAY_AMI_PORT": str(proxy.port)}
-    async with running_product(tmp_path / "var", overrides=ami, before=proxy.aim) as running:
+async def product(tmp_path: Path) -> AsyncIterator[Product]:
+    async with running_product(tmp_path / "var") as running:
         yield running
 
 
@@ -53,67 +35,6 @@ async def kill_gateway(product: Product) -> None:
     before = gateway.state.restarts
     gateway.kill()
     await gateway.until(lambda state: state.restarts > before and state.phase == "running", 40.0)
-
-
-async def ready_again(product: Product) -> None:
-    async with asyncio.timeout(30):
-        await answers(f"{base_url(product.stack.settings)}/readyz")
-
-
-async def no_channels(product: Product) -> None:
-    """Within 30 s the switch has no channel left."""
-    assert product.stack.switch is not None
-    address = product.stack.switch.address
-    user, secret = address.users["control"]
-
-    async def up(link: LinkUp) -> None:
-        """Nothing to do."""
-
-    def ignore(message: Message | LinkDown) -> None:
-        """Nothing to do."""
-
-    link = AmiLink(
-        "control",
-        AmiAddress(address.ami_host, address.ami_port, user, secret),
-        rng=lambda: 0.5,
-        on_event=ignore,
-        on_up=up,
-        on_down=ignore,
-        settings=LinkSettings(events="system"),
-    )
-    await link.start()
-    try:
-        await link.wait_up(10)
-        async with asyncio.timeout(30):
-            while True:
-                rows = await link.listing(AmiAction("CoreShowChannels"), deadline_s=5)
-                if not any(row.name == "CoreShowChannel" for row in rows):
-                    return
-                await asyncio.sleep(0.2)
-    finally:
-        await link.stop()
-
-
-def told_once(product: Product, call_id: str) -> None:
-    """One terminal event and one CDR, asked of the database itself."""
-    with sqlite3.connect(product.var / "patchbay.db") as database:
-        types = [t for (t,) in database.execute("SELECT type FROM call_events WHERE call_id = ?", (call_id,))]
-        cdrs = database.execute("SELECT count(*) FROM cdrs WHERE call_id = ?", (call_id,)).fetchone()[0]
-        settled = database.execute("SELECT snapshot FROM calls WHERE id = ?", (call_id,)).fetchone()[0]
-    final = {"call.completed", "call.failed", "call.busy", "call.no_answer", "call.cancelled"}
-    assert sum(t in final for t in types) == 1, types
-    assert cdrs == 1
-    assert settled is None
-
-
-async def begin(product: Product, talking: bool) -> str:
-    call_id = await product.api.place(TALKS if talking else RINGS)
-    await product.api.status(call_id, "in_progress" if talking else "ringing")
-    return call_id
-
-
-async def hang_up(product: Product, call_id: str) -> Json:
-    return dict(await product.api.ok("POST", f"/v1/voice/calls/{call_id}/hangup"))
 
 
 @pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
@@ -181,40 +102,6 @@ async def test_a_caller_hears_why_when_the_gateway_hangs(product: Product) -> No
 
 
 @pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_the_ami_link_is_cut_and_comes_back(product: Product, proxy: TcpProxy, talking: bool) -> None:
-    call_id = await begin(product, talking)
-    phone = product.carrier.incoming[-1]
-    await proxy.cut()
-    status, answer = await product.api.ask("POST", "/v1/voice/calls", {"to": TALKS, "from": OWN})
-    assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
-    assert phone.state < CallState.ENDED
-    await proxy.heal()
-    await ready_again(product)
-    ended = await hang_up(product, call_id)
-    assert ended["status"] == ("completed" if talking else "cancelled")
-    await no_channels(product)
-    told_once(product, call_id)
-
-
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_a_call_that_ended_during_the_cut_is_told_truly(
-    product: Product, proxy: TcpProxy, talking: bool
-) -> None:
-    call_id = await begin(product, talking)
-    phone = product.carrier.incoming[-1]
-    await proxy.cut()
-    if talking:
-        await phone.hang_up()
-    else:
-        phone.reject(486)
-    await phone.reaches(CallState.ENDED)
-    await proxy.heal()
-    call = await product.api.ended(call_id)
-    assert call["status"] == ("completed" if talking else "busy")
-    told_once(product, call_id)
-
-
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
 async def test_the_switch_is_killed_and_every_call_says_so(product: Product, talking: bool) -> None:
     call_id = await begin(product, talking)
     switch = product.stack.switch
@@ -239,28 +126,4 @@ async def test_redis_is_gone_and_nothing_changes(product: Product, talking: bool
     for one in (call_id, other):
         assert (await hang_up(product, one))["status"] in ("completed", "cancelled")
         told_once(product, one)
-    await no_channels(product)
-
-
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_the_database_is_locked_for_a_while(product: Product, talking: bool) -> None:
-    call_id = await begin(product, talking)
-    phone = product.carrier.incoming[-1]
-    locker = sqlite3.connect(product.var / "patchbay.db", isolation_level=None, timeout=10)
-    locker.execute("BEGIN IMMEDIATE")
-    try:
-        status, answer = await product.api.ask("POST", "/v1/voice/calls", {"to": TALKS, "from": OWN})
-        assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
-        assert len(product.carrier.incoming) == 1
-        if talking:
-            await phone.hang_up()
-        else:
-            phone.reject(486)
-        await phone.reaches(CallState.ENDED)
-    finally:
-        locker.execute("ROLLBACK")
-        locker.close()
-    call = await product.api.ended(call_id, within_s=30.0)
-    assert call["status"] == ("completed" if talking else "busy")
-    told_once(product, call_id)
     await no_channels(product)

@@ -1,0 +1,75 @@
+"""What every test of a failure in mid-call begins with, and looks at in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+from dialplan.ami.client import AmiAddress, AmiLink, LinkDown, LinkSettings, LinkUp
+from dialplan.ami.message import Message
+from dialplan.ami.wire import AmiAction
+from gateway.stack import answers, base_url
+from tests.rig.product import Json, Product
+
+RINGS, TALKS = "+14155557003", "+14155558000"
+
+
+async def ready_again(product: Product) -> None:
+    async with asyncio.timeout(30):
+        await answers(f"{base_url(product.stack.settings)}/readyz")
+
+
+async def no_channels(product: Product) -> None:
+    """Within 30 s the switch has no channel left."""
+    assert product.stack.switch is not None
+    address = product.stack.switch.address
+    user, secret = address.users["control"]
+
+    async def up(link: LinkUp) -> None:
+        """Nothing to do."""
+
+    def ignore(message: Message | LinkDown) -> None:
+        """Nothing to do."""
+
+    link = AmiLink(
+        "control",
+        AmiAddress(address.ami_host, address.ami_port, user, secret),
+        rng=lambda: 0.5,
+        on_event=ignore,
+        on_up=up,
+        on_down=ignore,
+        settings=LinkSettings(events="system"),
+    )
+    await link.start()
+    try:
+        await link.wait_up(10)
+        async with asyncio.timeout(30):
+            while True:
+                rows = await link.listing(AmiAction("CoreShowChannels"), deadline_s=5)
+                if not any(row.name == "CoreShowChannel" for row in rows):
+                    return
+                await asyncio.sleep(0.2)
+    finally:
+        await link.stop()
+
+
+def told_once(product: Product, call_id: str) -> None:
+    """One terminal event and one CDR, asked of the database itself."""
+    with sqlite3.connect(product.var / "patchbay.db") as database:
+        types = [t for (t,) in database.execute("SELECT type FROM call_events WHERE call_id = ?", (call_id,))]
+        cdrs = database.execute("SELECT count(*) FROM cdrs WHERE call_id = ?", (call_id,)).fetchone()[0]
+        settled = database.execute("SELECT snapshot FROM calls WHERE id = ?", (call_id,)).fetchone()[0]
+    final = {"call.completed", "call.failed", "call.busy", "call.no_answer", "call.cancelled"}
+    assert sum(t in final for t in types) == 1, types
+    assert cdrs == 1
+    assert settled is None
+
+
+async def begin(product: Product, talking: bool) -> str:
+    call_id = await product.api.place(TALKS if talking else RINGS)
+    await product.api.status(call_id, "in_progress" if talking else "ringing")
+    return call_id
+
+
+async def hang_up(product: Product, call_id: str) -> Json:
+    return dict(await product.api.ok("POST", f"/v1/voice/calls/{call_id}/hangup"))
