@@ -10,7 +10,6 @@ are the switch's for those answers (``video_rooms.core.trunk_ends``).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Callable
 
@@ -21,12 +20,9 @@ from dialplan.ami.message import Kind, Message
 from dialplan.ami.wire import AmiAction
 from tests.rig.livekit import LiveKitRig
 from tests.rig.pretend_switch import WebSocketChannel, dial_websocket
+from tests.rig.sip_line import SipLine
 from video_rooms.bridge.rtc_rooms import RtcRooms
-from video_rooms.bridge.rtc_stay import RtcStay
-from video_rooms.core.feed import Feed
 from video_rooms.core.leg import Join
-from video_rooms.core.mix import Mix
-from video_rooms.core.sound import SILENCE
 from video_rooms.core.trunks import HEADER_LEG, HEADER_NAME, identity_of
 from video_rooms.ports_media import NotAdmitted
 from video_rooms.ports_trunk import TrunkCall, TrunkEar
@@ -34,7 +30,6 @@ from video_rooms.ports_trunk import TrunkCall, TrunkEar
 NO_ROUTE, NORMAL, BUSY, NO_ANSWER = 1, 16, 17, 19
 _OPEN_S = 5.0
 _LOOK_S = 0.01
-_FRAME_S = 0.02
 
 
 class SipService:
@@ -89,17 +84,19 @@ class SipService:
         join = await self._led(call)
         if join is None:
             return NO_ROUTE
-        line = _Line(channel)
+        line = SipLine()
         try:
             line.stay = await self._rooms.enter(join, line, muted=False)
         except NotAdmitted:
             return BUSY
         try:
-            if not await line.rings(call.ring_s):
+            line.voices()
+            await _until(lambda: line.feeds or line.out, call.ring_s, channel)
+            if not line.feeds or line.out or not channel.up:
                 return NO_ANSWER
             if (ear := self._ears.get(call.id)) is not None:
                 ear.taken()
-            await line.talks()
+            await line.talks(channel)
             return NORMAL
         finally:
             await line.stay.leave()
@@ -134,61 +131,6 @@ class SipService:
             room_admin=True,
         )
         return Join(self._rig.url, token, identity)
-
-
-class _Line:
-    """One call that has been led into a room. Fits ``StayEar``."""
-
-    def __init__(self, channel: WebSocketChannel) -> None:
-        self.stay: RtcStay | None = None
-        self._channel = channel
-        self._out = False
-        self._feeds: dict[str, Feed] = {}
-        self._mix = Mix()
-        self._mix.enter(self._feeds, "")
-
-    def put_out(self, why: str) -> None:
-        self._out = True
-
-    def track_muted(self, on: bool) -> None: ...
-
-    def crowd(self) -> None: ...
-
-    def voices(self) -> None:
-        """All that others publish is listened to."""
-        if self.stay is None:
-            return
-        published = self.stay.published
-        for gone in [track for track in self._feeds if track not in published]:
-            self.stay.drop(gone)
-            del self._feeds[gone]
-        for track in published:
-            if track not in self._feeds:
-                feed = self._feeds[track] = Feed()
-                self.stay.fetch(track)
-                self.stay.hear(track, feed.push)
-
-    async def rings(self, within_s: float) -> bool:
-        """Until somebody there publishes sound; False where nobody does, or it is over before."""
-        self.voices()
-        await _until(lambda: self._feeds or self._out, within_s, self._channel)
-        return bool(self._feeds) and not self._out and self._channel.up
-
-    async def talks(self) -> None:
-        """The sound of both ends, until one of them ends it."""
-        assert self.stay is not None
-        loop = asyncio.get_running_loop()
-        due, at = loop.time(), len(self._channel.heard)
-        with contextlib.suppress(ConnectionError):
-            while self._channel.up and not self._out:
-                frame, _ = self._mix.frame()
-                await self._channel.says(frame or SILENCE)
-                said = self._channel.heard[at:]
-                at += len(said)
-                for one in said:
-                    self.stay.say(one or SILENCE)
-                due += _FRAME_S
-                await asyncio.sleep(max(0.0, due - loop.time()))
 
 
 async def _until(holds: Callable[[], object], within_s: float, channel: WebSocketChannel) -> bool:

@@ -125,6 +125,7 @@ class WebSocketPort:
 
     def _listener(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         if len(self._nameless) >= _NAMELESS_MOST:
+            self._door.counts.refused += 1
             _log.warning("media_refused", why="too many that say nothing")
             response = WSUpgradeResponse.create_error_response(503, b"too many")
             return WSUpgradeResponseWithListener(response, None)
@@ -150,7 +151,7 @@ class _Socket(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         self._nameless.add(self)
-        self._patience = asyncio.get_running_loop().call_later(_HANDSHAKE_S, self._refuse, "it says nothing")
+        self._patience = asyncio.get_running_loop().call_later(_HANDSHAKE_S, self._silent)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.BINARY and frame.fin:
@@ -233,6 +234,10 @@ class _Socket(WSListener):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _silent(self) -> None:
+        self._counts.refused += 1
+        self._refuse("it says nothing")
 
     def _refuse(self, why: str) -> None:
         _log.warning("media_refused", why=why)

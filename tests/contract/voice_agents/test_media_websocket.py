@@ -17,6 +17,7 @@ from tests.rig.media import RecordingEar
 from tests.rig.pretend_switch import WebSocketChannel, dial_websocket
 from tests.unit.voice_agents.model_switch import numbered
 from voice_agents.core.audio import Codec
+from voice_agents.media import websocket_port
 from voice_agents.media.leg import Leg, Yard
 from voice_agents.media.watchdog import Watchdog
 from voice_agents.media.websocket_port import WebSocketPort
@@ -119,6 +120,19 @@ async def test_whoever_says_nothing_is_put_out_and_heard_by_nobody(world: World)
     await channel.presses("1")
     await until(lambda: not channel.up, "the end")
     assert (ear.leg, ear.frames, ear.digits, world.port.open_legs) == (None, [], "", 0)
+    assert world.port.counts.refused == 1
+
+
+async def test_only_so_many_may_be_there_without_a_word(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket_port, "_NAMELESS_MOST", 2)
+    (first, ear), _ = await world.comes(), await world.comes()
+    assert (await world.asks(UPGRADE.format("/media"))).startswith(b"HTTP/1.1 503 ")
+    assert world.port.counts.refused == 1
+    await first.starts()
+    await ear.until(lambda told: told.leg is not None, "the first has said who it is")
+    await world.talks()
 
 
 async def test_two_that_come_in_the_same_moment_are_not_mixed_up(world: World) -> None:
