@@ -34,7 +34,7 @@ _log = structlog.get_logger("dialplan.director")
 _EARLY_LIMIT = 4096
 _ENDED_LIMIT = 20_000
 _EVIDENCE_S = 0.1
-"""How long a question waits to hear why the far end did not answer; it may take a quarter of a second."""
+"""How long a question waits to hear why the far end did not answer; its whole answer may take a second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class RouteBook(Protocol):
     ``call`` is the call as it stands; its terms hold what earlier answers said, its ``callee`` who did not
     answer, its ``former`` those before, and its ``move`` what became of the latest.
 
-    Both answer within the routing question's budget (a quarter of a second): whatever takes longer is begun,
+    Both answer within the routing question's budget (a second): whatever takes longer is begun,
     and answered with a ``Later``. An answer that is late, or an error, leaves the caller to the dialplan's
     fallback; where it was the first, no call was made of it.
     A phone of ours calls with ``door`` ``from-phone`` and its name in ``line``; calls' records name it

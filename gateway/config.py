@@ -343,7 +343,7 @@ def _limits(env: _Reader) -> _LimitFields:
         recording_url_ttl_s=env.integer("RECORDING_URL_TTL_S", 900, 10, 604_800),
         ring_timeout_default_s=env.integer("RING_TIMEOUT_DEFAULT_S", 60, 5, 300),
         max_call_s=env.integer("MAX_CALL_S", 3_600, 10, MAX_CALL_CAP_S),
-        route_budget_ms=env.integer("ROUTE_BUDGET_MS", 250, 50, 5_000),
+        route_budget_ms=env.integer("ROUTE_BUDGET_MS", 1_000, 50, 5_000),
         max_channels=env.integer("MAX_CHANNELS", 2_000, 2, 20_000),
         max_load=env.integer("MAX_LOAD", 0, 0, 10_000),
         api_rate_per_minute=env.integer("API_RATE_PER_MINUTE", 600, 1, 1_000_000),

@@ -39,7 +39,7 @@ WALKS_LIMIT: Final = 10_000
 WALK_S: Final = 600.0
 """Nobody comes back from a detour later than this."""
 HOOK_WAIT_S: Final = 0.12
-"""How long a question of the switch waits for the application; it has a quarter of a second in all."""
+"""How long a question of the switch waits for the application; the caller hears nothing meanwhile."""
 _DIGITS: Final = range(2, 11)
 """How many digits an extension or a PIN has."""
 

@@ -38,7 +38,7 @@ class AgiLimits:
 
     connections: int = 2000
     header_s: float = 0.5
-    budget_s: float = 0.25
+    budget_s: float = 1.0
     reply_s: float = 0.5
     loopback_only: bool = True
     backlog: int = 4096

@@ -11,6 +11,7 @@ import resource
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from math import ceil
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -25,6 +26,7 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "asterisk-config"
 _CA_FILES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 _FORBIDDEN = frozenset(';\\"`[]')
 _LONGEST = 512
+_QUESTION_SLACK_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class SwitchLimits:
     """Limits and budgets of one switch."""
 
     max_call_s: int = 3_600
-    route_budget_ms: int = 250
+    route_budget_ms: int = 1_000
     max_channels: int = 2_000
     max_load: int = 0
     """Refuse new calls above this load average of the machine; 0 switches the gate off."""
@@ -144,6 +146,11 @@ def write(config: SwitchConfig, templates: Path = TEMPLATES) -> None:
         fresh.replace(config.folders.etc / name)
 
 
+def _question_s(budget_ms: int) -> int:
+    """How long the switch itself waits for an answer: it must not give up before the gateway does."""
+    return max(2, ceil((budget_ms + _QUESTION_SLACK_MS) / 1000))
+
+
 def _values(config: SwitchConfig) -> Mapping[str, object]:
     plan, ports, limits = config.plan, config.ports, config.limits
     shared = config.program.shared
@@ -155,7 +162,7 @@ def _values(config: SwitchConfig) -> Mapping[str, object]:
         "max_load": limits.max_load,
         "max_files": max_files(),
         "max_call_s": limits.max_call_s,
-        "route_budget": limits.route_budget_ms,
+        "question_s": _question_s(limits.route_budget_ms),
         "ami_host": "127.0.0.1",
         "ami_port": ports.ami,
         "logins": config.logins,

@@ -7,9 +7,11 @@ packet every 20 ms by a clock that does not drift, and remembers what arrives.
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.trial import audio
@@ -22,6 +24,7 @@ _DIGITS = "0123456789*#ABCD"
 _SILENT_FRAME = b"\xff" * audio.FRAME_SAMPLES
 _RESYNC_SAMPLES = audio.RATE
 _MAX_PACKETS = 90_000
+_DATAGRAM_MAX = 65_536
 _EVENT_FRAMES = 8
 _FRAME_S = audio.FRAME_MS / 1000
 
@@ -107,6 +110,7 @@ class RtpStream(asyncio.DatagramProtocol):
         self._source = source
         self._to: MediaAddress | None = None
         self._transport: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = None
         self._frames: deque[bytes] = deque()
         self._loop_frames: tuple[bytes, ...] = ()
         self._events: deque[bytes] = deque()
@@ -120,12 +124,15 @@ class RtpStream(asyncio.DatagramProtocol):
         """Binds an even port (RFC 3550 section 11)."""
         loop = asyncio.get_running_loop()
         for _ in range(64):
-            transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
-            port = transport.get_extra_info("sockname")[1]
+            bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            bound.setblocking(False)
+            bound.bind((host, 0))
+            port = bound.getsockname()[1]
             if port % 2 == 0:
-                self._transport, self.port = transport, port
+                self._socket, self.port = bound, port
+                self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=bound)
                 return
-            transport.close()
+            bound.close()
         raise OSError(f"no even port is free on {host}")
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -188,9 +195,14 @@ class RtpStream(asyncio.DatagramProtocol):
         return assemble(self.packets)
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+        """What has arrived is heard first: signalling has a socket of its own, and may be read sooner."""
+        if self._transport is None or self._socket is None:
+            return
+        with suppress(BlockingIOError):
+            while True:
+                self.datagram_received(*self._socket.recvfrom(_DATAGRAM_MAX))
+        self._transport.close()
+        self._transport = self._socket = None
 
 
 class Pacer:

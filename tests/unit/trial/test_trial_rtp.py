@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +87,15 @@ def test_a_digit_is_heard_once(digit: str) -> None:
 def test_what_is_not_a_digit_is_refused() -> None:
     with pytest.raises(ValueError):
         rtp.event_payloads("x")
+
+
+async def test_what_has_arrived_is_heard_before_the_end() -> None:
+    """The loop has not come to read it yet, and the call ends."""
+    stream = rtp.RtpStream(1)
+    await stream.open("127.0.0.1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in range(3):
+            sent = rtp.pack(rtp.Packet(0, number, 160 * number, 7, bytes(160)))
+            sender.sendto(sent, ("127.0.0.1", stream.port))
+    stream.close()
+    assert [packet.sequence for packet in stream.packets] == [0, 1, 2]
