@@ -9,22 +9,31 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial
-from tests.rig.chaos import begin, hang_up, no_channels, ready_again, told_once
+from tests.rig.chaos import (
+    begin,
+    both,
+    ended_truly,
+    hang_up,
+    no_channels,
+    ready_again,
+    the_world_ends,
+    told_once,
+)
 from tests.rig.product import OWN, Product, running_product
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def product(tmp_path: Path) -> AsyncIterator[Product]:
-    async with running_product(tmp_path / "var") as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    """One for all of these: whatever dies is started again, and works."""
+    async with running_product(tmp_path_factory.mktemp("chaos") / "var") as running:
         yield running
 
 
@@ -37,38 +46,29 @@ async def kill_gateway(product: Product) -> None:
     await gateway.until(lambda state: state.restarts > before and state.phase == "running", 40.0)
 
 
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_the_gateway_is_killed_and_takes_the_call_up_again(product: Product, talking: bool) -> None:
-    call_id = await begin(product, talking)
-    phone = product.carrier.incoming[-1]
+async def test_the_gateway_is_killed_and_takes_its_calls_up_again(product: Product) -> None:
+    rings, talks = await both(product)
     await kill_gateway(product)
     await ready_again(product)
-    assert phone.state < CallState.ENDED
-    assert (await product.api.call(call_id))["status"] == ("in_progress" if talking else "ringing")
-    ended = await hang_up(product, call_id)
-    assert ended["status"] == ("completed" if talking else "cancelled")
+    assert rings.phone.state < CallState.ENDED
+    assert talks.phone.state < CallState.ENDED
+    assert (await product.api.call(rings.call_id))["status"] == "ringing"
+    assert (await product.api.call(talks.call_id))["status"] == "in_progress"
+    assert (await hang_up(product, rings.call_id))["status"] == "cancelled"
+    assert (await hang_up(product, talks.call_id))["status"] == "completed"
     await no_channels(product)
-    told_once(product, call_id)
+    told_once(product, rings.call_id)
+    told_once(product, talks.call_id)
 
 
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_a_call_that_ended_while_the_gateway_was_dead_is_told_truly(
-    product: Product, talking: bool
-) -> None:
-    call_id = await begin(product, talking)
-    phone = product.carrier.incoming[-1]
+async def test_calls_that_ended_while_the_gateway_was_dead_are_told_truly(product: Product) -> None:
+    rings, talks = await both(product)
     gateway = product.stack.gateway
     assert gateway is not None
     await gateway.stop()
-    if talking:
-        await phone.hang_up()
-    else:
-        phone.reject(486)
-    await phone.reaches(CallState.ENDED)
+    await the_world_ends(rings, talks)
     await gateway.start()
-    call = await product.api.ended(call_id)
-    assert call["status"] == ("completed" if talking else "busy")
-    told_once(product, call_id)
+    await ended_truly(product, rings, talks)
 
 
 async def test_a_caller_hears_why_when_the_gateway_is_stopped(product: Product) -> None:
@@ -83,6 +83,7 @@ async def test_a_caller_hears_why_when_the_gateway_is_stopped(product: Product) 
     assert caller.ending is not None
     assert caller.ending.status >= 500
     await gateway.start()
+    await ready_again(product)
     await no_channels(product)
 
 
@@ -101,29 +102,32 @@ async def test_a_caller_hears_why_when_the_gateway_hangs(product: Product) -> No
     await no_channels(product)
 
 
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_the_switch_is_killed_and_every_call_says_so(product: Product, talking: bool) -> None:
-    call_id = await begin(product, talking)
-    switch = product.stack.switch
-    assert switch is not None
-    switch.kill()
-    call = await product.api.ended(call_id, within_s=40.0)
-    assert call["status"] == ("completed" if talking else "failed")
-    assert call["termination"] == {"result": "server_error", "reason": "switch_restarted"}
-    told_once(product, call_id)
-    await ready_again(product)
-    again = await begin(product, True)
-    assert (await hang_up(product, again))["status"] == "completed"
-
-
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_redis_is_gone_and_nothing_changes(product: Product, talking: bool) -> None:
-    call_id = await begin(product, talking)
+async def test_redis_is_gone_and_nothing_changes(product: Product) -> None:
+    before = await both(product)
     redis = product.stack.redis
     assert redis is not None
     await redis.stop()
-    other = await begin(product, True)
-    for one in (call_id, other):
-        assert (await hang_up(product, one))["status"] in ("completed", "cancelled")
-        told_once(product, one)
+    during = await both(product)
+    for rings, talks in (before, during):
+        assert (await hang_up(product, rings.call_id))["status"] == "cancelled"
+        assert (await hang_up(product, talks.call_id))["status"] == "completed"
+        told_once(product, rings.call_id)
+        told_once(product, talks.call_id)
     await no_channels(product)
+    await redis.start()
+    await ready_again(product)
+
+
+async def test_the_switch_is_killed_and_every_call_says_so(product: Product) -> None:
+    rings, talks = await both(product)
+    switch = product.stack.switch
+    assert switch is not None
+    switch.kill()
+    for one, status in ((rings, "failed"), (talks, "completed")):
+        call = await product.api.ended(one.call_id, within_s=40.0)
+        assert call["status"] == status
+        assert call["termination"] == {"result": "server_error", "reason": "switch_restarted"}
+        told_once(product, one.call_id)
+    await ready_again(product)
+    again = await begin(product, True)
+    assert (await hang_up(product, again))["status"] == "completed"

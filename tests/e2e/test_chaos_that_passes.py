@@ -9,7 +9,16 @@ import pytest
 import pytest_asyncio
 
 from gateway.trial.sip_call import CallState
-from tests.rig.chaos import TALKS, begin, hang_up, no_channels, ready_again, told_once
+from tests.rig.chaos import (
+    TALKS,
+    both,
+    ended_truly,
+    hang_up,
+    no_channels,
+    ready_again,
+    the_world_ends,
+    told_once,
+)
 from tests.rig.product import OWN, Product, running_product
 from tests.rig.tcp_proxy import TcpProxy
 
@@ -33,60 +42,41 @@ async def product(tmp_path_factory: pytest.TempPathFactory, proxy: TcpProxy) -> 
         yield running
 
 
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_the_ami_link_is_cut_and_comes_back(product: Product, proxy: TcpProxy, talking: bool) -> None:
-    call_id = await begin(product, talking)
-    phone = product.carrier.incoming[-1]
+async def test_the_ami_link_is_cut_and_comes_back(product: Product, proxy: TcpProxy) -> None:
+    rings, talks = await both(product)
     await proxy.cut()
     status, answer = await product.api.ask("POST", "/v1/voice/calls", {"to": TALKS, "from": OWN})
     assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
-    assert phone.state < CallState.ENDED
+    assert rings.phone.state < CallState.ENDED
+    assert talks.phone.state < CallState.ENDED
     await proxy.heal()
     await ready_again(product)
-    ended = await hang_up(product, call_id)
-    assert ended["status"] == ("completed" if talking else "cancelled")
+    assert (await hang_up(product, rings.call_id))["status"] == "cancelled"
+    assert (await hang_up(product, talks.call_id))["status"] == "completed"
     await no_channels(product)
-    told_once(product, call_id)
+    told_once(product, rings.call_id)
+    told_once(product, talks.call_id)
 
 
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_a_call_that_ended_during_the_cut_is_told_truly(
-    product: Product, proxy: TcpProxy, talking: bool
-) -> None:
-    call_id = await begin(product, talking)
-    phone = product.carrier.incoming[-1]
+async def test_calls_that_ended_during_the_cut_are_told_truly(product: Product, proxy: TcpProxy) -> None:
+    rings, talks = await both(product)
     await proxy.cut()
-    if talking:
-        await phone.hang_up()
-    else:
-        phone.reject(486)
-    await phone.reaches(CallState.ENDED)
+    await the_world_ends(rings, talks)
     await proxy.heal()
-    call = await product.api.ended(call_id)
-    assert call["status"] == ("completed" if talking else "busy")
-    told_once(product, call_id)
-    await ready_again(product)
+    await ended_truly(product, rings, talks)
 
 
-@pytest.mark.parametrize("talking", [False, True], ids=["ringing", "talking"])
-async def test_the_database_is_locked_for_a_while(product: Product, talking: bool) -> None:
-    call_id = await begin(product, talking)
-    phone, rung = product.carrier.incoming[-1], len(product.carrier.incoming)
+async def test_the_database_is_locked_for_a_while(product: Product) -> None:
+    rings, talks = await both(product)
+    rung = len(product.carrier.incoming)
     locker = sqlite3.connect(product.var / "patchbay.db", isolation_level=None, timeout=10)
     locker.execute("BEGIN IMMEDIATE")
     try:
         status, answer = await product.api.ask("POST", "/v1/voice/calls", {"to": TALKS, "from": OWN})
         assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
         assert len(product.carrier.incoming) == rung
-        if talking:
-            await phone.hang_up()
-        else:
-            phone.reject(486)
-        await phone.reaches(CallState.ENDED)
+        await the_world_ends(rings, talks)
     finally:
         locker.execute("ROLLBACK")
         locker.close()
-    call = await product.api.ended(call_id, within_s=30.0)
-    assert call["status"] == ("completed" if talking else "busy")
-    told_once(product, call_id)
-    await no_channels(product)
+    await ended_truly(product, rings, talks)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from dataclasses import dataclass
 
 from dialplan.ami.client import AmiAddress, AmiLink, LinkDown, LinkSettings, LinkUp
 from dialplan.ami.message import Message
 from dialplan.ami.wire import AmiAction
 from gateway.stack import answers, base_url
+from gateway.trial.sip_call import CallState
+from gateway.trial.sip_incoming import IncomingCall
 from tests.rig.product import Json, Product
 
 RINGS, TALKS = "+14155557003", "+14155558000"
@@ -73,3 +76,35 @@ async def begin(product: Product, talking: bool) -> str:
 
 async def hang_up(product: Product, call_id: str) -> Json:
     return dict(await product.api.ok("POST", f"/v1/voice/calls/{call_id}/hangup"))
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A call that something happens to, and the telephone that it reached."""
+
+    call_id: str
+    phone: IncomingCall
+
+
+async def both(product: Product) -> tuple[Struck, Struck]:
+    """A call that rings, and one that talks."""
+    rings = Struck(await begin(product, False), product.carrier.incoming[-1])
+    return rings, Struck(await begin(product, True), product.carrier.incoming[-1])
+
+
+async def the_world_ends(rings: Struck, talks: Struck) -> None:
+    """Who is rung is busy after all, who talks hangs up."""
+    rings.phone.reject(486)
+    await talks.phone.hang_up()
+    for one in (rings, talks):
+        await one.phone.reaches(CallState.ENDED)
+
+
+async def ended_truly(product: Product, rings: Struck, talks: Struck) -> None:
+    """What ``the_world_ends`` did is told, once, and the system is whole again."""
+    for one, status in ((rings, "busy"), (talks, "completed")):
+        call = await product.api.ended(one.call_id, within_s=30.0)
+        assert call["status"] == status
+        told_once(product, one.call_id)
+    await ready_again(product)
+    await no_channels(product)
