@@ -8,7 +8,6 @@ Both are served by the same uvicorn with the product's settings. The first line 
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from gateway import logs
 from gateway.announcer import WebhookAnnouncer
 from gateway.auth import Authenticator, mint, scopes_for
 from gateway.clocks import SystemClock, new_id, random_bytes
+from gateway.collecting import leave_what_is_loaded
 from gateway.config import Settings
 from gateway.http.app import create_app
 from gateway.http.face import Books, Face, TenantLimits
@@ -226,8 +226,7 @@ async def serve(kind: str, folder: Path) -> None:
         date_header=False,
         backlog=1024,
     )
-    gc.collect()
-    gc.freeze()  # as the product does
+    leave_what_is_loaded()
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from ulid import ULID
 
 from gateway.clocks import SystemClock, new_id
+from gateway.collecting import leave_what_is_loaded
 from gateway.config import Settings
 from gateway.masking_announcer import MaskingAnnouncer
 from gateway.runtime.programs import provision
@@ -91,7 +92,9 @@ class Stage:
             await self.running
         else:
             await trusted(self.index)
-        return time.perf_counter() - started
+        took = time.perf_counter() - started
+        leave_what_is_loaded()  # as the product does at the end of its start
+        return took
 
     async def stop(self) -> None:
         if self.running is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 
@@ -10,6 +9,7 @@ import uvicorn
 import uvloop
 
 from gateway import logs
+from gateway.collecting import leave_what_is_loaded
 from gateway.config import Settings, current_settings
 from gateway.http.app import create_app
 from gateway.wiring import Product
@@ -21,11 +21,7 @@ async def serve(settings: Settings) -> None:
     product = Product(settings)
     try:
         face = await product.start()
-        gc.collect()
-        gc.freeze()  # what is loaded now stays: looking through it again costs a fifth of a delivery
-        # An agent's session leaves some 200 objects in cycles: short rounds find them while they are few (the
-        # usual one takes 2 ms, of 20,000 it took 10); a full one goes through all that lives: make it rare.
-        gc.set_threshold(5_000, 5, 20)
+        leave_what_is_loaded()
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(face),

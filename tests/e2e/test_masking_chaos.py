@@ -163,6 +163,7 @@ async def test_redis_is_lost_while_people_call(crowd: Crowd, how: str) -> None:
 async def test_while_the_gateway_is_dead_calls_connect_and_are_told_afterwards(crowd: Crowd) -> None:
     product = crowd.product
     pairs, over = await crowd.open_many(16), await closed_pair(crowd)
+    await copied(product, pairs, [over])
     ends_at = time.time() + 12
     ending = await crowd.opens(expires_at=datetime.fromtimestamp(ends_at).astimezone().isoformat())
     await copied(product, [*pairs, ending], [over])
