@@ -33,6 +33,8 @@ class Cause(IntEnum):
     CONGESTION = 34
     NETWORK_OUT_OF_ORDER = 38
     TEMPORARY_FAILURE = 41
+    SWITCH_CONGESTION = 42
+    """What our dialplan ends a call with that fails for a moment: Asterisk makes 503 of it, and 603 of 41."""
     REQUESTED_CHANNEL_UNAVAILABLE = 44
     """Q.850 "requested circuit not available": what Asterisk's rtp_timeout ends a channel with."""
     BEARER_NOT_AVAILABLE = 58
@@ -149,6 +151,7 @@ _BY_CAUSE: dict[int, Verdict] = {
     Cause.CONGESTION: _CONGESTION,
     Cause.NETWORK_OUT_OF_ORDER: _TROUBLE,
     Cause.TEMPORARY_FAILURE: _TROUBLE,
+    Cause.SWITCH_CONGESTION: _TROUBLE,
     Cause.BEARER_NOT_AVAILABLE: _MEDIA,
     Cause.RECOVERY_ON_TIMER: _TROUBLE,
     Cause.INTERWORKING: _INTERWORKING,
