@@ -48,7 +48,7 @@ async def test_ten_thousand_bare_connections_do_not_stop_the_answers(serve: Serv
                     reset_on_close(plug)
                 plug.connect(("127.0.0.1", port))
 
-    with serve() as served:
+    with serve(limits=AgiLimits(header_s=10, budget_s=10, reply_s=10)) as served:
         knocking = threading.Thread(target=knock_and_run, args=(served.port,))
         knocking.start()
         asked = 0

@@ -1,4 +1,4 @@
-"""One database per test, in each kind: a SQLite file, PostgreSQL, and memory."""
+"""One database per test, in each kind: a SQLite file, PostgreSQL, and memory; and the stores on them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from gateway.storage.calls import CallRepository
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
+from gateway.storage.keys import TenantRepository
 from gateway.storage.memory import open_memory
 from gateway.storage.models import METADATA
+from gateway.storage.records import Tenant
+from gateway.storage.room_invites import RoomInviteRepository
+from gateway.storage.room_people import RoomPeopleRepository
+from gateway.storage.rooms import RoomRepository
 from tests.contract.storage import postgres_server
+from tests.contract.storage.room_stores import NOW, OURS, THEIRS, Stores
+from video_rooms.fakes_stores import MemoryInvites, MemoryPeople, MemoryRooms
 
 
 @pytest.fixture(scope="session")
@@ -84,3 +92,35 @@ async def database(database_url: str | None) -> AsyncIterator[Database]:
 @pytest.fixture
 def cursors() -> Cursors:
     return Cursors(b"a secret of the tests, 32 bytes!!")
+
+
+@pytest.fixture
+def calls(database: Database, cursors: Cursors) -> CallRepository:
+    return CallRepository(database, cursors)
+
+
+@pytest.fixture(params=["fake", "memory", "sqlite", "postgresql"])
+def where(request: pytest.FixtureRequest) -> str:
+    """A database's address; ``fake`` and ``memory`` have none."""
+    match request.param:
+        case "sqlite":
+            return f"sqlite:///{request.getfixturevalue('sqlite_file')}"
+        case "postgresql":
+            return str(request.getfixturevalue("migrated_postgres"))
+    return str(request.param)
+
+
+@pytest.fixture
+async def stores(where: str) -> AsyncIterator[Stores]:
+    if where == "fake":
+        yield Stores(MemoryRooms(), MemoryPeople(), MemoryInvites())
+        return
+    opened = open_memory() if where == "memory" else await Database.open(where)
+    if opened.dialect == "postgresql":
+        tables = ", ".join(table.name for table in METADATA.sorted_tables)
+        await opened.write(lambda conn: conn.execute(text(f"TRUNCATE {tables} CASCADE")) and None)
+    tenants = TenantRepository(opened)
+    await tenants.create(Tenant(OURS, "Ours", NOW))
+    await tenants.create(Tenant(THEIRS, "Theirs", NOW))
+    yield Stores(RoomRepository(opened), RoomPeopleRepository(opened), RoomInviteRepository(opened))
+    await opened.close()

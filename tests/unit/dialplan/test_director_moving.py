@@ -1,4 +1,4 @@
-"""The director and callers who are taken elsewhere: who is asked what, and what survives a crash."""
+"""The director and callers who are taken elsewhere: who is asked what, and what cannot be."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import replace
 import pytest
 
 from dialplan.core import orders
-from dialplan.core.call import AgentSocket, Call, Connect, Later, Rank, Reject, Trunk
+from dialplan.core.call import Call, Connect, Later, Rank, Reject, Trunk
 from dialplan.core.heard import Heard, What
 from dialplan.core.orders import Redirect
-from dialplan.core.routing import Offered, RouteFacts
-from dialplan.fakes import FakeSwitch
+from dialplan.core.routing import RouteFacts
 from dialplan.lines import Lines
 from telephony.errors import (
     Conflict,
@@ -23,41 +22,23 @@ from telephony.errors import (
     SwitchUnavailable,
     TooMany,
 )
-from telephony.ids import CallId, ChannelId
+from telephony.ids import CallId
 from telephony.numbers import E164
-from tests.unit.dialplan.desk import ALICE, CLI, FAR, OURS, A, B, Desk, open_desk
+from tests.unit.dialplan.desk import CLI, FAR, OURS, A, B, open_desk
+from tests.unit.dialplan.taken_elsewhere import (
+    AGENT,
+    B2,
+    TO_AGENT,
+    TO_ALICE,
+    asks,
+    rerouting,
+    ringing_elsewhere,
+)
 from tests.unit.dialplan.virtual_time import in_virtual_time
 
 pytestmark = pytest.mark.unit
 
-B2 = ChannelId("pb-1.3")
-AGENT = AgentSocket("WebSocket/patchbay/c(ulaw)nf(json)/0123456789abcdef", "agt_1")
-TO_ALICE, TO_AGENT = Connect(ALICE, CLI), Connect(AGENT, CLI)
-MOVED = Offered(A, "moved", "", "patchbay", "carrier")
 BUSY = Heard(What.HUNG_UP, B2, cause=17, sip=486)
-
-
-def rerouting(desk: Desk, call_id: CallId, route: Connect = TO_ALICE) -> asyncio.Task[str]:
-    return asyncio.create_task(desk.director.reroute(call_id, route, 20))
-
-
-async def asks(desk: Desk, channel: ChannelId = A) -> object:
-    """What the switch's question for this channel is answered with, within its budget."""
-    async with asyncio.timeout(0.25):
-        reply = await desk.director.answer(replace(MOVED, channel=channel))
-    return reply.route if isinstance(reply, orders.Reply) else reply
-
-
-async def ringing_elsewhere(desk: Desk, route: Connect = TO_ALICE) -> tuple[CallId, asyncio.Task[str]]:
-    """A talking call whose caller was taken away; who it was taken to rings now."""
-    call_id = await desk.inbound_talking()
-    moving = rerouting(desk, call_id, route)
-    await desk.settle()
-    assert isinstance(await asks(desk), Connect)
-    desk.switch.dial(B2, by=A)
-    desk.switch.ring(B2)
-    await desk.settle()
-    return call_id, moving
 
 
 @in_virtual_time
@@ -268,177 +249,3 @@ async def test_an_order_that_waited_for_the_database_too_long_is_not_sent() -> N
         known = desk.director.live(call_id)
         assert known is not None
         assert known.callee.channel == B
-
-
-# ---------------------------------------------------------------- crashes
-
-
-@in_virtual_time
-async def test_a_crash_before_the_order_was_sent() -> None:
-    async with open_desk() as desk:
-        call_id = await desk.inbound_talking()
-        desk.switch.fail("redirect", OutcomeUnknown())
-        moving = rerouting(desk, call_id)
-        await desk.settle()
-        moving.cancel()
-        director = await desk.crash()
-        await director.look(restarted=False)
-        await desk.pass_time(6)
-        known = director.live(call_id)
-        assert known is not None
-        assert (known.callee.channel, known.callee.rank) == (B, Rank.UP)
-        assert desk.switch.ordered(Redirect) == [], "nothing is sent twice"
-
-
-@in_virtual_time
-async def test_a_crash_between_the_order_and_the_question() -> None:
-    async with open_desk() as desk:
-        call_id = await desk.inbound_talking()
-        moving = rerouting(desk, call_id)
-        await desk.settle()
-        moving.cancel()
-        director = await desk.crash()
-        await director.look(restarted=False)
-        assert await asks(desk) == replace(TO_ALICE, ring_s=20)
-        desk.switch.dial(B2, by=A)
-        desk.switch.answer(B2)
-        await desk.settle()
-        known = director.live(call_id)
-        assert known is not None
-        assert known.move is not None
-        assert known.move.outcome == "completed"
-
-
-@in_virtual_time
-async def test_a_crash_while_it_rings_and_an_answer_that_nobody_heard() -> None:
-    async with open_desk() as desk:
-        call_id, moving = await ringing_elsewhere(desk)
-        moving.cancel()
-        desk.switch.listening = False
-        director = await desk.crash()
-        desk.switch.answer(B2)
-        desk.switch.listening = True
-        await director.look(restarted=False)
-        await desk.settle()
-        known = director.live(call_id)
-        assert known is not None
-        assert (known.callee.channel, known.callee.rank) == (B2, Rank.UP)
-
-
-@in_virtual_time
-async def test_a_newcomer_that_nobody_heard_being_dialled_is_not_taken_for_the_one_who_left() -> None:
-    async with open_desk() as desk:
-        call_id = await desk.inbound_talking()
-        desk.switch.obeys = False  # B lives on for a while
-        moving = rerouting(desk, call_id)
-        await desk.settle()
-        assert isinstance(await asks(desk), Connect)
-        moving.cancel()
-        desk.switch.listening = False
-        director = await desk.crash()
-        desk.switch.dial(B2, by=A)
-        desk.switch.listening = True
-        await director.look(restarted=False)
-        await desk.settle()
-        known = director.live(call_id)
-        assert known is not None
-        assert (known.callee.channel, known.former[0].leg.channel) == (B2, B)
-        await desk.pass_time(4)
-        assert [order.channel for order in desk.switch.orders if isinstance(order, orders.Hangup)] == [B]
-
-
-@in_virtual_time
-async def test_all_channels_gone_after_a_crash() -> None:
-    async with open_desk() as desk:
-        call_id, moving = await ringing_elsewhere(desk)
-        moving.cancel()
-        director = await desk.crash()
-        desk.switch.restart()
-        await director.look(restarted=True)
-        await desk.settle()
-        assert desk.ended(call_id) == ("completed", "server_error/switch_restarted")
-
-
-# ---------------------------------------------------------------- digits, listeners
-
-
-@in_virtual_time
-async def test_digits_go_to_the_caller_one_after_another() -> None:
-    async with open_desk() as desk:
-        call_id = await desk.inbound_talking()
-        began = desk.now()
-        await desk.director.send_digits(call_id, "1w#D")
-        assert desk.switch.digits == [(A, "1"), (A, "#"), (A, "D")]
-        assert desk.now() - began == pytest.approx(0.8)
-
-
-@pytest.mark.parametrize("digits", ["", "1" * 33, "12e", "1 2", "1\n", "\uff11"])
-@in_virtual_time
-async def test_what_are_no_digits(digits: str) -> None:
-    async with open_desk() as desk:
-        call_id = await desk.inbound_talking()
-        with pytest.raises(InvalidInput):
-            await desk.director.send_digits(call_id, digits)
-        assert desk.switch.digits == []
-
-
-@in_virtual_time
-async def test_digits_that_cannot_be_played() -> None:
-    async with open_desk() as desk:
-        with pytest.raises(NotFound):
-            await desk.director.send_digits(CallId("call_0"), "1")
-        call_id = await desk.offered()
-        with pytest.raises(Conflict):
-            await desk.director.send_digits(call_id, "1")
-        desk.switch.dial(B, by=A)
-        desk.switch.answer(B)
-        desk.switch.answer(A)
-        await desk.settle()
-        desk.switch.fail("play_digit", SwitchUnavailable())
-        with pytest.raises(SwitchUnavailable):
-            await desk.director.send_digits(call_id, "1")
-        desk.switch.fail("play_digit", OutcomeUnknown())
-        await desk.director.send_digits(call_id, "12")
-        assert desk.switch.digits == [(A, "2")], "what may have been played is not played again"
-        playing = asyncio.create_task(desk.director.send_digits(call_id, "1234"))
-        await desk.pass_time(0.15)
-        desk.switch.end(A)
-        with pytest.raises(Conflict):
-            await playing
-
-
-class Hanging(FakeSwitch):
-    async def play_digit(self, channel: ChannelId, digit: str) -> None:
-        await asyncio.Event().wait()
-
-
-@in_virtual_time
-async def test_a_switch_that_never_answers_a_digit_is_given_up() -> None:
-    async with open_desk(switch=Hanging()) as desk:
-        call_id = await desk.inbound_talking()
-        with pytest.raises(Conflict):
-            await desk.director.send_digits(call_id, "12")
-
-
-@in_virtual_time
-async def test_listeners_hear_before_it_is_stored_and_one_that_breaks_hurts_nobody() -> None:
-    async with open_desk() as desk:
-        told: list[tuple[Call, Call]] = []
-
-        def breaks(before: Call, call: Call) -> None:
-            raise RuntimeError("a listener's fault")
-
-        desk.director.on_change(breaks)
-        desk.director.on_change(lambda before, call: told.append((before, call)))
-        call_id = await desk.inbound_talking()
-        assert any(before.callee.rank < Rank.UP and call.callee.rank is Rank.UP for before, call in told)
-        desk.store.go_away()
-        desk.switch.far_end_hangs_up(A)
-        desk.switch.end(B)
-        await desk.settle()
-        assert told[-1][1].closed
-        assert str(told[-1][1].termination) == "success/hangup_by_caller"
-        assert not desk.store.get(call_id).closed
-        desk.store.return_()
-        await desk.pass_time(2)
-        assert desk.ended(call_id) == ("completed", "success/hangup_by_caller")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +13,34 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from dialplan.core.record import CallRecord
-from dialplan.core.routing import Offered, RouteFacts
-from dialplan.director import Director, Ports
-from dialplan.fakes import FakeArchive, FakeEndings, FakeSwitch, FixedBook, ManualClock
+from dialplan.core.routing import Offered
+from dialplan.director import Director
+from dialplan.fakes import FakeSwitch, ManualClock
 from gateway.auth import Authenticator, mint, scopes_for
 from gateway.config import Settings
 from gateway.http.app import create_app
-from gateway.http.face import Books, Face, TenantLimits
+from gateway.http.face import Face, TenantLimits
 from gateway.http.limits import LocalRates
 from gateway.http.ports import Health
 from gateway.policy.attempt import CallLimits
-from gateway.storage.agent_sessions import AgentSessionRepository
-from gateway.storage.agents import AgentRepository
-from gateway.storage.audit import AuditRepository
-from gateway.storage.calls import CallRepository
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
-from gateway.storage.idempotency import IdempotencyRepository
-from gateway.storage.keys import KeyRepository, TenantRepository
+from gateway.storage.keys import TenantRepository
 from gateway.storage.memory import MemoryBackend, open_memory
-from gateway.storage.numbers import NumberRepository
-from gateway.storage.outbox import SqlOutbox
-from gateway.storage.recordings import RecordingRepository
 from gateway.storage.records import ApiKey, KeyMode, KeyRole, OwnedNumber, Tenant
-from gateway.storage.usage import UsageRepository
-from gateway.storage.webhook_book import SqlEndpointBook
-from gateway.storage.webhook_log import SqlDeliveryLog
-from gateway.webhooks.core.signing import make_secret
-from gateway.webhooks.core.ssrf import Policy
-from gateway.webhooks.service import EndpointService, Makers, Stores
-from telephony.errors import InvalidInput, SpeechUnavailable
 from telephony.ids import CallId, ChannelId, TenantId
 from telephony.numbers import E164
 from tests.unit.http.agents_on_calls import FakeAgentCalls
 from tests.unit.http.asgi import Client, Json
+from tests.unit.http.behind_face import (
+    CountedMakers,
+    FakePrompts,
+    books_on,
+    probe,
+    settings_of,
+    switched,
+    webhooks_on,
+)
 from tests.unit.http.masked import Masked, masked, on_database
 from tests.unit.http.rooms_behind import RoomsBehind
 
@@ -55,25 +48,6 @@ OURS, THEIRS = TenantId("ten_ours"), TenantId("ten_theirs")
 FROM, TO, OTHER = "+12025550100", "+14155552671", "+14155552672"
 CALLS = "/api/v1/voice/calls"
 ROLES = tuple(role.value for role in KeyRole)
-
-
-class FakePrompts:
-    """Fits ``gateway.http.ports.Prompts``. ``away`` makes it unavailable."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.said: list[tuple[str, str | None]] = []
-
-    async def spoken(self, text: str, voice: str | None) -> str:
-        if self.away:
-            raise SpeechUnavailable
-        if voice not in (None, "en-US"):
-            raise InvalidInput("no such voice", field="voice", expected="en-US")
-        self.said.append((text, voice))
-        return f"tts/{len(self.said)}"
-
-    async def stored(self, tenant: TenantId, name: str) -> str | None:
-        return f"prompts/{tenant}/{name}" if name == "welcome" else None
 
 
 class FakePhones:
@@ -214,22 +188,6 @@ def _has(status: str) -> Callable[[CallRecord | None], bool]:
     return lambda call: call is not None and call.status == status
 
 
-class _Makers:
-    """Ids, secrets and random octets of a rig, the same in every run."""
-
-    def __init__(self, first: int) -> None:
-        self._ids, self._seeds = count(first), count(first)
-
-    def new_id(self, prefix: str) -> str:
-        return f"{prefix}_{next(self._ids):026d}"
-
-    def new_secret(self) -> str:
-        return make_secret(self.random_bytes(32))
-
-    def random_bytes(self, size: int) -> bytes:
-        return next(self._seeds).to_bytes(size, "big")
-
-
 @asynccontextmanager
 async def open_rig(
     folder: Path,
@@ -245,137 +203,83 @@ async def open_rig(
     With another ``first_id`` the database is one that a rig has filled before.
     """
     backend = None if database is not None else MemoryBackend()
-    database = database or open_memory(backend)
-    clock, makers, cursors = ManualClock(), _Makers(first_id), Cursors(b"c" * 32)
-    books, prompts = _books(database, cursors), FakePrompts()
-    switch, director = _switched(books.calls, clock, makers)
-    health = {"database": Health(True), "switch": Health(True)}
-    changes: list[int] = []
-    woken: list[str] = []
-    agents, rooms = FakeAgentCalls(), RoomsBehind(clock)
-    behind = masked(clock, on_database(database, cursors) if masking_in_sql else None)
-
-    async def numbers_changed() -> None:
-        changes.append(1)
-
-    face = Face(
-        settings=_settings(folder, environment or {}),
-        clock=clock,
-        new_id=makers.new_id,
-        random_bytes=makers.random_bytes,
-        signing_secret=b"s" * 32,
-        books=books,
-        desk=director,
-        live_of_key=director.live_of_key,
-        webhooks=_webhooks(database, cursors, clock, makers, woken),
-        prompts=prompts,
-        phones=FakePhones(),
-        auth=Authenticator(books.keys, clock),
-        rates=LocalRates(clock.now),
-        limits=TenantLimits(limits, books.tenants, clock),
-        probes={name: _probe(health, name) for name in health},
-        registry=CollectorRegistry(),
-        numbers_changed=numbers_changed,
-        masking=behind.masking,
-        inbound_texts=behind.texts,
-        inbound_calls=behind.calls,
-        carriers=behind.carriers,
-        agent_calls=agents,
-        rooms=rooms.ports(),
-    )
-    app = create_app(face)
-    rig = Rig(
-        app=app,
-        clock=clock,
-        backend=backend,
-        database=database,
-        switch=switch,
-        director=director,
-        face=face,
-        client=Client(app),
-        prompts=prompts,
-        woken=woken,
-        keys={},
-        folder=folder,
-        health=health,
-        number_changes=changes,
-        masked=behind,
-        agents=agents,
-        rooms=rooms,
-    )
+    behind = _Behind(database or open_memory(backend), first_id, masking_in_sql=masking_in_sql)
+    face = behind.face(settings_of(folder, environment or {}), limits)
+    rig = behind.rig(face, folder, backend)
     if first_id == 1:
         await _fill(rig)
     try:
         yield rig
     finally:
-        await director.stop()
-        await database.close()
+        await behind.director.stop()
+        await behind.database.close()
 
 
-def _settings(folder: Path, environment: Mapping[str, str]) -> Settings:
-    usual = {
-        "PATCHBAY_VAR_DIR": str(folder),
-        "PATCHBAY_RECORDINGS_DIR": str(folder),
-        "PATCHBAY_PUBLIC_URL": "https://gw.example",
-        "HOME": str(folder),
-    }
-    return Settings.from_env({**usual, **environment})
+class _Behind:
+    """What stands behind a face, made before the face is."""
 
+    def __init__(self, database: Database, first_id: int, *, masking_in_sql: bool) -> None:
+        self.database = database
+        self.clock, self.makers, self.cursors = ManualClock(), CountedMakers(first_id), Cursors(b"c" * 32)
+        self.books, self.prompts = books_on(database, self.cursors), FakePrompts()
+        self.switch, self.director = switched(self.books.calls, self.clock, self.makers)
+        self.health = {"database": Health(True), "switch": Health(True)}
+        self.number_changes: list[int] = []
+        self.woken: list[str] = []
+        self.agents, self.rooms = FakeAgentCalls(), RoomsBehind(self.clock)
+        self.masked = masked(self.clock, on_database(database, self.cursors) if masking_in_sql else None)
 
-def _books(database: Database, cursors: Cursors) -> Books:
-    return Books(
-        calls=CallRepository(database, cursors),
-        recordings=RecordingRepository(database),
-        numbers=NumberRepository(database, cursors),
-        keys=KeyRepository(database, cursors),
-        tenants=TenantRepository(database),
-        idempotency=IdempotencyRepository(database),
-        usage=UsageRepository(database),
-        audit=AuditRepository(database),
-        agents=AgentRepository(database, cursors),
-        sessions=AgentSessionRepository(database),
-    )
+    async def numbers_changed(self) -> None:
+        self.number_changes.append(1)
 
-
-def _switched(calls: CallRepository, clock: ManualClock, makers: _Makers) -> tuple[FakeSwitch, Director]:
-    """A switch, and the director that hears it."""
-    switch = FakeSwitch()
-    director = Director(
-        Ports(
-            switch=switch,
-            store=calls,
-            book=FixedBook(RouteFacts(None, None)),
-            archive=FakeArchive(),
-            endings=FakeEndings(),
-            now=clock.now,
-            new_id=makers.new_id,
-            trunk_for=lambda _: "carrier",
+    def face(self, settings: Settings, limits: CallLimits) -> Face:
+        return Face(
+            settings=settings,
+            clock=self.clock,
+            new_id=self.makers.new_id,
+            random_bytes=self.makers.random_bytes,
+            signing_secret=b"s" * 32,
+            books=self.books,
+            desk=self.director,
+            live_of_key=self.director.live_of_key,
+            webhooks=webhooks_on(self.database, self.cursors, self.clock, self.makers, self.woken),
+            prompts=self.prompts,
+            phones=FakePhones(),
+            auth=Authenticator(self.books.keys, self.clock),
+            rates=LocalRates(self.clock.now),
+            limits=TenantLimits(limits, self.books.tenants, self.clock),
+            probes={name: probe(self.health, name) for name in self.health},
+            registry=CollectorRegistry(),
+            numbers_changed=self.numbers_changed,
+            masking=self.masked.masking,
+            inbound_texts=self.masked.texts,
+            inbound_calls=self.masked.calls,
+            carriers=self.masked.carriers,
+            agent_calls=self.agents,
+            rooms=self.rooms.ports(),
         )
-    )
-    switch.tell = director.hear
-    return switch, director
 
-
-def _webhooks(
-    database: Database, cursors: Cursors, clock: ManualClock, makers: _Makers, woken: list[str]
-) -> EndpointService:
-    """Endpoints; ``woken`` keeps the deliveries that would be made at once."""
-    book = SqlEndpointBook(clock.mono, makers.new_secret)
-    outbox = SqlOutbox(database, book, clock, makers.new_id)
-    return EndpointService(
-        Stores(database, book, SqlDeliveryLog(), outbox),
-        Makers(clock, makers.new_id, makers.new_secret),
-        Policy(),
-        cursors,
-        woken.extend,
-    )
-
-
-def _probe(health: Mapping[str, Health], name: str) -> Callable[[], Awaitable[Health]]:
-    async def ask() -> Health:
-        return health[name]
-
-    return ask
+    def rig(self, face: Face, folder: Path, backend: MemoryBackend | None) -> Rig:
+        app = create_app(face)
+        return Rig(
+            app=app,
+            clock=self.clock,
+            backend=backend,
+            database=self.database,
+            switch=self.switch,
+            director=self.director,
+            face=face,
+            client=Client(app),
+            prompts=self.prompts,
+            woken=self.woken,
+            keys={},
+            folder=folder,
+            health=self.health,
+            number_changes=self.number_changes,
+            masked=self.masked,
+            agents=self.agents,
+            rooms=self.rooms,
+        )
 
 
 async def _fill(rig: Rig) -> None:

@@ -1,20 +1,20 @@
-"""Telephones in rooms through the desk: rosters, events, calls and sounds, on stand-ins, in virtual time."""
+"""Telephones that dial into rooms through the desk: rosters, events, calls and sounds, on stand-ins, in
+virtual time."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from telephony.errors import Conflict, NotFound, RoomsUnavailable, StorageUnavailable
+from telephony.errors import Conflict, NotFound, RoomsUnavailable
 from telephony.ids import TenantId
 from tests.unit.dialplan.virtual_time import in_virtual_time
 from tests.unit.video_rooms.phone_stage import CALLER, LINE, PIN, ROOM, START, host, open_stage, room
 from video_rooms.core.leg import HangUp
-from video_rooms.core.room import Person, Presence, Role, Status
+from video_rooms.core.room import Presence, Role, Status
 from video_rooms.core.words_spoken import ENGLISH, Words
 
 pytestmark = pytest.mark.unit
@@ -307,145 +307,3 @@ async def test_a_file_that_was_cleared_away_is_spoken_again(tmp_path: Path) -> N
         await stage.dials_in()
         assert stage.heard() == words(Words.WELCOME, Words.ASK_PIN)
         assert (tmp_path / f"{ENGLISH[Words.WELCOME]}.wav").is_file()
-
-
-# ---------------------------------------------------------------- called out
-
-
-@in_virtual_time
-async def test_a_telephone_is_called_into_the_room(tmp_path: Path) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        line = await stage.calls_out()
-        assert line == await stage.line()
-        assert (line.presence, line.display_name) == (Presence.PENDING, "+44 •••• 0123")
-        stage.desk.call_rang("call_1")
-        await stage.rest()
-        assert (await stage.line()).presence is Presence.RINGING
-        stage.carrier.arrives("call_1")
-        await stage.rest()
-        assert stage.heard() == words(Words.ASK_CONSENT)
-        await stage.press("1")
-        assert (await stage.line()).presence is Presence.JOINED
-        assert stage.told.kinds == ["room.phone.ringing", "room.phone.joined", "room.participant.joined"]
-        assert (await stage.desk.line_of(ROOM, "call_1")) == await stage.line()
-
-
-@in_virtual_time
-async def test_a_name_of_its_own_is_shown(tmp_path: Path) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        assert (await stage.calls_out(display_name="Bob")).display_name == "Bob"
-
-
-@pytest.mark.parametrize("why", ["busy", "no_answer", "declined", "failed"])
-@in_virtual_time
-async def test_a_call_in_vain_is_told(tmp_path: Path, why: str) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        await stage.calls_out()
-        stage.desk.call_over("call_1", why)
-        await stage.rest()
-        line = await stage.line()
-        assert (line.presence, line.why_left) == (Presence.LEFT, why)
-        kind, room_id, told = stage.told.events[-1]
-        assert (kind, room_id, told["reason"]) == ("room.phone.failed", ROOM, why)
-        assert "+447700900123" not in str(told)
-
-
-@pytest.mark.parametrize("how", ["kicked", "room_ended"])
-@in_virtual_time
-async def test_a_telephone_that_rings_is_cancelled(tmp_path: Path, how: str) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        await stage.calls_out()
-        stage.desk.call_rang("call_1")
-        if how == "kicked":
-            assert stage.desk.put_out(ROOM, "phone_00000001")
-        else:
-            stage.desk.room_over(ROOM)
-        await stage.rest()
-        assert (await stage.line()).why_left == how
-        assert len(stage.calls.ended) == 1
-
-
-@in_virtual_time
-async def test_a_call_that_was_not_placed_leaves_nothing(tmp_path: Path) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        await stage.calls_out()
-        await stage.desk.forget("call_1")
-        await stage.desk.forget("call_1")
-        assert await stage.people.of(ROOM) == (host(),)
-        assert stage.told.kinds == []
-        assert len(stage.desk) == 0
-
-
-@in_virtual_time
-async def test_nobody_is_called_into_a_room_that_is_not_there_or_full(tmp_path: Path) -> None:
-    async with open_stage(tmp_path, room(max_participants=1), host()) as stage:
-        with pytest.raises(Conflict) as full:
-            await stage.calls_out()
-        assert full.value.code == "ROOM_FULL"
-        await stage.rooms.change(TenantId("tnt_1"), ROOM, lambda _: room(status=Status.ENDED))
-        with pytest.raises(NotFound):
-            await stage.calls_out()
-
-
-@in_virtual_time
-async def test_a_place_that_cannot_be_written_is_no_place(tmp_path: Path) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        stage.carrier.up = False
-        with pytest.raises(RoomsUnavailable):
-            await stage.calls_out()
-        stage.carrier.up = True
-        stage.people.takes_nobody = True
-        with pytest.raises(StorageUnavailable):
-            await stage.calls_out()
-        assert stage.carrier.orders == [("call_1", HangUp())]
-        assert len(stage.desk) == 0
-
-
-@in_virtual_time
-async def test_at_the_end_every_visit_is_over(tmp_path: Path) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        await stage.comes_in()
-        await stage.calls_out("call_2")
-        await stage.desk.close()
-        assert {why for _, why in stage.calls.ended} == {"gateway_stopping"}
-        assert all(one.presence is Presence.LEFT for one in await stage.people.of(ROOM) if one.call_id)
-
-
-OUTSIDE = {
-    "phone_0000000a": (Presence.PENDING, "call_a"),
-    "phone_0000000b": (Presence.RINGING, "call_b"),
-    "phone_0000000c": (Presence.WAITING, "call_c"),
-}
-
-
-@in_virtual_time
-async def test_who_was_outside_when_the_gateway_ended_is_lost_and_told(tmp_path: Path) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        for name, (presence, call_id) in OUTSIDE.items():
-            line = Person(ROOM, name, "+44 •••• 0123", Role.PHONE, presence, call_id=call_id)
-            await stage.people.put(replace(line, session="vr_tnt_1_x"))
-        await stage.desk.start()
-        lines = [await stage.line(name) for name in OUTSIDE]
-        assert {(line.presence, line.why_left) for line in lines} == {(Presence.LEFT, "lost")}
-        assert (await stage.line("usr_1")).presence is Presence.JOINED
-        told = [(kind, body["call_id"], body.get("reason")) for kind, _, body in stage.told.events]
-        assert told == [
-            ("room.phone.failed", "call_a", "room_leg_lost"),
-            ("room.phone.failed", "call_b", "room_leg_lost"),
-            ("room.participant.left", "call_c", None),
-        ]
-        await stage.desk.start()
-        assert len(stage.told.events) == 3, "once"
-
-
-@in_virtual_time
-async def test_calls_that_nobody_carries_into_a_room_any_more_are_ended_once(tmp_path: Path) -> None:
-    async with open_stage(tmp_path, None, host()) as stage:
-        for name, (presence, call_id) in OUTSIDE.items():
-            await stage.people.put(Person(ROOM, name, name, Role.PHONE, presence, call_id=call_id))
-        await stage.desk.start()
-        assert stage.calls.ended == [], "which of them go on is not known yet"
-        assert stage.told.events == [], "of a session that is no more nothing is told"
-        stage.desk.end_left_behind()
-        stage.desk.end_left_behind()
-        assert stage.calls.ended == [(call, "room_leg_lost") for _, call in OUTSIDE.values()]

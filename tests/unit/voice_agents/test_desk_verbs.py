@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from telephony.errors import AgentUnavailable, Conflict, InvalidInput, TooMany
 from tests.unit.dialplan.virtual_time import in_virtual_time
+from tests.unit.voice_agents.caller_leaves import over
 from tests.unit.voice_agents.sessions import SPEC
-from tests.unit.voice_agents.stage import CALL, Stage, other_call
-from voice_agents.core.agent import BargeIn, BargeMode, Greeting, Silence
+from tests.unit.voice_agents.stage import Stage, other_call
 from voice_agents.core.record import How, State
 from voice_agents.core.talk import (
     Answered,
     CallerAudio,
-    CallerSilent,
-    CallerSpoke,
-    CallerWords,
     CallTool,
-    Caption,
-    Clear,
     Digit,
     DigitsSent,
     Ended,
-    Ending,
-    Guard,
     HangUp,
     Held,
-    Interrupted,
     Mark,
     MarkReached,
     Reason,
     SendDigits,
-    SpeechStarted,
-    SpeechStopped,
     ToolResult,
     Transfer,
     TransferOutcome,
@@ -44,128 +33,6 @@ from voice_agents.core.talk import (
 pytestmark = pytest.mark.unit
 
 AGENT = replace(SPEC, transfer_allow=("phone:alice", "+1415*"), tools_allow=("look_up",))
-
-
-async def over(stage: Stage) -> None:
-    stage.desk.caller_gone("call_1")
-    await stage.until_over()
-    assert stage.around.tally.broken == 0
-    await stage.close()
-
-
-# ---------------------------------------------------------------- beginnings
-
-
-@in_virtual_time
-async def test_an_agent_takes_as_many_calls_as_it_may() -> None:
-    stage = Stage(replace(SPEC, max_concurrent=1), replace(SPEC, id="agt_9"), most=2)
-    await stage.talk()
-    with pytest.raises(TooMany) as refused:
-        await stage.prepare(other_call(2))
-    assert refused.value.limit == 1
-    await stage.prepare(replace(other_call(3), agent_id="agt_9"))
-    with pytest.raises(TooMany) as full:
-        await stage.prepare(replace(other_call(4), agent_id="agt_9"))
-    assert full.value.limit == 2
-    stage.desk.caller_gone("call_1")
-    await stage.prepare(other_call(5))
-    assert stage.desk.tally.refused == {"agent_full": 1, "tenant_full": 1}
-    for call in ("call_3", "call_5"):
-        stage.desk.forget(call)
-        await stage.until_over(call)
-    await stage.close()
-
-
-@in_virtual_time
-async def test_nobody_gets_an_agent_that_is_not_or_one_twice() -> None:
-    stage = Stage(SPEC)
-    with pytest.raises(AgentUnavailable):
-        await stage.prepare(replace(CALL, agent_id="agt_none"))
-    with pytest.raises(AgentUnavailable):
-        await stage.prepare(replace(CALL, tenant="ten_other"))
-    await stage.talk()
-    with pytest.raises(Conflict):
-        await stage.prepare()
-    await over(stage)
-
-
-@in_virtual_time
-async def test_a_switch_that_cannot_be_told_where_to_come_leaves_nothing_behind() -> None:
-    stage = Stage(SPEC)
-
-    def refuses(token: str, codec: object) -> str:
-        raise ValueError(token)
-
-    stage.port.dial_string = refuses  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match="token"):
-        await stage.prepare()
-    assert stage.desk.session_of("call_1") is None
-    assert stage.desk.live_sessions == 0
-    await stage.close()
-
-
-@in_virtual_time
-async def test_a_call_keeps_the_version_it_began_with() -> None:
-    stage = Stage(SPEC)
-    await stage.talk()
-    stage.book.add(replace(SPEC, version=4))
-    stage.line.lose()
-    await stage.pass_s(1.0)
-    assert stage.line.begin.agent_version == 3
-    await stage.prepare(other_call(2))
-    await stage.pass_s(0.1)
-    assert stage.line.begin.agent_version == 4
-    await stage.prepare(replace(other_call(3), agent_version=3))
-    await stage.pass_s(0.1)
-    assert stage.line.begin.agent_version == 3
-    for call in ("call_2", "call_3"):
-        stage.desk.forget(call)
-    await over(stage)
-
-
-@in_virtual_time
-async def test_an_outbound_greeting_waits_for_the_callee() -> None:
-    stage = Stage(replace(SPEC, greeting=Greeting("Hello", when="after_callee")))
-    caller = await stage.talk(replace(CALL, direction="outbound"))
-    assert stage.line.begin.greeting == "Hello"
-    stage.speak(200)
-    await stage.pass_s(1.0)
-    assert stage.told(Answered) == []
-    assert caller.heard_at == []
-    caller.speaks = 0x55
-    await stage.pass_s(0.6)
-    caller.speaks = 0
-    await stage.pass_s(1.0)
-    assert len(stage.told(Answered)) == 1
-    assert len(caller.heard_at) == 10
-    await over(stage)
-
-
-@in_virtual_time
-async def test_a_leg_that_never_comes_ends_the_session() -> None:
-    stage = Stage(SPEC)
-    prepared = await stage.prepare()
-    await stage.pass_s(0.2)
-    stage.port.never_comes(prepared.token)
-    record = await stage.until_over()
-    assert (record.state, record.failure) == (State.FAILED, "never_came")
-    assert record.evidence is not None
-    assert record.evidence.reason is Reason.MEDIA_LOST
-    await stage.close()
-
-
-@in_virtual_time
-async def test_a_caller_whose_sound_stops_is_given_up_after_ten_seconds() -> None:
-    stage = Stage(SPEC)
-    caller = await stage.talk()
-    caller.sends = False
-    stopped_at = stage.now()
-    record = await stage.until_over()
-    assert record.evidence is not None
-    assert record.evidence.reason is Reason.MEDIA_LOST
-    assert 9.9 <= record.evidence.asked_at - stopped_at <= 10.2
-    assert stage.control.of("hang_up")
-    await stage.close()
 
 
 # ---------------------------------------------------------------- hold, mute, take-over
@@ -446,202 +313,3 @@ async def test_an_agent_that_hangs_up_in_circles_is_stopped() -> None:
     assert record.evidence is not None
     assert record.evidence.words_lost_ms == 0
     await stage.close()
-
-
-# ---------------------------------------------------------------- interruption
-
-
-@in_virtual_time
-async def test_guarded_words_are_not_interrupted_and_the_next_are() -> None:
-    stage = Stage(replace(SPEC, barge_in=BargeIn(BargeMode.CLEAR)))
-    caller = await stage.talk()
-    stage.line.say(Guard(True))
-    stage.speak(1000, 0x21)
-    stage.line.say(Guard(False))
-    stage.speak(2000, 0x22)
-    await stage.pass_s(0.3)
-    caller.speaks = 0x55
-    await stage.pass_s(0.4)
-    caller.speaks = 0
-    await stage.pass_s(0.6)
-    octets = [octet for _, octet in caller.heard_at]
-    assert octets.count(0x21) == 50
-    caller.speaks = 0x55
-    await stage.pass_s(0.5)
-    assert len(stage.told(Interrupted)) == 1
-    assert [octet for _, octet in caller.heard_at].count(0x22) < 40
-    await over(stage)
-
-
-@pytest.mark.parametrize("mode", list(BargeMode))
-@in_virtual_time
-async def test_what_each_mode_does(mode: BargeMode) -> None:
-    stage = Stage(replace(SPEC, barge_in=BargeIn(mode)))
-    caller = await stage.talk()
-    stage.speak(3000)
-    await stage.pass_s(0.5)
-    caller.speaks = 0x55
-    await stage.pass_s(1.5)
-    caller.speaks = 0
-    cleared = mode in (BargeMode.CLEAR, BargeMode.PAUSE)
-    assert bool(stage.told(Interrupted)) is cleared
-    assert bool(stage.told(SpeechStarted)) is (mode is not BargeMode.OFF)
-    caller.leg.presses("1")
-    await stage.pass_s(3.0)
-    assert bool(stage.told(Interrupted)) is (cleared or mode is BargeMode.DTMF)
-    assert bool(stage.told(SpeechStopped)) is (mode is not BargeMode.OFF)
-    whole = mode in (BargeMode.OFF, BargeMode.NOTIFY)
-    assert (len(caller.heard_at) == 150) is whole
-    await over(stage)
-
-
-@in_virtual_time
-async def test_the_agents_own_detection_and_its_clear_drop_at_once() -> None:
-    stage = Stage(replace(SPEC, barge_in=BargeIn(BargeMode.OFF)))
-    caller = await stage.talk()
-    stage.line.say(Caption("one two three four"))
-    stage.speak(2000)
-    stage.line.say(Mark("end"))
-    await stage.pass_s(0.5)
-    stage.line.say(CallerSpoke())
-    assert len(stage.told(Interrupted)) == 1
-    assert stage.told(MarkReached) == [MarkReached("end", heard=False)]
-    stage.speak(1000, 0x23)  # its answer, at once
-    await stage.pass_s(0.3)
-    assert caller.heard_at[-1][1] == 0x23
-    stage.line.say(Clear())
-    heard = len(caller.heard_at)
-    await stage.pass_s(0.5)
-    assert len(caller.heard_at) == heard
-    assert len(stage.told(Interrupted)) == 1
-    first, second = (turn for turn in stage.session().turns if turn.role == "agent")
-    assert (first.said, first.heard, first.interrupted) == ("one two three four", "one", True)
-    assert second.interrupted
-    await over(stage)
-
-
-@in_virtual_time
-async def test_words_that_were_understood_settle_a_pause_at_once() -> None:
-    stage = Stage(SPEC)
-    caller = await stage.talk()
-    stage.speak(3000)
-    await stage.pass_s(0.5)
-    caller.speaks = 0x55
-    await stage.until(lambda: stage.session().state is State.PAUSED)
-    stage.line.say(CallerWords("stop"))
-    assert len(stage.told(Interrupted)) == 1
-    await over(stage)
-
-
-# ---------------------------------------------------------------- silence and time
-
-
-@in_virtual_time
-async def test_a_silent_caller_is_asked_and_then_the_call_ends(tmp_path: Path) -> None:
-    stage = Stage(replace(SPEC, silence=Silence(5, 2, "Are you there?")), folder=tmp_path)
-    await stage.talk()
-    began = stage.now()
-    record = await stage.until_over()
-    assert stage.voice is not None
-    assert stage.voice.spoken == ["Are you there?"] * 2
-    assert record.evidence is not None
-    assert record.evidence.reason is Reason.SILENCE
-    assert 14.5 <= record.evidence.asked_at - began <= 15.5
-    assert len([turn for turn in record.turns if turn.role == "gateway"]) == 2
-    await stage.close()
-
-
-@in_virtual_time
-async def test_without_a_prompt_the_agent_is_told_to_ask() -> None:
-    stage = Stage(replace(SPEC, silence=Silence(5, 2)))
-    caller = await stage.talk()
-    await stage.pass_s(6.0)
-    assert stage.told(CallerSilent) == [CallerSilent(5000, 1, 1)]
-    caller.speaks = 0x55
-    await stage.pass_s(1.0)
-    caller.speaks = 0
-    stage.line.say(CallerWords("yes"))
-    await stage.pass_s(6.0)
-    assert stage.told(CallerSilent)[-1] == CallerSilent(5000, 1, 1)
-    await over(stage)
-
-
-@in_virtual_time
-async def test_a_line_that_hums_does_not_keep_the_call_for_ever() -> None:
-    stage = Stage(replace(SPEC, silence=Silence(5, 2, "", 30)))
-    caller = await stage.talk()
-    caller.speaks = 0x05
-    began = stage.now()
-    record = await stage.until_over()
-    assert record.evidence is not None
-    assert record.evidence.reason is Reason.SILENCE
-    assert record.evidence.asked_at - began <= 30.5
-    await stage.close()
-
-
-@in_virtual_time
-async def test_the_agent_is_warned_before_the_longest_duration() -> None:
-    stage = Stage(replace(SPEC, max_duration_s=90))
-    await stage.talk()
-    bridged = stage.session().bridged_at or 0.0
-    await stage.until(lambda: bool(stage.told(Ending)))
-    assert stage.told(Ending) == [Ending(Reason.MAX_DURATION, "gateway", 30_000, True, final=False)]
-    assert stage.now() - bridged == pytest.approx(60.0, abs=0.1)
-    await stage.until_over()
-    ((hung_up_at, _),) = stage.control.of("hang_up")
-    assert 85 <= hung_up_at - bridged <= 90
-    await stage.close()
-
-
-# ---------------------------------------------------------------- drain, storage
-
-
-@in_virtual_time
-async def test_a_drain_takes_no_new_calls_and_tells_agents_late() -> None:
-    stage = Stage(SPEC)
-    await stage.talk()
-    began = stage.now()
-    draining = stage.loop.create_task(stage.desk.drain(20.0))
-    await stage.pass_s(1.0)
-    with pytest.raises(AgentUnavailable):
-        await stage.prepare(other_call(2))
-    assert stage.told(Ending) == []
-    await draining
-    (told,) = stage.told(Ending)
-    assert told == Ending(Reason.DRAIN, "gateway", 2000, True)
-    evidence = stage.session().evidence
-    assert evidence is not None
-    assert evidence.asked_at - began == pytest.approx(15.0, abs=0.05)
-    assert stage.now() - began <= 25.0
-    await stage.close()
-
-
-@in_virtual_time
-async def test_a_store_that_is_away_gets_the_record_once_it_is_back() -> None:
-    stage = Stage(SPEC)
-    await stage.talk()
-    stage.store.away = True
-    stage.desk.caller_gone("call_1")
-    await stage.pass_s(8.0)
-    assert stage.desk.session_of("call_1") is not None, "it is kept in sight until it is stored"
-    stage.store.away = False
-    record = await stage.until_over()
-    assert stage.store.kept[record.id].state is State.ENDED
-    await stage.close()
-
-
-@in_virtual_time
-async def test_say_speaks_for_us(tmp_path: Path) -> None:
-    stage = Stage(SPEC, folder=tmp_path)
-    caller = await stage.talk()
-    for guarded in (True, False):
-        await stage.desk.say("call_1", "Please hold the line.", interruptible=not guarded)
-        await stage.pass_s(0.3)
-        caller.speaks = 0x55
-        await stage.pass_s(1.5)
-        caller.speaks = 0
-        await stage.pass_s(1.0)
-    first, second = (turn for turn in stage.session().turns if turn.role == "gateway")
-    assert (first.heard, first.interrupted) == ("Please hold the line.", False)
-    assert (second.heard, second.interrupted) == ("", True)
-    await over(stage)
