@@ -14,6 +14,7 @@ from dialplan.ports import PlaceCall
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_incoming import IncomingCall
 from gateway.trial.sip_outgoing import OutgoingCall
+from telephony.causes import CallStatus
 from telephony.ids import CallId
 from telephony.numbers import E164
 from tests.rig.media import Port, RecordingEar, make_port
@@ -60,6 +61,7 @@ class AgentCalls:
         call_id = await self.voice.call_id()
         await caller.reaches(CallState.ANSWERED)
         await ear.talks()
+        await self.in_progress(call_id)
         return caller, call_id
 
     async def places(self, ear: RecordingEar) -> tuple[IncomingCall, CallId]:
@@ -77,7 +79,14 @@ class AgentCalls:
         call = await self.voice.engine.director.place(wanted)
         person = await self.voice.carrier.receives(within_s=8.0)
         await ear.talks()
+        await self.in_progress(call.id)
         return person, call.id
+
+    async def in_progress(self, call_id: CallId) -> None:
+        """Until the gateway has heard so too: sound and the switch's events come by different ways."""
+        await self.voice.store.until(
+            call_id, lambda call: call.status is CallStatus.IN_PROGRESS, "in progress", 5.0
+        )
 
 
 @asynccontextmanager
