@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dialplan.core.call import AgentSocket, Connect, Phone, Route, Trunk
+from dialplan.core.moving import why_not
 from dialplan.core.routing import RouteFacts
 from dialplan.ports import PlaceCall
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_incoming import IncomingCall
 from gateway.trial.sip_outgoing import OutgoingCall
-from telephony.causes import CallStatus
 from telephony.ids import CallId
 from telephony.numbers import E164
 from tests.rig.media import Port, RecordingEar, make_port
@@ -61,7 +62,7 @@ class AgentCalls:
         call_id = await self.voice.call_id()
         await caller.reaches(CallState.ANSWERED)
         await ear.talks()
-        await self.in_progress(call_id)
+        await self.joined(call_id)
         return caller, call_id
 
     async def places(self, ear: RecordingEar) -> tuple[IncomingCall, CallId]:
@@ -79,14 +80,15 @@ class AgentCalls:
         call = await self.voice.engine.director.place(wanted)
         person = await self.voice.carrier.receives(within_s=8.0)
         await ear.talks()
-        await self.in_progress(call.id)
+        await self.joined(call.id)
         return person, call.id
 
-    async def in_progress(self, call_id: CallId) -> None:
-        """Until the gateway has heard so too: sound and the switch's events come by different ways."""
-        await self.voice.store.until(
-            call_id, lambda call: call.status is CallStatus.IN_PROGRESS, "in progress", 5.0
-        )
+    async def joined(self, call_id: CallId) -> None:
+        """Until the gateway has heard that it is: sound and the switch's events come by different ways."""
+        live = self.voice.engine.director.live
+        async with asyncio.timeout(5.0):
+            while (call := live(call_id)) is None or why_not(call):  # noqa: ASYNC110 - it is told to nobody
+                await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

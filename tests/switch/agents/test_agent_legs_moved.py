@@ -157,6 +157,7 @@ async def test_a_placed_call_is_moved_like_any_other(calls: AgentCalls) -> None:
     calls.voice.far_end = rejects(486)
     assert await calls.voice.engine.director.reroute(call_id, PERSON, 8) == "busy"
     await back.talks()
+    await calls.joined(call_id)
     calls.voice.far_end = TALKS
     assert await calls.voice.engine.director.reroute(call_id, PERSON, 8) == "completed"
     await person.hears(lambda pcm: has_tone(pcm, CALLEE_HZ), 5.0, "the other person")
@@ -173,7 +174,7 @@ async def test_one_recording_goes_on_through_the_move(calls: AgentCalls) -> None
     caller = calls.voice.dial()
     call_id = await calls.voice.call_id()
     await ear.talks()
-    await calls.in_progress(call_id)
+    await calls.joined(call_id)
     assert await calls.voice.engine.director.reroute(call_id, PERSON, 8) == "completed"
     await caller.hears(lambda pcm: has_tone(pcm, CALLEE_HZ, seconds=1.5), 6.0, "the person")
     await caller.hang_up()
