@@ -177,6 +177,7 @@ async def _ends(house: Product, cell: Cell, phone: OutgoingCall) -> None:
         case "caller":
             await phone.hang_up()
         case "transfer" if cell.dialect == RELAY:  # which has no word for it
+            await house.api.status(cell.call_id, "in_progress")
             moved = await house.api.ok("POST", f"{call}/agent/transfer", {"to": HUMAN})
             assert moved["outcome"] == "completed", moved
 
