@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ import structlog
 import uvloop
 
 from gateway import logs
+from gateway.collecting import leave_what_is_loaded
 from telephony.errors import RoomsUnavailable
 from video_rooms.bridge.carrier import Bridge
 from video_rooms.bridge.rtc_rooms import RtcRooms
@@ -50,6 +50,7 @@ from voice_agents.wire.asterisk import MediaAbilities
 _log = structlog.get_logger("gateway.room_worker")
 ALIVE_S = 1.0
 _UNREAD = 4_000_000
+_RARE_ROUNDS = (20_000, 20, 100)
 """Octets that the gateway may leave unread before it counts as gone."""
 
 
@@ -164,9 +165,7 @@ def main(arguments: list[str]) -> int:
     fd, level = int(arguments[0]), arguments[1]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the gateway decides when this ends
     logs.configure(level)
-    gc.collect()
-    gc.freeze()  # as in the gateway: what is loaded now stays
-    gc.set_threshold(20_000, 20, 100)
+    leave_what_is_loaded(_RARE_ROUNDS)
     sys.setswitchinterval(
         0.001
     )  # sound comes on the library's threads: they must not wait long for the loop's

@@ -19,7 +19,7 @@ def free_ports(
 ) -> list[int]:
     """``count`` different free ports; all are held open while choosing, so none comes twice."""
     with ExitStack() as held:
-        sockets = [held.enter_context(_bound(host, 0, kind)) for _ in range(count)]
+        sockets = [held.enter_context(bound(host, 0, kind)) for _ in range(count)]
         return [int(s.getsockname()[1]) for s in sockets]
 
 
@@ -30,7 +30,7 @@ def free_port_row(count: int, host: str = "127.0.0.1") -> int:
         with ExitStack() as held:
             try:
                 for port in range(first, first + count):
-                    held.enter_context(_bound(host, port, socket.SOCK_STREAM))
+                    held.enter_context(bound(host, port, socket.SOCK_STREAM))
             except (OSError, OverflowError):
                 continue
         return first
@@ -40,10 +40,10 @@ def free_sip_port(host: str = "127.0.0.1") -> int:
     """A port free for UDP and for TCP, as a SIP listener wants."""
     with ExitStack() as held:
         while True:
-            udp = held.enter_context(_bound(host, 0, socket.SOCK_DGRAM))
+            udp = held.enter_context(bound(host, 0, socket.SOCK_DGRAM))
             port = int(udp.getsockname()[1])
             try:
-                held.enter_context(_bound(host, port, socket.SOCK_STREAM))
+                held.enter_context(bound(host, port, socket.SOCK_STREAM))
             except OSError:
                 continue  # the UDP socket stays held, so this port is not offered again
             return port
@@ -70,13 +70,14 @@ def _all_free(host: str, first: int, size: int) -> bool:
     with ExitStack() as held:
         try:
             for port in range(first, first + size):
-                held.enter_context(_bound(host, port, socket.SOCK_DGRAM))
+                held.enter_context(bound(host, port, socket.SOCK_DGRAM))
         except OSError:
             return False
         return True
 
 
-def _bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
+def bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    """A socket bound there (port 0: whichever is free). Raises ``OSError``, and leaves none behind."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     fresh = socket.socket(family, kind)
     try:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from gateway.runtime.ports import bound
 from gateway.trial import audio
 from gateway.trial.sdp import PCMU, MediaAddress
 from gateway.trial.watch import Watch
@@ -124,15 +125,14 @@ class RtpStream(asyncio.DatagramProtocol):
         """Binds an even port (RFC 3550 section 11)."""
         loop = asyncio.get_running_loop()
         for _ in range(64):
-            bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            bound.setblocking(False)
-            bound.bind((host, 0))
-            port = bound.getsockname()[1]
+            plug = bound(host, 0, socket.SOCK_DGRAM)
+            port = plug.getsockname()[1]
             if port % 2 == 0:
-                self._socket, self.port = bound, port
-                self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=bound)
+                plug.setblocking(False)
+                self._socket, self.port = plug, port
+                self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=plug)
                 return
-            bound.close()
+            plug.close()
         raise OSError(f"no even port is free on {host}")
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

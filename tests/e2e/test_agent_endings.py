@@ -32,6 +32,8 @@ CALLER = "+14155550170"
 DIALECTS: Final = ("native", "twilio", "conversationrelay", "openai")
 RELAY: Final = "conversationrelay"
 SILENCE: Final = {0xFF}
+MOST_PAUSES: Final = 25
+"""Packets of silence inside a last word: half a second, on a machine without time to spare."""
 PATIENT: Final = {"PATCHBAY_ROUTE_BUDGET_MS": "4000"}
 """Thirty calls on two cores are what this is about, not how fast the last of them is answered."""
 
@@ -67,7 +69,8 @@ CAUSES: Final[Mapping[str, Cause]] = {
 @dataclass(slots=True)
 class Cell:
     """One call. ``told`` and ``ended_at`` are on the same clock; ``octets`` are what the caller's telephone
-    got, as it came, but for packets of silence: a machine without time to spare makes pauses."""
+    got, as it came, but for packets of silence; ``pauses``: how many of those were before each packet of
+    ``octets``."""
 
     cause: str
     dialect: str
@@ -77,6 +80,7 @@ class Cell:
     ended_at: float = 0.0
     pcm: bytes = b""
     octets: bytes = b""
+    pauses: list[int] = field(default_factory=list)
     call_id: str = ""
     call: Json = field(default_factory=dict)
     failure: Exception | None = None
@@ -159,11 +163,24 @@ async def _played(house: Product, cell: Cell, goes_on: asyncio.Event | None = No
         await phone.reaches(CallState.ENDED, within_s=20.0)
         cell.ended_at = phone.reached_at[CallState.ENDED]
         cell.pcm = phone.stream.heard()
-        cell.octets = b"".join(
-            packet.payload for packet in phone.stream.packets if set(packet.payload) != SILENCE
-        )
+        _keep(cell, [packet.payload for packet in phone.stream.packets])
     except (AssertionError, TimeoutError) as failure:
         cell.failure = failure
+
+
+def _keep(cell: Cell, payloads: list[bytes]) -> None:
+    sound: list[bytes] = []
+    for number, payload in enumerate(payloads):
+        if set(payload) != SILENCE:
+            cell.pauses.append(number - len(sound))
+            sound.append(payload)
+    cell.octets = b"".join(sound)
+
+
+def _pauses(cell: Cell) -> int:
+    """Packets of silence between the first and the last of the last word."""
+    first, packets = cell.octets.index(cell.bot.last_word) // 160, len(cell.bot.last_word) // 160
+    return cell.pauses[first + packets - 1] - cell.pauses[first]
 
 
 async def _ends(house: Product, cell: Cell, phone: OutgoingCall) -> None:
@@ -210,6 +227,7 @@ def test_the_agent_is_told_first_and_its_last_word_is_heard(matrix: Matrix, caus
             assert active_seconds(cell.pcm) >= matrix.spoken_s - 0.15
         else:
             assert cell.octets.count(cell.bot.last_word) == 1, "to the last octet, and once"
+            assert _pauses(cell) <= MOST_PAUSES
     on_record = cell.call["agent"]
     if dialect == "twilio":
         assert cell.bot.rest == [200] * bool(cell.bot.does)

@@ -146,6 +146,16 @@ async def test_whoever_is_refused_after_a_wait_hears_the_cause(voice: Voice) -> 
     assert ended(await voice.ended()) == "failed client_error/line_busy by gateway"
 
 
+async def test_a_failure_that_passes_is_told_as_503(voice: Voice) -> None:
+    """The switch has no answer for cause 41 and would make 603 of it."""
+    voice.book.first = RouteFacts(OURS, Reject(41, "room_unavailable"))
+    caller = voice.dial()
+    await caller.reaches(CallState.ENDED, within_s=8.0)
+    assert caller.ending is not None
+    assert (caller.ending.status, caller.ending.reason) == (503, "Q.850;cause=42")
+    assert ended(await voice.ended()) == "failed upstream_error/room_unavailable by gateway"
+
+
 async def test_a_caller_who_gives_up_during_the_wait_has_cancelled(voice: Voice) -> None:
     voice.book.first = RouteFacts(OURS, Later(5))
     caller = voice.dial()

@@ -16,6 +16,7 @@ from gateway.runtime.prefix import AsteriskDirs
 from gateway.runtime.switch_config import (
     SwitchConfig,
     SwitchFolders,
+    SwitchLimits,
     SwitchPorts,
     allowed_sources,
     render,
@@ -198,6 +199,16 @@ def test_the_web_server_is_off_unless_asked_for(tmp_path: Path) -> None:
         "bindport": "8090",
         "bindaddr": "127.0.0.1",
     } == section(on, "general")
+
+
+@pytest.mark.parametrize(("budget_ms", "waits_s"), [(50, 2), (1_000, 2), (1_500, 2), (1_501, 3), (5_000, 6)])
+def test_the_switch_does_not_give_up_before_the_gateway_does(
+    tmp_path: Path, budget_ms: int, waits_s: int
+) -> None:
+    limits = SwitchLimits(route_budget_ms=budget_ms)
+    plan = render(replace(config(tmp_path), limits=limits))["extensions.conf"]
+    asks = re.findall(r"^.*TIMEOUT\(absolute\)=(\d+)\).*$", plan, re.MULTILINE)
+    assert set(asks) == {str(waits_s), "20"}, "twenty are for the apology"
 
 
 def test_sources_are_listed_only_where_nobody_else_may_come() -> None:
