@@ -284,6 +284,7 @@ class Director:
         """Compare the open calls with the switch's live channels, after the event link was away.
 
         ``restarted``: the switch is another process than before, so no channel can have survived.
+        On return the calls are stored as they were found, unless the database is slow.
         """
         self.tally.reconciled += 1
         lives = list(self._lives.values())
@@ -291,6 +292,7 @@ class Director:
         for channel in unknown:
             if self._is_ours(channel) and not self._lives_on(channel):
                 self.hang_up_orphan(channel)
+        await reconcile.caught_up(lives)
 
     async def patrol(self) -> None:
         """Now and then: nothing of ours may live on in the switch without a call that knows it."""

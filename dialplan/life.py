@@ -75,6 +75,7 @@ class Life:
         self._waiters: list[_Waiter] = []
         self._filing: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
 
     def start(self, first: Sequence[orders.Order] = ()) -> None:
         """Begin to judge; ``first`` are orders that are stored already and wait to be carried out."""
@@ -83,6 +84,7 @@ class Life:
     def post(self, fact: facts.Fact, *, at: float | None = None) -> None:
         """Queue a fact; ``at`` where a record tells when it happened (epoch seconds). Never waits."""
         self._inbox.append((fact, at))
+        self._idle.clear()
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
@@ -100,6 +102,16 @@ class Life:
         finally:
             self._waiters.remove(waiter)
         return True
+
+    async def caught_up(self, patience_s: float) -> bool:
+        """Wait until all that was posted is judged and stored; False when not within ``patience_s`` s."""
+        task = self._task
+        if task is None or task.done():
+            return True
+        idle = asyncio.create_task(self._idle.wait())
+        done, _ = await asyncio.wait((idle, task), timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        return bool(done)
 
     async def stop(self) -> None:
         """Stop judging. The call goes on in the switch and in the store; nothing is lost."""
@@ -136,6 +148,7 @@ class Life:
             return self._inbox.popleft()
         self._news = asyncio.get_running_loop().create_future()
         if not self._unstored:
+            self._idle.set()
             await self._news
             return self._inbox.popleft()
         try:

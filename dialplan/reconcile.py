@@ -5,9 +5,12 @@ Also the small judgements the director needs about recordings and orphans.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
+
+import structlog
 
 from dialplan.core import facts
 from dialplan.core.call import Call, Connect, Endpoint, Leg, Rank, Role, TapeState
@@ -18,8 +21,13 @@ from telephony.errors import Conflict, OutcomeUnknown, SwitchRefused, SwitchUnav
 from telephony.ids import ChannelId
 from telephony.numbers import E164
 
+_log = structlog.get_logger("dialplan.reconcile")
+
 STUBBORN_S = 4.0
 """How long a hang-up may take before it is ordered again; half of the watchdog's patience."""
+
+CATCH_UP_S = 5.0
+"""How long a look waits until what it found is stored. A database that is away makes us not ready anyway."""
 
 
 class Sources(Protocol):
@@ -127,6 +135,13 @@ def _adopt_callee(
             life.post(facts.SeenLive(Role.CALLEE, row.up))
             return {row.channel}
     return set()
+
+
+async def caught_up(lives: Sequence[Life]) -> None:
+    """Whoever asks after a look must not be told what was before it."""
+    late = [not in_time for in_time in await asyncio.gather(*(life.caught_up(CATCH_UP_S) for life in lives))]
+    if any(late):
+        _log.warning("look.not_stored", count=sum(late))
 
 
 async def patrol(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,7 @@ import pytest
 from dialplan.adoption import Adoption
 from dialplan.core.call import Connect
 from dialplan.ports import Ending, Joined
+from dialplan.reconcile import CATCH_UP_S
 from telephony.errors import StorageUnavailable
 from telephony.ids import CallId
 from tests.unit.dialplan.desk import CLI, EPOCH, FAR, OURS, A, B, Desk, open_desk
@@ -65,6 +67,34 @@ async def looked(desk: Desk, notes: Notes) -> int:
     await desk.director.look(restarted=False)
     await desk.settle()
     return count
+
+
+@in_virtual_time
+async def test_a_look_is_over_when_what_it_found_is_stored() -> None:
+    async with open_desk() as desk:
+        desk.switch.exist(A, up=True)
+        desk.switch.exist(B, up=True, by=A)
+        await adoption(desk, Notes(desk, [replace(ONE, answered_at=EPOCH - 50)])).take_up_all()
+        slow = desk.store.hold()
+        asyncio.get_running_loop().call_later(CATCH_UP_S - 1, slow.set)
+        await desk.director.look(restarted=False)
+        assert desk.store.get(ID).status == "in_progress"
+        assert desk.now() - EPOCH == pytest.approx(CATCH_UP_S - 1)
+
+
+@in_virtual_time
+async def test_a_look_does_not_wait_for_ever_to_be_stored() -> None:
+    async with open_desk() as desk:
+        desk.switch.exist(A, up=True)
+        desk.switch.exist(B, up=True, by=A)
+        await adoption(desk, Notes(desk, [replace(ONE, answered_at=EPOCH - 50)])).take_up_all()
+        desk.store.go_away()
+        await desk.director.look(restarted=False)
+        assert desk.now() - EPOCH == pytest.approx(CATCH_UP_S)
+        assert desk.store.get(ID).status != "in_progress"
+        desk.store.return_()
+        await desk.pass_time(2)
+        assert desk.store.get(ID).status == "in_progress"
 
 
 @in_virtual_time
