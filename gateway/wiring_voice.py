@@ -205,16 +205,19 @@ class VoiceEngine:
             self.director.hear(heard)
 
     async def _on_events_up(self, up: LinkUp) -> None:
-        """Nothing was heard since the link fell: look at what is really there before going on."""
+        """Nothing was heard since the link fell: look at what is really there before going on.
+
+        A look that cannot be done soon goes on behind the events, until it is done or the link falls again.
+        """
         self._keep_patience(up=True)
-        if not await self._look(_FIRST_LOOK_S):
-            self._looking = asyncio.create_task(self._look_until_done())
+        self._looking = asyncio.create_task(self._look_until_done())
+        await asyncio.wait({self._looking}, timeout=_FIRST_LOOK_S)
 
     async def _look_until_done(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_AGAIN_S)
             if await self._look(_FIRST_LOOK_S):
                 return
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def _look(self, deadline_s: float) -> bool:
         """Compare the open calls with the switch, once; whether that could be done."""
@@ -226,6 +229,9 @@ class VoiceEngine:
             await self.director.look(restarted=restarted)
         except (SwitchUnavailable, SwitchRefused, OutcomeUnknown, StorageUnavailable) as error:
             _log.warning("look.failed", code=error.code)
+            return False
+        except Exception:  # noqa: BLE001  # why: edge of the looks' loop; without one we are never ready
+            _log.exception("look.broken")
             return False
         self._boot_epoch = control.boot_epoch
         self.on_version(control.asterisk_version)
