@@ -64,22 +64,33 @@ def assemble(packets: Iterable[Packet]) -> bytes:
     """What was heard, as PCM from the first packet on.
 
     Packets lie where their timestamps say; where a stream starts anew (another source, a jump of
-    more than a second against the clock) they lie where their arrival says. Gaps are silence.
+    more than a second against the clock) they lie where their arrival says. Gaps are silence. No jump is
+    what was only read late: there the timestamps go on with the numbers of the packets.
     """
     heard = bytearray()
     began: float | None = None
     source, anchor = -1, 0
+    last: Packet | None = None
     for packet in packets:
         if packet.payload_type != PCMU:
             continue
         began = packet.at if began is None else began
         arrived = round((packet.at - began) * audio.RATE)
         place = (packet.timestamp - anchor) % 2**32
-        if packet.source != source or abs(place - arrived) > _RESYNC_SAMPLES:
+        late = last is not None and _goes_on(last, packet)
+        last = packet
+        if packet.source != source or (abs(place - arrived) > _RESYNC_SAMPLES and not late):
             source, anchor, place = packet.source, (packet.timestamp - arrived) % 2**32, arrived
         heard.extend(bytes(max(0, 2 * place - len(heard))))
         heard[2 * place : 2 * (place + len(packet.payload))] = audio.ulaw_decode(packet.payload)
     return bytes(heard)
+
+
+def _goes_on(last: Packet, packet: Packet) -> bool:
+    """Whether the second is of the same speech: as much later as there are packets between."""
+    between = (packet.sequence - last.sequence) % 2**16
+    passed = (packet.timestamp - last.timestamp) % 2**32
+    return 0 < between < 2**15 and passed == between * audio.FRAME_SAMPLES
 
 
 def digits_in(packets: Iterable[Packet], payload_type: int) -> str:

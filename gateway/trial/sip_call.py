@@ -21,7 +21,7 @@ from gateway.trial.sip_message import (
 )
 from gateway.trial.sip_transport import SipTransport
 from gateway.trial.sip_wire import Address
-from gateway.trial.watch import Watch
+from gateway.trial.watch import WITHIN_S, Watch
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY, MESSAGE")
 
@@ -127,7 +127,7 @@ class SimulatedCall:
 
     # Waiting and looking
 
-    async def reaches(self, state: CallState, within_s: float = 5.0) -> None:
+    async def reaches(self, state: CallState, within_s: float = WITHIN_S) -> None:
         """Waits until the call is at ``state`` or past it. A call that ended first is an error too."""
         await self.until(lambda: self.state >= state, within_s, f"call {state.name}")
         if self.state is CallState.ENDED and state not in self.reached_at:
@@ -198,7 +198,7 @@ class SimulatedCall:
 
     # Ending
 
-    async def hang_up(self, within_s: float = 5.0, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    async def hang_up(self, within_s: float = WITHIN_S, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Says BYE on an answered call and waits for its answer; does nothing on an ended one."""
         if self.dialog is None or self.state is not CallState.ANSWERED:
             return

@@ -12,6 +12,7 @@ from gateway.trial.sip_digest import Credentials, authorization, read_challenge
 from gateway.trial.sip_message import Headers, Request, Response, cseq_of, uri_in
 from gateway.trial.sip_transport import ClientTransaction
 from gateway.trial.sip_wire import Address
+from gateway.trial.watch import WITHIN_S
 
 LOCAL_TIMEOUT_REASON = "no answer (local)"
 
@@ -147,7 +148,7 @@ class OutgoingCall(SimulatedCall):
             await asyncio.sleep(self.dial.hang_up_after_ms / 1000)
             await self.hang_up()
 
-    async def cancel(self, within_s: float = 5.0, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    async def cancel(self, within_s: float = WITHIN_S, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """CANCELs a call that is not answered yet, and waits for the call's end (a late answer is hung up).
 
         A CANCEL may only follow a provisional answer (RFC 3261 section 9.1): waits for one.

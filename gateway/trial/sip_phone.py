@@ -26,7 +26,7 @@ from gateway.trial.sip_message import Headers, Reply, Request, tag_in, texts
 from gateway.trial.sip_outgoing import Dial, OutgoingCall, authorized
 from gateway.trial.sip_transport import SipTransport, Timers
 from gateway.trial.sip_wire import Address, Wire
-from gateway.trial.watch import Watch
+from gateway.trial.watch import WITHIN_S, Watch
 
 
 class RegistrationRefused(Exception):
@@ -115,7 +115,7 @@ class SipPhone:
 
     async def receives(
         self,
-        within_s: float = 5.0,
+        within_s: float = WITHIN_S,
         which: Callable[[IncomingCall], bool] = lambda _: True,
         what: str = "an incoming call",
     ) -> IncomingCall:
@@ -135,7 +135,7 @@ class SipPhone:
         """The calls that have not ended."""
         return [call for call in self._by_call_id.values() if call.state is not CallState.ENDED]
 
-    async def quiet(self, within_s: float = 5.0) -> None:
+    async def quiet(self, within_s: float = WITHIN_S) -> None:
         """Waits until no call is left."""
         for call in self.live:
             await call.reaches(CallState.ENDED, within_s)
@@ -191,7 +191,7 @@ class SipPhone:
     # Registration
 
     async def register(
-        self, registrar: Address, who: Credentials, *, expires_s: int = 600, within_s: float = 5.0
+        self, registrar: Address, who: Credentials, *, expires_s: int = 600, within_s: float = WITHIN_S
     ) -> None:
         """Registers as the user; ``expires_s=0`` removes it. Raises ``RegistrationRefused``."""
         uri = f"sip:{registrar[0]}:{registrar[1]}"

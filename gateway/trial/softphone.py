@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from gateway.trial.audio import Wave, read_wav, write_wav
-from gateway.trial.watch import NotInTime, Watch
+from gateway.trial.watch import WITHIN_S, NotInTime, Watch
 from telephony.errors import Unavailable
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -82,7 +82,7 @@ class Softphone:
 
     @classmethod
     async def start(
-        cls, account: SoftphoneAccount, folder: Path, *, say: bytes = b"", within_s: float = 15.0
+        cls, account: SoftphoneAccount, folder: Path, *, say: bytes = b"", within_s: float = 30.0
     ) -> Softphone:
         """Starts and registers; ``say`` is 8 kHz PCM spoken after answering, ``folder`` keeps its files.
 
@@ -138,7 +138,7 @@ class Softphone:
         self._seen = self.events.index(event, self._seen) + 1
         return event
 
-    async def waits_for(self, event: str, within_s: float = 10.0) -> SoftphoneEvent:
+    async def waits_for(self, event: str, within_s: float = WITHIN_S) -> SoftphoneEvent:
         """The next event of that name. Raises ``NotInTime``, or ``SoftphoneFailed`` if the process ended."""
         told = await self._any((event, "gone"), within_s)
         if told.event != event:
@@ -161,7 +161,7 @@ class Softphone:
         """What the last ended call sounded like, as PCM at 8 kHz."""
         return (await asyncio.to_thread(read_wav, self._heard)).pcm
 
-    async def stop(self, within_s: float = 8.0) -> None:
+    async def stop(self, within_s: float = 25.0) -> None:
         """Unregisters and ends; is killed if that takes too long."""
         self._tell({"do": "stop"})
         with contextlib.suppress(NotInTime):

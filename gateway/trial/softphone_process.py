@@ -25,7 +25,8 @@ from pyVoIP.VoIP.status import PhoneStatus
 from gateway.trial.audio import Wave, pcm_of, read_wav, samples, write_wav
 
 _POLL_S = 0.02
-_REGISTER_WITHIN_S = 10.0
+_REGISTER_WITHIN_S = 25.0
+_STOP_WITHIN_S = 20.0
 _GAP = bytes(160)
 _QUIET = b"\x80" * 160
 
@@ -184,7 +185,7 @@ def main() -> None:
         if order == "stop":
             break
         desk.tell(order)
-    _watch_over(5.0)
+    _watch_over(_STOP_WITHIN_S)
     desk.stop()
     os._exit(0)
 

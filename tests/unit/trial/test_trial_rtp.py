@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -67,6 +68,14 @@ def test_order_and_loss_do_not_move_the_rest() -> None:
 def test_timestamp_wrap_is_not_a_jump() -> None:
     sound = audio.tone(440, 0.2)
     assert rtp.assemble(stream(sound, timestamp=2**32 - 320)) == rtp.assemble(stream(sound))
+
+
+def test_what_was_read_late_sounds_as_it_was_sent() -> None:
+    """Whoever listens was held up for two seconds, and read the rest at once; one packet was lost then."""
+    sound = audio.tone(440, 4.0)
+    packets = stream(sound, drop=(120,))
+    late = [replace(packet, at=max(packet.at, 3.0)) if packet.at > 1.0 else packet for packet in packets]
+    assert rtp.assemble(late) == rtp.assemble(packets)
 
 
 def test_a_new_source_lies_where_it_arrived() -> None:
