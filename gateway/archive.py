@@ -7,8 +7,10 @@ said (left) and what it heard (right). Fits ``dialplan.ports.Archive``.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
+import signal
 import struct
 from pathlib import Path
 
@@ -21,6 +23,8 @@ _CHUNK = 1 << 20
 _CLOSE_POLL_S = 0.05
 _CLOSE_STILL_S = 0.2
 _CLOSE_DEADLINE_S = 5.0
+_F_SETSIG = 10
+"""Linux's, which the fcntl module does not name (fcntl(2))."""
 
 Detail = tuple[tuple[str, str], ...]
 
@@ -60,17 +64,46 @@ class RecordingArchive:
 
 async def _closed_by_the_switch(raw: Path) -> None:
     """Asterisk's recording thread outlives the channel for a moment and tells nobody when it closes the
-    file: wait until the size has stood still, within a deadline."""
+    file: wait until nobody writes it, within a deadline. Where the system cannot tell, until the size has
+    stood still; a busy machine may make that too early, and the last second is lost."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _CLOSE_DEADLINE_S
     size, since = -1, loop.time()
     while loop.time() < deadline:
+        written = is_written(raw)
+        if written is False:
+            return
         now = _size(raw)
         if now != size:
             size, since = now, loop.time()
-        elif loop.time() - since >= _CLOSE_STILL_S:
+        elif written is None and loop.time() - since >= _CLOSE_STILL_S:
             return
         await asyncio.sleep(_CLOSE_POLL_S)
+
+
+def is_written(path: Path) -> bool | None:
+    """Whether some process has this file open for writing; None where that cannot be told.
+
+    Linux grants a read lease on a file only while nobody has it open for writing (fcntl(2), F_SETLEASE). It
+    asks for that of the file's owner, and not every file system has leases.
+    """
+    try:
+        here = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        # why: who opens the file in this very moment makes the kernel signal us: by one that is ignored
+        fcntl.fcntl(here, _F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(here, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(here, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    else:
+        return False
+    finally:
+        os.close(here)
 
 
 def _size(path: Path) -> int:

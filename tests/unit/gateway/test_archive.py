@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.archive import RecordingArchive, _closed_by_the_switch, finish, wav_header
+from gateway.archive import RecordingArchive, _closed_by_the_switch, finish, is_written, wav_header
 from tests.unit.dialplan.made_calls import talking
 from tests.unit.dialplan.virtual_time import in_virtual_time
 
@@ -114,7 +114,44 @@ async def test_a_name_not_made_by_us_touches_no_file(tmp_path: Path, name: str) 
 
 
 @in_virtual_time
-async def test_a_file_that_still_grows_is_waited_for(raw: Path) -> None:
+async def test_a_file_that_is_still_written_is_waited_for(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long its size stands still."""
+    put(raw, SECOND)
+    written = True
+    monkeypatch.setattr("gateway.archive.is_written", lambda path: written)
+    loop = asyncio.get_running_loop()
+    waiting = asyncio.create_task(_closed_by_the_switch(raw))
+    await asyncio.sleep(2.0)
+    assert not waiting.done()
+    written = False
+    await waiting
+    assert loop.time() <= 2.1
+
+
+@in_virtual_time
+async def test_a_file_that_nobody_writes_is_not_waited_for(
+    raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(raw, SECOND)
+    monkeypatch.setattr("gateway.archive.is_written", lambda path: False)
+    await _closed_by_the_switch(raw)
+    assert asyncio.get_running_loop().time() == 0.0
+
+
+def test_who_writes_is_seen_where_the_system_tells(raw: Path) -> None:
+    """A file system without leases, or a file of somebody else's: then it cannot be told."""
+    assert is_written(raw) is None
+    with raw.open("wb") as writer:
+        writer.write(SECOND)
+        assert is_written(raw) in (True, None)
+    assert is_written(raw) in (False, None)
+    with raw.open("rb"):
+        assert is_written(raw) in (False, None)
+
+
+@in_virtual_time
+async def test_a_file_that_still_grows_is_waited_for(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.archive.is_written", lambda path: None)
     put(raw, SECOND)
     loop = asyncio.get_running_loop()
     waiting = asyncio.create_task(_closed_by_the_switch(raw))
@@ -127,7 +164,11 @@ async def test_a_file_that_still_grows_is_waited_for(raw: Path) -> None:
 
 
 @in_virtual_time
-async def test_a_file_that_never_stops_growing_is_waited_for_no_longer_than_the_deadline(raw: Path) -> None:
+@pytest.mark.parametrize("told", [True, None])
+async def test_a_file_that_never_stops_growing_is_waited_for_no_longer_than_the_deadline(
+    raw: Path, monkeypatch: pytest.MonkeyPatch, told: bool | None
+) -> None:
+    monkeypatch.setattr("gateway.archive.is_written", lambda path: told)
     loop = asyncio.get_running_loop()
     waiting = asyncio.create_task(_closed_by_the_switch(raw))
     while not waiting.done():
