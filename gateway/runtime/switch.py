@@ -23,7 +23,7 @@ from gateway.runtime.switch_config import TEMPLATES, SwitchConfig, SwitchFolders
 
 _SOCKET_PATH_LIMIT = 100
 """A unix socket's path has at most 107 octets (unix(7)); Asterisk adds its own names."""
-_READY_DEADLINE_S = 30.0
+_READY_DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,15 +223,18 @@ class SipTransport:
     def _drop(self, key: tuple[str, int]) -> None:
         self._unacknowledged.pop(key, None)
 
-    def request(self, request: Request, to: Address, branch: str = "") -> ClientTransaction:
-        """Sends a request of ours and repeats it until answered. ``branch`` is given only for CANCEL."""
+    def request(
+        self, request: Request, to: Address, branch: str = "", *, timers: Timers | None = None
+    ) -> ClientTransaction:
+        """Sends a request of ours and repeats it until answered. ``branch`` is given only for CANCEL;
+        ``timers`` for what may stay without an answer."""
         branch = branch or f"z9hG4bK{self._token()}"
         client = ClientTransaction(self._with_via(request, branch), to)
         raw = serialise(client.request)
         _remember(self._clients, (branch, request.method), client)
         self._send(raw, to)
         client.resend = _Resend(
-            self._again(raw, to), self._timers, lambda: self._timed_out(client, request.method)
+            self._again(raw, to), timers or self._timers, lambda: self._timed_out(client, request.method)
         )
         return client
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-
 WITHIN_S = 15.0
 """How long the far ends wait for one another where nothing else is said: several of SIP's repetitions. A wait
 ends when its condition holds, so patience costs nothing."""

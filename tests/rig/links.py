@@ -35,7 +35,7 @@ async def ami_link(
     )
     await link.start()
     try:
-        await link.wait_up(10)
+        await link.wait_up(30)
         yield link
     finally:
         await link.stop()
@@ -43,7 +43,7 @@ async def ami_link(
 
 async def database(link: AmiLink, family: str) -> dict[str, str]:
     """What stands in this family of the switch's database, by key."""
-    rows = await link.listing(AmiAction("DBGetTree", (("Family", family),)), deadline_s=5)
+    rows = await link.listing(AmiAction("DBGetTree", (("Family", family),)), deadline_s=20)
     prefix = f"/{family}/"
     return {
         row["Key"].removeprefix(prefix): row.get("Val") for row in rows if row.name == "DBGetTreeResponse"
@@ -53,4 +53,4 @@ async def database(link: AmiLink, family: str) -> dict[str, str]:
 async def database_cleared(link: AmiLink, family: str) -> None:
     """Nothing stands in this family any more."""
     if await database(link, family):
-        await link.act(AmiAction("DBDelTree", (("Family", family),)), deadline_s=5)
+        await link.act(AmiAction("DBDelTree", (("Family", family),)), deadline_s=20)

@@ -23,6 +23,7 @@ from gateway.runtime.plan import SipPlan, SwitchPlan
 from gateway.runtime.plan import Trunk as PlannedTrunk
 from gateway.runtime.ports import free_port
 from gateway.runtime.switch import EmbeddedSwitch
+from gateway.runtime.switch_config import SwitchLimits
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
 from gateway.trial.sip_phone import SipPhone
 from gateway.trial.sip_transport import Timers
@@ -34,7 +35,9 @@ A, B = "+14155550177", "+442079460123"
 DIALS_A, DIALS_B = "+12025550100", "+12025550101"
 """The proxy number that A dials (and sees), and the one that B does."""
 QUICK = Timers(give_up=1.5)
-"""A switch leaves requests inside a call unanswered for which it has no module (REFER, MESSAGE)."""
+"""For what may stay without an answer: a switch gives none to requests inside a call for which it has no
+module (REFER, MESSAGE), nor to what is no SIP."""
+PATIENT = SwitchLimits(route_budget_ms=5_000)
 _NATIONAL = {A: "(415) 555-0177", B: "020 7946 0123"}
 
 
@@ -142,7 +145,10 @@ def to_phone(name: str, cli: str = DIALS_B) -> Connect:
 async def masked_world(
     folder: Path, routes: Mapping[str, Route] | None = None, *, texts: bool = False, **changes: object
 ) -> AsyncIterator[Masked]:
-    """Everything up, with SIP MESSAGE where ``texts``. ``changes`` are fields of the switch's spec."""
+    """Everything up, with SIP MESSAGE where ``texts``. ``changes`` are fields of the switch's spec.
+
+    The gateway has all the time it may be given: no test here is of its haste.
+    """
     world: Masked
 
     async def answer(question: Question) -> str:
@@ -150,13 +156,17 @@ async def masked_world(
         route = world.routes[question.dialled]
         return encode_reply(Reply(CallId("call_masked"), route, 30, 60))
 
-    agi = AgiServer(answer, limits=AgiLimits(budget_s=1.0))
+    agi = AgiServer(
+        answer, limits=AgiLimits(header_s=5.0, budget_s=PATIENT.route_budget_ms / 1000, reply_s=5.0)
+    )
     port = await agi.start("127.0.0.1", 0)
     a_port, b_port = free_port(), free_port()
     async with (
-        await SipPhone.open("127.0.0.2", a_port, name=A, timers=QUICK) as a,
-        await SipPhone.open("127.0.0.3", b_port, name=B, timers=QUICK) as b,
-        running_switch(folder, two_trunks(a_port, b_port, texts=texts), agi_port=port, **changes) as switch,
+        await SipPhone.open("127.0.0.2", a_port, name=A) as a,
+        await SipPhone.open("127.0.0.3", b_port, name=B) as b,
+        running_switch(
+            folder, two_trunks(a_port, b_port, texts=texts), agi_port=port, **{"limits": PATIENT, **changes}
+        ) as switch,
     ):
         world = Masked(switch, a, b, agi, dict(routes or {DIALS_A: to_b()}))
         yield world

@@ -51,7 +51,7 @@ class Outcome:
         self.told.append(f"over {cause}")
         self.watch.changed()
 
-    async def until(self, *told: str, within_s: float = 8.0) -> None:
+    async def until(self, *told: str, within_s: float = 30.0) -> None:
         """It was told exactly this, in this order."""
         await self.watch.until(
             lambda: len(self.told) >= len(told), within_s=within_s, what=str(told), seen=lambda: self.told
@@ -71,7 +71,7 @@ class TrunkWorld:
     def call(self, ear: RecordingEar, plays: str = "answers", **how: object) -> TrunkCall:
         """A call whose other end does as ``plays`` says, and whose own end this ear hears."""
         token = secrets.token_hex(16)
-        self.port.expect(token, Codec.SLIN16, ear, 5.0)
+        self.port.expect(token, Codec.SLIN16, ear, 30.0)
         number = next(_IDS)
         given: dict[str, object] = {
             "id": f"room_{secrets.token_hex(8)}",
@@ -141,7 +141,7 @@ async def _heard(switch: EmbeddedSwitch, exits: AsyncExitStack) -> SwitchedTrunk
         exits.push_async_callback(link.stop)
         links[role] = link
     for link in links.values():
-        await link.wait_up(10.0)
+        await link.wait_up(30.0)
     calls.append(SwitchedTrunkCalls(links["control"]))
     return calls[0]
 

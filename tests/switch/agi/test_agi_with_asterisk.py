@@ -11,6 +11,7 @@ from dialplan.agi.answer import caller_of
 from dialplan.agi.metrics import AgiMetrics
 from dialplan.agi.server import AgiLimits, AgiServer
 from dialplan.agi.wire import Question
+from gateway.runtime.switch_config import SwitchLimits
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
 from gateway.trial.sip_phone import SipPhone
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.switch
 
 BUSY = "reject,reject,,17,,0,20,"
 DEADLINE_S = 20.0
+LIMITS = AgiLimits(header_s=5.0, budget_s=5.0, reply_s=5.0)
+"""No test here is of the server's haste, nor of the switch's."""
 
 
 class Desk:
@@ -31,7 +34,7 @@ class Desk:
         self.heard = asyncio.Event()
         self.answers = asyncio.Event()
         self.answers.set()
-        self.server = AgiServer(self.answer, limits=AgiLimits(budget_s=1.0), on_gone=self.gone.put_nowait)
+        self.server = AgiServer(self.answer, limits=LIMITS, on_gone=self.gone.put_nowait)
         self.carrier: SipPhone
         self.sip: tuple[str, int]
 
@@ -58,7 +61,10 @@ async def switch_and_desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
     desk = Desk()
     port = await desk.server.start("127.0.0.1", 0)
     folder: Path = tmp_path_factory.mktemp("agi")
-    async with running_switch(folder, agi_port=port) as switch, await SipPhone.open("127.0.0.2") as carrier:
+    async with (
+        running_switch(folder, agi_port=port, limits=SwitchLimits(route_budget_ms=5_000)) as switch,
+        await SipPhone.open("127.0.0.2") as carrier,
+    ):
         desk.carrier, desk.sip = carrier, ("127.0.0.1", switch.spec.ports.sip)
         yield desk
     await desk.server.stop(0)

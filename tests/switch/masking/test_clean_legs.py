@@ -17,9 +17,11 @@ from gateway.trial.sip_incoming import IncomingCall
 from gateway.trial.sip_message import Headers, Request, cseq_of, parse
 from gateway.trial.sip_outgoing import OutgoingCall
 from gateway.trial.sip_phone import SipPhone
+from gateway.trial.sip_transport import Timers
+from gateway.trial.watch import WITHIN_S
 from telephony.numbers import E164
 from tests.rig.leaks import find_leaks
-from tests.rig.masked import DIALS_A, DIALS_B, A, B, Masked, naming_headers, to_b
+from tests.rig.masked import DIALS_A, DIALS_B, QUICK, A, B, Masked, naming_headers, to_b
 
 pytestmark = [pytest.mark.switch, pytest.mark.usefixtures("named_media")]
 
@@ -44,11 +46,13 @@ async def talking(world: Masked, **how: object) -> tuple[OutgoingCall, IncomingC
     call = world.a_calls(**how)  # type: ignore[arg-type]
     await call.reaches(CallState.ANSWERED)
     there = world.b.incoming[before]
-    await there.until(lambda: there.confirmed, 5.0, "ACK")
+    await there.until(lambda: there.confirmed, WITHIN_S, "ACK")
     return call, there
 
 
-async def ask(phone: SipPhone, world: Masked, call: SimulatedCall, request: Request) -> int:
+async def ask(
+    phone: SipPhone, world: Masked, call: SimulatedCall, request: Request, timers: Timers | None = None
+) -> int:
     """Send a request inside a call's dialog, naming ourselves once more; the final answer's status."""
     number = A if phone is world.a else B
     assert call.dialog is not None
@@ -57,7 +61,7 @@ async def ask(phone: SipPhone, world: Masked, call: SimulatedCall, request: Requ
         for name, value in request.headers.lines
     )
     named = Headers(lines).plus(*naming_headers(number))
-    transaction = phone.transport.request(replace(request, headers=named), world.sip)
+    transaction = phone.transport.request(replace(request, headers=named), world.sip, timers=timers)
     final = await transaction.final_response()
     if request.method == "INVITE" and final.status < 300:
         ack = call.dialog.request("ACK", cseq_of(request)[0], contact(phone))
@@ -170,7 +174,7 @@ async def test_a_transfer_is_refused_and_tells_nothing(world: Masked, side: str)
     phone, mine, number = (world.a, call, A) if side == "a" else (world.b, there, B)
     targets = (f"<sip:{number}@127.0.0.9>", f"<sip:+19005550199@127.0.0.1?X-From={number}>")
     referrals = [fresh(phone, mine.dialog, "REFER", ("Refer-To", target)) for target in targets]
-    answers = await asyncio.gather(*(ask(phone, world, mine, request) for request in referrals))
+    answers = await asyncio.gather(*(ask(phone, world, mine, request, QUICK) for request in referrals))
     assert all(status >= 400 for status in answers), answers
     assert call.state is CallState.ANSWERED
     await the_end(world, call)
@@ -194,7 +198,7 @@ async def test_what_a_party_sends_inside_the_call_stays_on_its_side(world: Maske
         for method, types in bodies.items()
         for content in types
     ]
-    await asyncio.gather(*(ask(phone, world, mine, request) for request in requests))
+    await asyncio.gather(*(ask(phone, world, mine, request, QUICK) for request in requests))
     assert call.state is CallState.ANSWERED
     await the_end(world, call)
     nothing_leaked(world)

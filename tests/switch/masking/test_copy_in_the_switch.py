@@ -12,13 +12,17 @@ import pytest_asyncio
 
 from dialplan.ami.client import AmiLink
 from dialplan.ami.wire import AmiAction
+from dialplan.ports import Ending
 from gateway.copied_doors import FAMILY, MADE, Outside
+from gateway.runtime.switch_config import SwitchLimits
 from gateway.switch_copy import SwitchCopyWriter
+from gateway.switch_records import SwitchRecords
 from gateway.trial.sip_behaviour import answers, rings
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_digest import Credentials
 from gateway.trial.sip_outgoing import Dial, OutgoingCall
 from gateway.trial.sip_phone import SipPhone
+from gateway.trial.watch import WITHIN_S
 from proxy_pool.core.party import PhoneParty
 from proxy_pool.core.session import (
     Flow,
@@ -31,11 +35,11 @@ from proxy_pool.core.session import (
     Status,
     Terms,
 )
-from telephony.ids import TenantId
+from telephony.ids import ChannelId, TenantId
 from telephony.numbers import E164
 from tests.rig.leaks import find_leaks
 from tests.rig.links import ami_link, database
-from tests.rig.masked import DIALS_A, DIALS_B, A, B, Masked, masked_world, naming_headers
+from tests.rig.masked import DIALS_A, DIALS_B, QUICK, A, B, Masked, masked_world, naming_headers
 
 pytestmark = pytest.mark.switch
 
@@ -55,7 +59,7 @@ class Away:
     async def knows(self, *sessions: Session) -> None:
         for session in sessions:
             self.copy.keep(session)
-        await asyncio.wait_for(self.copy.settled(), 5)
+        await asyncio.wait_for(self.copy.settled(), WITHIN_S)
 
     def a_dials(self, number: str = DIALS_A, caller: str = A, **how: object) -> OutgoingCall:
         return self.world.a.call(Dial(number, self.world.sip, caller, **how))  # type: ignore[arg-type]
@@ -70,11 +74,20 @@ class Away:
     async def made(self) -> list[list[str]]:
         return [value.split(",") for value in (await database(self.link, MADE)).values()]
 
+    async def recorded(self) -> Ending:
+        """What the switch's own record says of the one call that it made; it is written after the call."""
+        (channel,) = await database(self.link, MADE)
+        records = SwitchRecords(self.world.switch.cdr_file)
+        async with asyncio.timeout(WITHIN_S):
+            while not (found := await records.of([ChannelId(channel)])):  # noqa: ASYNC110 - it is told to nobody
+                await asyncio.sleep(0.02)
+        return found[ChannelId(channel)]
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running_away(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Away]:
     async with (
-        masked_world(tmp_path_factory.mktemp("away")) as world,
+        masked_world(tmp_path_factory.mktemp("away"), limits=SwitchLimits()) as world,
         ami_link(world.switch.address, "recording") as link,
     ):
         await world.agi.stop(0)
@@ -87,7 +100,9 @@ async def running_away(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def away(running_away: Away) -> Away:
-    """Nothing copied, nothing noted, B at home."""
+    """Nothing copied, nothing noted, B at home, and the calls before this one over."""
+    for phone in (running_away.world.a, running_away.world.b):
+        await phone.quiet()
     for family in (FAMILY, MADE):
         for key in await database(running_away.link, family):
             await running_away.link.act(AmiAction("DBDel", (("Family", family), ("Key", key))), deadline_s=5)
@@ -132,7 +147,9 @@ async def test_both_sides_reach_each_other_and_see_the_number_they_know(away: Aw
         [pair().tenant, pair().id, "0", "1", DIALS_A, A.lstrip("+"), "alpha"],
         [pair().tenant, pair().id, "1", "0", DIALS_B, B.lstrip("+"), "beta"],
     ]
-    assert f'"{pair().id}/0/1"' in away.world.switch.cdr_file.read_text()
+    async with asyncio.timeout(WITHIN_S):  # a record is written after its call
+        while f'"{pair().id}/0/1"' not in away.world.switch.cdr_file.read_text():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.usefixtures("named_media")
@@ -190,12 +207,14 @@ async def test_numbers_may_be_written_with_plus_with_zeros_or_plain(
 async def test_nobody_else_is_taken_for_the_caller(away: Away, caller: str, display: str) -> None:
     phone = PhoneParty("alice")
     await away.knows(pair(), pair(participants=(Participant(0, phone, E164(DIALS_A)), PEOPLE[1]), id="ses_2"))
-    call = away.a_dials(caller=caller, display=display)
-    await call.until(lambda: bool(call.responses), 5.0, "an answer")
-    assert not away.world.b.incoming
-    assert await away.made() == []
-    if call.state < CallState.ENDED:
-        await call.cancel()
+    # what is no SIP at all gets no answer, which ends here as a 408
+    async with await SipPhone.open(away.world.a.address[0], timers=QUICK) as outside:
+        call = outside.call(Dial(DIALS_A, away.world.sip, caller, display))
+        await call.until(lambda: call.state >= CallState.RINGING, WITHIN_S, "an answer")
+        assert not away.world.b.incoming
+        assert await away.made() == []
+        if call.state < CallState.ENDED:
+            await call.cancel()
 
 
 async def test_a_name_before_the_address_costs_the_caller_nothing(away: Away) -> None:
@@ -226,13 +245,13 @@ async def test_a_session_that_does_not_let_him_in_is_not_joined(away: Away, sess
 async def test_a_forgotten_session_is_not_joined(away: Away) -> None:
     await away.knows(pair())
     away.copy.forget(pair())
-    await asyncio.wait_for(away.copy.settled(), 5)
+    await asyncio.wait_for(away.copy.settled(), WITHIN_S)
     assert await database(away.link, FAMILY) == {}
     await away.nobody_is_called(away.a_dials())
 
 
 async def test_an_entry_that_nobody_took_away_ends_with_its_session(away: Away) -> None:
-    end = time.time() + 2
+    end = time.time() + 4
     await away.knows(pair(ends_at=end))
     call = away.a_dials()
     await call.reaches(CallState.ANSWERED)
@@ -247,27 +266,30 @@ async def test_an_entry_that_nobody_took_away_ends_with_its_session(away: Away) 
 
 
 async def test_a_session_that_ends_its_talks_ends_them_here_too(away: Away) -> None:
-    end = time.time() + 3
+    end = time.time() + 4
     await away.knows(pair(Terms(on_expiry=OnExpiry.END_NOW), ends_at=end))
     call = away.a_dials()
     await call.reaches(CallState.ANSWERED)
-    await call.reaches(CallState.ENDED, 8.0)
-    assert abs(time.time() - end) < 3
+    await call.reaches(CallState.ENDED)
+    assert -2.5 < time.time() - end < 10, "in whole seconds; and not when the talk's own time is over"
 
 
 async def test_a_talk_lasts_no_longer_than_its_limit(away: Away) -> None:
     await away.knows(pair(Terms(call_limit_s=1)))
     call = away.a_dials()
     await call.reaches(CallState.ANSWERED)
-    await call.reaches(CallState.ENDED, 5.0)
-    assert 0.5 < call.talked_s < 3.0
+    await call.reaches(CallState.ENDED)
+    ending = await away.recorded()
+    assert ending.answered_at is not None
+    assert ending.ended_at is not None
+    assert 0.9 < ending.ended_at - ending.answered_at < 10.0
 
 
 async def test_nobody_is_rung_longer_than_the_terms_say(away: Away) -> None:
     away.world.b.decide = lambda _: rings()
     await away.knows(pair(Terms(ring_timeout_s=1)))
     call = away.a_dials()
-    await call.reaches(CallState.ENDED, 6.0)
+    await call.reaches(CallState.ENDED)
     assert call.ending is not None
     assert call.ending.status == 480
 
@@ -314,7 +336,7 @@ async def test_a_gateway_that_hangs_is_one_that_is_away(away: Away) -> None:
     port = away.world.switch.spec.agi[1]
     async with await asyncio.start_server(never, "127.0.0.1", port):
         call = away.a_dials()
-        await call.reaches(CallState.ANSWERED, 6.0)
+        await call.reaches(CallState.ANSWERED)
         assert away.world.b.incoming[-1].facts.user == B
         await call.hang_up()
         await away.world.b.quiet()
@@ -337,9 +359,9 @@ async def test_forgetting_leaves_no_number_in_the_file(away: Away) -> None:
     """Real numbers are in the switch's database while they are needed, and overwritten when they are not."""
     await away.knows(pair())
     away.copy.forget(pair())
-    await asyncio.wait_for(away.copy.settled(), 5)
+    await asyncio.wait_for(away.copy.settled(), WITHIN_S)
     file = away.world.switch.spec.base / "db" / "astdb.sqlite3"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             if not any(find_leaks(number, file.read_bytes()) for number in (A, B)):
                 return

@@ -18,7 +18,7 @@ from gateway.trial.sip_digest import Credentials
 from gateway.trial.sip_message import Headers, Request, branch_of, parse, user_in
 from gateway.trial.sip_outgoing import authorized
 from gateway.trial.sip_phone import SipPhone
-from gateway.trial.watch import Watch
+from gateway.trial.watch import WITHIN_S, Watch
 from proxy_pool.core.text import InboundText, OutboundText
 from telephony.errors import InvalidInput, StorageUnavailable, SwitchRefused
 from telephony.numbers import E164
@@ -50,13 +50,13 @@ class Desk:
 
     async def has(self, count: int) -> list[InboundText]:
         await self.watch.until(
-            lambda: len(self.taken) >= count, within_s=8, what=f"{count} texts", seen=lambda: self.taken
+            lambda: len(self.taken) >= count, within_s=20, what=f"{count} texts", seen=lambda: self.taken
         )
         return self.taken
 
     async def noted(self, holds: Callable[[int], bool]) -> None:
         """Wait until so many texts stand in the switch's database."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             while True:
                 if holds(len(await database(self.link, FAMILY))):
                     return
@@ -137,7 +137,7 @@ async def test_a_text_arrives_as_it_was_written(desk: Desk) -> None:
     await desk.has(len(HARD))
     assert sorted(text.body for text in desk.taken) == sorted(HARD)
     assert {(text.sender, text.to.reveal(), text.carrier) for text in desk.taken} == {(A, DIALS_A, "sip")}
-    assert all(abs((text.sent_at or 0) - time.time()) < 20 for text in desk.taken)
+    assert all(abs((text.sent_at or 0) - time.time()) < 60 for text in desk.taken)
     assert len({text.message_id for text in desk.taken}) == len(HARD)
     await desk.noted(lambda count: count == 0)
 
@@ -242,7 +242,7 @@ def outbound(body: str, **changes: object) -> OutboundText:
 async def test_a_text_goes_out_over_a_trunk(desk: Desk) -> None:
     body = 'Zoë \U0001f600\r\nline 2 ${EPOCH}, "q"'
     assert await desk.texts.send(outbound(body), "beta") == "msg_01ARZ3NDEKTSV4RRFFQ69G5FAV"
-    await desk.world.b.traces(lambda: bool(received(desk.world.b)), 5, "a MESSAGE")
+    await desk.world.b.traces(lambda: bool(received(desk.world.b)), WITHIN_S, "a MESSAGE")
     (request,) = received(desk.world.b)
     assert request.uri.startswith(f"sip:{B}@127.0.0.3:")
     assert user_in(request.headers.first("From")) == DIALS_B
@@ -255,7 +255,7 @@ async def test_a_text_goes_out_over_a_trunk(desk: Desk) -> None:
 @pytest.mark.parametrize("body", ["k", "ok", "yes"])
 async def test_the_shortest_texts_go_out_too(desk: Desk, body: str) -> None:
     await desk.texts.send(outbound(body), "beta")
-    await desk.world.b.traces(lambda: bool(received(desk.world.b)), 5, "a MESSAGE")
+    await desk.world.b.traces(lambda: bool(received(desk.world.b)), WITHIN_S, "a MESSAGE")
     assert [request.body.decode() for request in received(desk.world.b)] == [body]
 
 
@@ -263,7 +263,7 @@ async def test_a_long_text_goes_out_as_several(desk: Desk) -> None:
     body = "word " * 400 + "\u20ac" * 300
     await desk.texts.send(outbound(body), "beta")
     count = len(parts_of(body))
-    await desk.world.b.traces(lambda: len(received(desk.world.b)) >= count, 5, f"{count} MESSAGEs")
+    await desk.world.b.traces(lambda: len(received(desk.world.b)) >= count, WITHIN_S, f"{count} MESSAGEs")
     assert b"".join(request.body for request in received(desk.world.b)).decode() == body
 
 
@@ -273,7 +273,7 @@ async def test_a_text_goes_out_to_a_registered_phone_and_to_no_other(desk: Desk)
     async with await SipPhone.open(name="alice") as alice:
         await alice.register(desk.world.sip, ALICE)
         await desk.texts.send(outbound("hello alice"), "alice")
-        await alice.traces(lambda: bool(received(alice)), 5, "a MESSAGE")
+        await alice.traces(lambda: bool(received(alice)), WITHIN_S, "a MESSAGE")
         (request,) = received(alice)
         assert (request.body, user_in(request.headers.first("From"))) == (b"hello alice", DIALS_B)
         assert B not in request.uri
