@@ -135,7 +135,7 @@ class Visitor:
     async def send(self, payload: bytes, topic: str = "") -> None:
         await self.room.local_participant.publish_data(payload, reliable=True, topic=topic)
 
-    async def until(self, holds: Callable[[], Any], within_s: float = 10, what: str = "as wanted") -> None:
+    async def until(self, holds: Callable[[], Any], within_s: float = 20, what: str = "as wanted") -> None:
         """Wait until this holds; looked at whenever anything happens, and each 50 ms."""
         try:
             async with asyncio.timeout(within_s):
@@ -149,16 +149,25 @@ class Visitor:
                 f"{self.identity}: not {what} in {within_s} s; here {[*self.others]}, heard {told}"
             ) from None
 
-    async def hears(self, identity: str, hz: float, *, within_s: float = 10, last_s: float = 0.3) -> None:
-        """Wait until the last of what is heard of somebody is this tone."""
+    async def hears(self, identity: str, hz: float, *, within_s: float = 20, last_s: float = 0.3) -> None:
+        """Wait until so much of this tone is heard of somebody, from the last of what was heard until now on.
+        A tone that ends by itself may be over before it is looked at."""
+        size = int(last_s * HEARING_RATE)
+        at = max(0, len(self.heard(identity)) - size)
 
         def so() -> bool:
-            found = self.heard(identity, last_s)
-            return len(found) >= last_s * HEARING_RATE and share_of(found, hz) > 0.8
+            nonlocal at
+            found = self.heard(identity)
+            at = at if at <= len(found) else 0  # it was forgotten meanwhile
+            while at + size <= len(found):
+                if share_of(found[at : at + size], hz) > 0.8:
+                    return True
+                at += HEARING_RATE // 20
+            return False
 
         await self.until(so, within_s, f"hearing {hz} Hz of {identity}")
 
-    async def hears_nothing(self, identity: str, *, within_s: float = 10, last_s: float = 0.3) -> None:
+    async def hears_nothing(self, identity: str, *, within_s: float = 20, last_s: float = 0.3) -> None:
         """Wait until what is heard of somebody has been silent, or not come at all, for so long."""
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
@@ -174,7 +183,7 @@ class Visitor:
 
         await self.until(so, within_s, f"hearing nothing of {identity}")
 
-    async def sees(self, identity: str, within_s: float = 10) -> rtc.RemoteParticipant:
+    async def sees(self, identity: str, within_s: float = 20) -> rtc.RemoteParticipant:
         """Wait until somebody is here."""
         await self.until(lambda: identity in self.others, within_s, f"seeing {identity}")
         return self.others[identity]
@@ -250,7 +259,7 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visitor(url: str, token: str, *, within_s: float = 10) -> AsyncIterator[Visitor]:
+async def visitor(url: str, token: str, *, within_s: float = 20) -> AsyncIterator[Visitor]:
     """Come into the room that the token opens, and leave it at the end, whatever happened.
 
     Raises ``rtc.ConnectError`` where the server refuses, or does not answer in time.

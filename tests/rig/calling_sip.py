@@ -20,7 +20,7 @@ from video_rooms.core.leg import Join
 
 FORBIDDEN, OK = 403, 200
 _NAME = re.compile(r"([0-7])([0-9a-f]{32})")
-_ANSWER_S = 5.0
+_ANSWER_S = 20.0
 
 
 @dataclass

@@ -75,7 +75,7 @@ class Hooks:
             self._came.notify_all()
         return web.Response(status=self.answer)
 
-    async def until(self, event: str, room: str, identity: str | None = None, within_s: float = 10) -> Report:
+    async def until(self, event: str, room: str, identity: str | None = None, within_s: float = 30) -> Report:
         """The first report of this event in this room (of this person)."""
 
         def found() -> Report | None:
@@ -139,7 +139,7 @@ class LiveKitRig:
         return list(listed.participants)
 
     async def until_people(
-        self, name: str, holds: Callable[[list[api.ParticipantInfo]], bool], within_s: float = 10
+        self, name: str, holds: Callable[[list[api.ParticipantInfo]], bool], within_s: float = 30
     ) -> list[api.ParticipantInfo]:
         """Who is in the room, once that is as wanted."""
         seen: list[api.ParticipantInfo] = []

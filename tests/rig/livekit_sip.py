@@ -163,7 +163,7 @@ async def running_sip_service(redis: str) -> AsyncIterator[SipService]:
         service = SipService(_redis=client)
         await bus.subscribe(f"{_METHOD}|REQ", f"{_METHOD}|RCLAIM")
         for _ in range(2):
-            await bus.get_message(timeout=5.0)  # it listens now
+            assert await bus.get_message(timeout=20.0), "it listens now"
 
         async def listen() -> None:
             async for told in bus.listen():

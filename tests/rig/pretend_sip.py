@@ -28,7 +28,7 @@ from video_rooms.ports_media import NotAdmitted
 from video_rooms.ports_trunk import TrunkCall, TrunkEar
 
 NO_ROUTE, NORMAL, BUSY, NO_ANSWER = 1, 16, 17, 19
-_OPEN_S = 5.0
+_OPEN_S = 20.0
 _LOOK_S = 0.01
 
 

@@ -22,6 +22,7 @@ from voice_agents.wire.audiosocket import HANG_UP, PacketReader, Sound, kind_of,
 
 _LONGEST_TEXT = 128
 _TICK_S = 0.020
+_LET_IN_S = 20.0
 
 
 class Channel(Protocol):
@@ -184,7 +185,7 @@ async def dial_websocket(
     channel = WebSocketChannel(ws, codec_named(found[1]), found[2])
     if starts:
         await channel.starts()
-        await asyncio.wait_for(channel.told.wait(), 5.0)
+        await asyncio.wait_for(channel.told.wait(), _LET_IN_S)
     return channel if channel.up else None
 
 
@@ -195,5 +196,5 @@ async def dial_audiosocket(dialled: str, codec: Codec) -> AudioSocketChannel | N
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"\x01\x00\x10" + uuid.UUID(text).bytes)
     channel = AudioSocketChannel(reader, writer, codec)
-    await asyncio.wait_for(channel.told.wait(), 5.0)
+    await asyncio.wait_for(channel.told.wait(), _LET_IN_S)
     return channel if channel.up else None

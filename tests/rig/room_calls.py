@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import patch
 
 from dialplan.core.call import Call, Connect, VideoRoom
 from dialplan.core.routing import Offered, RouteFacts
@@ -32,6 +33,7 @@ from tests.unit.video_rooms.phone_stage import Tries
 from video_rooms.bridge.carrier import Bridge
 from video_rooms.bridge.rtc_rooms import RtcRooms
 from video_rooms.bridge.sounds import SoundShelf
+from video_rooms.core import visit
 from video_rooms.core.room import Person, Presence, Role, Room
 from video_rooms.core.wishes import CallOut, JoinWish, NewRoom
 from video_rooms.core.words_spoken import COUNTED, ENGLISH, Words
@@ -47,6 +49,8 @@ from voice_agents.media.websocket_port import WebSocketPort
 from voice_agents.wire.asterisk import abilities_of
 
 LONGEST_S = 600.0
+FAREWELL_S = 10.0
+"""How long the farewell of one that is put out may take here: it is heard to its end, however slow it is."""
 _HZ = {words: 1000.0 + 60.0 * at for at, words in enumerate(Words) if words is not Words.TONE}
 """What each thing sounds like that is said: a tone of its own."""
 
@@ -118,19 +122,19 @@ class RoomCalls:
     async def calls_out(self, room: Room, **changes: object) -> tuple[CallId, Person]:
         """A telephone outside is called into the room."""
         to = E164("+14155559001")
-        wanted = replace(CallOut(to.reveal(), ring_timeout_s=8), **changes)  # type: ignore[arg-type]
+        wanted = replace(CallOut(to.reveal(), ring_timeout_s=30), **changes)  # type: ignore[arg-type]
         call_id = CallId(new_id("call"))
         far_end, line = await self.on_calls.prepare(OURS, room.id, wanted, call_id)
-        place = PlaceCall(OURS, "key_1", to, E164(DIALLED), far_end, ring_timeout_s=8, call_id=call_id)
+        place = PlaceCall(OURS, "key_1", to, E164(DIALLED), far_end, ring_timeout_s=30, call_id=call_id)
         self.voice.expect_call()
         await self.voice.engine.director.place(place)
         return call_id, line
 
     async def answers(self) -> IncomingCall:
-        return await self.voice.carrier.receives(within_s=8.0)
+        return await self.voice.carrier.receives(within_s=20.0)
 
     async def line(
-        self, room: Room, call_id: CallId, holds: Callable[[Person], bool], within_s: float = 8.0
+        self, room: Room, call_id: CallId, holds: Callable[[Person], bool], within_s: float = 30.0
     ) -> Person:
         """The telephone's line on the roster, once it is as wanted."""
         seen: list[Person] = []
@@ -144,7 +148,7 @@ class RoomCalls:
         except TimeoutError:
             raise AssertionError(f"the line is not as wanted in {within_s} s: {seen}") from None
 
-    async def ended(self, call_id: CallId, within_s: float = 12.0) -> Call:
+    async def ended(self, call_id: CallId, within_s: float = 40.0) -> Call:
         return await self.voice.store.until(call_id, lambda call: call.settled, "the call's end", within_s)
 
 
@@ -155,6 +159,7 @@ async def running_room_calls(
     """Everything up but the media server, which is given, on free ports. Its reports are taken. ``media`` is
     where agents' sound is taken, if anywhere."""
     async with AsyncExitStack() as exits:
+        exits.enter_context(patch.object(visit, "REMOVED_S", FAREWELL_S))
         clock, chances = SystemClock(), RoomChances()
         port = WebSocketPort(abilities_of((22, 10, 1)), connection="room0")
         address = await port.start("127.0.0.1", 0)

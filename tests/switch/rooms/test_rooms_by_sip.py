@@ -3,7 +3,6 @@ one's place: prompts and keys as ever, sound both ways, and the other way where 
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -87,7 +86,7 @@ class Ear:
 
     async def until(self, holds: Callable[[LegFact], bool], what: str) -> LegFact:
         await self.watch.until(
-            lambda: any(map(holds, self.facts)), within_s=8, what=what, seen=lambda: self.facts
+            lambda: any(map(holds, self.facts)), within_s=30, what=what, seen=lambda: self.facts
         )
         return next(fact for fact in self.facts if holds(fact))
 
@@ -142,7 +141,7 @@ class Rooms:
     async def telephone(self, leg: str) -> tuple[OutgoingCall, Ear]:
         """A telephone that speaks a tone, with the bridge, and in no room yet."""
         ear = Ear()
-        dial = await self.bridge.expect(leg, ear, 5.0)
+        dial = await self.bridge.expect(leg, ear, 30.0)
         token = re.search(r"/([0-9a-f]{32})$", dial)
         assert token is not None
         at = (self.world.switch.address.sip_host, self.world.switch.address.sip_port)
@@ -189,13 +188,11 @@ async def rooms(world: TrunkWorld) -> AsyncIterator[Rooms]:
 async def test_a_telephone_is_in_the_room_and_hears_what_comes_from_there(rooms: Rooms) -> None:
     call, ear = await rooms.telephone("call_1")
     join = rooms.join()
-    began = time.monotonic()
     rooms.bridge.order("call_1", join)
     joined = await ear.until(lambda fact: isinstance(fact, Joined), "the room")
-    took_s = time.monotonic() - began
     assert joined == Joined(0)
-    assert took_s < 1.5
-    await call.hears(lambda pcm: has_tone(pcm, TONE_HZ, seconds=0.5), 6.0, "the service's echo of it")
+    assert rooms.other.asked == [], "it is in the room by the first way"
+    await call.hears(lambda pcm: has_tone(pcm, TONE_HZ, seconds=0.5), 20.0, "the service's echo of it")
     people = [one.identity for one in await rooms.server.people(ROOM)]
     assert join.identity in people
     rooms.bridge.order("call_1", Leave())
@@ -233,8 +230,7 @@ async def test_where_the_service_fails_the_bridge_is_asked(rooms: Rooms, plays: 
     call, ear = await rooms.telephone("call_1")
     join = rooms.join(plays)
     rooms.bridge.order("call_1", join)
-    async with asyncio.timeout(8):
-        await ear.until(lambda fact: type(fact).__name__ == "JoinFailed", "what the other way says")
+    await ear.until(lambda fact: type(fact).__name__ == "JoinFailed", "what the other way says")
     assert rooms.other.asked == [join.identity]
     assert call.state is CallState.ANSWERED
     await call.hang_up()

@@ -44,10 +44,11 @@ async def test_the_service_is_told_who_we_are_and_nothing_of_the_caller(world: T
     ear.leg.hang_up()
     await outcome.until("taken", "over 16")
     seen = world.seen(call)
-    first, second = re.findall(r"^INVITE (\S+) SIP", seen, re.MULTILINE)
-    assert first == second
-    assert first.startswith(f"sip:{NUMBER}@{HOST}:")
-    (proof,) = re.findall(r"^Proxy-Authorization: (.*?)\r?$", seen, re.MULTILINE)
+    (reached,) = set(re.findall(r"^INVITE (\S+) SIP", seen, re.MULTILINE))
+    assert reached.startswith(f"sip:{NUMBER}@{HOST}:")
+    numbers = set(re.findall(r"^CSeq: (\d+) INVITE\r?$", seen, re.MULTILINE))
+    assert len(numbers) == 2, "once, and once more with the password; either may be sent again"
+    (proof,) = set(re.findall(r"^Proxy-Authorization: (.*?)\r?$", seen, re.MULTILINE))
     assert proves(proof, "INVITE", Credentials("patchbay", PASSWORD.reveal()), NONCE)
     assert not proves(proof, "INVITE", Credentials("patchbay", "another"), NONCE)
     assert set(re.findall(r"^From: (\S+)@", seen, re.MULTILINE)) == {f"<sip:{call.caller}"}
@@ -104,7 +105,7 @@ async def test_each_refusal_is_told_as_it_is(world: TrunkWorld, plays: str, told
 async def why(outcome: Outcome) -> str:
     """Why it came to nothing, in the rooms' words."""
     await outcome.watch.until(
-        lambda: bool(outcome.told), within_s=8, what="the end", seen=lambda: outcome.told
+        lambda: bool(outcome.told), within_s=30, what="the end", seen=lambda: outcome.told
     )
     cause = outcome.told[0].split()[1]
     return why_not(None if cause == "None" else int(cause))
@@ -116,7 +117,7 @@ async def test_who_rings_for_ever_is_given_up(world: TrunkWorld) -> None:
     await world.calls.place(call, outcome)
     assert await why(outcome) == "timeout"
     await ear.until(lambda ear: bool(ear.why), "the end of our own side")
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         while "CANCEL sip:" not in world.seen(call):  # noqa: ASYNC110 - SIPp tells nobody of what it writes
             await asyncio.sleep(0.05)
 
@@ -148,7 +149,7 @@ async def test_a_socket_that_nobody_waits_for_ends_the_call_untold_to_the_servic
     call = world.call(RecordingEar(), socket=world.port.dial_string(secrets.token_hex(16), Codec.SLIN16))
     await world.calls.place(call, outcome)
     await outcome.watch.until(
-        lambda: bool(outcome.told), within_s=8, what="the end", seen=lambda: outcome.told
+        lambda: bool(outcome.told), within_s=30, what="the end", seen=lambda: outcome.told
     )
     assert await why(outcome) == "unreachable"
     assert world.seen(call) == ""
@@ -190,7 +191,7 @@ async def calls_in(
 
 async def test_a_room_that_calls_what_is_waited_for_is_connected_once(world: TrunkWorld) -> None:
     ear, token = RecordingEar(), secrets.token_hex(16)
-    world.port.expect(token, Codec.SLIN16, ear, 5.0)
+    world.port.expect(token, Codec.SLIN16, ear, 30.0)
     phone, call = await calls_in(world, f"0{token}")
     async with phone:
         await call.reaches(CallState.ANSWERED)
@@ -205,7 +206,7 @@ async def test_a_room_that_calls_what_is_waited_for_is_connected_once(world: Tru
 
 async def test_a_room_that_calls_and_we_hear_each_other(world: TrunkWorld) -> None:
     ear, token = RecordingEar(answers=False), secrets.token_hex(16)
-    world.port.expect(token, Codec.SLIN16, ear, 5.0)
+    world.port.expect(token, Codec.SLIN16, ear, 30.0)
     to = (world.switch.address.sip_host, world.switch.address.sip_port)
     who = Credentials("room_sip", BACK.reveal())
     dial = Dial(f"0{token}", to, "rooms", credentials=who, audio=tone(TONE_HZ, 2.0))
@@ -221,7 +222,7 @@ async def test_a_room_that_calls_and_we_hear_each_other(world: TrunkWorld) -> No
         for at in range(0, len(sound) - 639, 640):
             leg.play(sound[at : at + 640])
         await ear.until(lambda ear: has_tone(b"".join(ear.frames), TONE_HZ / 2), "what it says, at 16 kHz")
-        await call.hears(lambda pcm: has_tone(pcm, TONE_HZ / 2, seconds=0.5), 6.0, "what we say")
+        await call.hears(lambda pcm: has_tone(pcm, TONE_HZ / 2, seconds=0.5), 20.0, "what we say")
         leg.hang_up()
         await call.reaches(CallState.ENDED)
 
