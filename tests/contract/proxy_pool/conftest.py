@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.contract.proxy_pool.ledger_rig import Books, migrate, open_books
-from tests.contract.storage import postgres_server
+from tests.contract.proxy_pool.ledger_rig import Books, open_books
+from tests.contract.storage.fresh import migrate
 
 
 @pytest.fixture(scope="session")
@@ -21,20 +20,10 @@ def masking_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def masking_postgres() -> Iterator[str]:
+@pytest.fixture
+def masking_postgres(migrated_postgres: str) -> str:
     """The URL of a PostgreSQL database with all tables; skips, saying why, where none can be had."""
-    if importlib.util.find_spec("greenlet") is None:
-        pytest.skip("no greenlet: SQLAlchemy needs it to reach PostgreSQL through asyncpg")
-    try:
-        server = postgres_server.start()
-    except postgres_server.NoServer as reason:
-        pytest.skip(f"no PostgreSQL: {reason}")
-    try:
-        migrate(server.url("postgres"))
-        yield server.url("postgres")
-    finally:
-        server.remove()
+    return migrated_postgres
 
 
 @pytest.fixture

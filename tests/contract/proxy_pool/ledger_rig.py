@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import select
 
 from dialplan.fakes import ManualClock
 from gateway.masking_announcer import MaskingAnnouncer
@@ -20,7 +19,6 @@ from gateway.storage.masking_interactions import SqlInteractions
 from gateway.storage.masking_ledger import SqlLedger
 from gateway.storage.masking_pool import SqlPoolBook
 from gateway.storage.masking_settings import SqlSettings
-from gateway.storage.models import METADATA
 from gateway.storage.outbox import SqlOutbox
 from gateway.storage.tables_webhooks import WEBHOOK_EVENTS
 from gateway.storage.webhook_book import SqlEndpointBook
@@ -32,6 +30,7 @@ from proxy_pool.fakes import MemoryInteractions, MemoryLedger, MemoryPoolBook, M
 from proxy_pool.ports import InteractionBook, Ledger, PoolBook, SessionEvent, SettingsBook
 from telephony.ids import TenantId
 from telephony.numbers import E164
+from tests.contract.storage.fresh import open_empty
 
 OURS, THEIRS = TenantId("ten_ours"), TenantId("ten_theirs")
 T0 = 1_770_000_000.0
@@ -159,26 +158,8 @@ async def open_books(url: str | None) -> AsyncIterator[Books]:
     if url is None:
         yield in_memory()
         return
-    database = await Database.open(url)
-    if database.dialect == "postgresql":
-        tables = ", ".join(table.name for table in METADATA.sorted_tables)
-
-        def empty(conn: Connection) -> None:
-            conn.execute(text(f"TRUNCATE {tables} CASCADE"))
-
-        await database.write(empty)
+    database = await open_empty(url)
     try:
         yield in_sql(database)
     finally:
         await database.close()
-
-
-def migrate(url: str) -> None:
-    """Make the tables of an empty database."""
-
-    async def run() -> None:
-        database = await Database.open(url)
-        await database.migrate()
-        await database.close()
-
-    asyncio.run(run())

@@ -2,64 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from gateway.storage.calls import CallRepository
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
 from gateway.storage.keys import TenantRepository
 from gateway.storage.memory import open_memory
-from gateway.storage.models import METADATA
 from gateway.storage.records import Tenant
 from gateway.storage.room_invites import RoomInviteRepository
 from gateway.storage.room_people import RoomPeopleRepository
 from gateway.storage.rooms import RoomRepository
-from tests.contract.storage import postgres_server
+from tests.contract.storage.fresh import migrate, open_empty
 from tests.contract.storage.room_stores import NOW, OURS, THEIRS, Stores
 from video_rooms.fakes_stores import MemoryInvites, MemoryPeople, MemoryRooms
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[postgres_server.PostgresServer]:
-    """A PostgreSQL server of our own; skips, saying why, where none can be had."""
-    if importlib.util.find_spec("greenlet") is None:
-        pytest.skip("no greenlet: SQLAlchemy needs it to reach PostgreSQL through asyncpg")
-    try:
-        server = postgres_server.start()
-    except postgres_server.NoServer as reason:
-        pytest.skip(f"no PostgreSQL: {reason}")
-    try:
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with all tables, to be copied."""
     path = tmp_path_factory.mktemp("storage") / "template.db"
-    asyncio.run(_migrate(f"sqlite:///{path}"))
+    migrate(f"sqlite:///{path}")
     return path
-
-
-@pytest.fixture(scope="session")
-def migrated_postgres(postgres: postgres_server.PostgresServer) -> str:
-    """The URL of a PostgreSQL database with all tables."""
-    asyncio.run(_migrate(postgres.url("postgres")))
-    return postgres.url("postgres")
-
-
-async def _migrate(url: str) -> None:
-    database = await Database.open(url)
-    await database.migrate()
-    await database.close()
 
 
 @pytest.fixture
@@ -81,10 +49,7 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture
 async def database(database_url: str | None) -> AsyncIterator[Database]:
     """An empty database with all tables."""
-    opened = open_memory() if database_url is None else await Database.open(database_url)
-    if opened.dialect == "postgresql":
-        tables = ", ".join(table.name for table in METADATA.sorted_tables)
-        await opened.write(lambda conn: conn.execute(text(f"TRUNCATE {tables} CASCADE")) and None)
+    opened = open_memory() if database_url is None else await open_empty(database_url)
     yield opened
     await opened.close()
 
@@ -115,10 +80,7 @@ async def stores(where: str) -> AsyncIterator[Stores]:
     if where == "fake":
         yield Stores(MemoryRooms(), MemoryPeople(), MemoryInvites())
         return
-    opened = open_memory() if where == "memory" else await Database.open(where)
-    if opened.dialect == "postgresql":
-        tables = ", ".join(table.name for table in METADATA.sorted_tables)
-        await opened.write(lambda conn: conn.execute(text(f"TRUNCATE {tables} CASCADE")) and None)
+    opened = open_memory() if where == "memory" else await open_empty(where)
     tenants = TenantRepository(opened)
     await tenants.create(Tenant(OURS, "Ours", NOW))
     await tenants.create(Tenant(THEIRS, "Theirs", NOW))

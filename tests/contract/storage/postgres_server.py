@@ -9,10 +9,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-START_S = 60.0
+START_S = STOP_S = 60.0
 DEMOTE_TO = ("postgres", "nobody")
 """PostgreSQL refuses to run as root: there it runs as the first of these users that exists."""
 
@@ -29,6 +31,7 @@ class PostgresServer:
     home: Path
     command: list[str]
     process: subprocess.Popen[str] | None = None
+    listener: threading.Thread | None = None
 
     def url(self, database: str) -> str:
         return f"postgresql+asyncpg://patchbay@127.0.0.1:{self.port}/{database}"
@@ -44,6 +47,8 @@ class PostgresServer:
             heard.append(line)
             if "ready to accept connections" in line:
                 self.process = process
+                self.listener = threading.Thread(target=_listen, args=(process.stderr,), daemon=True)
+                self.listener.start()
                 return
         process.stderr.close()
         process.wait(START_S)
@@ -56,16 +61,24 @@ class PostgresServer:
             return
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(20)
+            process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(20)
-        if process.stderr is not None:
-            process.stderr.close()
+            process.wait(STOP_S)
+        if self.listener is not None:
+            self.listener.join(STOP_S)
 
     def remove(self) -> None:
         self.stop_server()
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def _listen(said: IO[str]) -> None:
+    """Take what the server says until its end: once the pipe is full, a server that nobody listens to stands
+    still, and every refused row is a line or three."""
+    with said:
+        for _ in said:
+            pass
 
 
 def find(program: str) -> str:
@@ -114,6 +127,8 @@ def start() -> PostgresServer:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "fsync": "off",
+            "autovacuum": "off",
+            "deadlock_timeout": "200ms",
         }
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
         server = PostgresServer(port, home, [*demote, postgres, "-D", cluster, *flags])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ import pytest
 from aiohttp import web
 
 from gateway.storage.cursors import Cursors
-from gateway.storage.database import Database
 from gateway.storage.models import METADATA
 from gateway.storage.outbox import SqlOutbox
 from gateway.storage.tables_webhooks import (
@@ -38,7 +36,7 @@ from gateway.webhooks.fakes import (
     MemoryStore,
 )
 from gateway.webhooks.ports import DeliveryFilter, Endpoint, Place
-from tests.contract.storage import postgres_server
+from tests.contract.storage.fresh import PATIENCE_S, open_empty
 
 TABLES = [WEBHOOK_ENDPOINTS, WEBHOOK_TENANT_SECRETS, WEBHOOK_EVENTS, WEBHOOK_DELIVERIES]
 CURSORS = Cursors(b"k" * 32)
@@ -148,25 +146,14 @@ def sqlite_url(folder: Path) -> str:
 @asynccontextmanager
 async def sql(url: str) -> AsyncIterator[Doors]:
     clock, ids = ManualClock(START), Ids()
-    database = await Database.open(url)
-    await database.write(lambda conn: METADATA.drop_all(conn, tables=TABLES))
-    await database.write(lambda conn: METADATA.create_all(conn, tables=TABLES))
+    database = await open_empty(url)
+    if database.dialect == "sqlite":
+        await database.write(lambda conn: METADATA.create_all(conn, tables=TABLES), deadline_s=PATIENCE_S)
     book = SqlEndpointBook(clock.mono, ids.secret)
-    yield Doors(database, SqlOutbox(database, book, clock, ids), book, SqlDeliveryLog(), clock, ids)
-    await database.close()
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server of our own; skips, saying why, where none can be had."""
-    if importlib.util.find_spec("greenlet") is None:
-        pytest.skip("no greenlet: SQLAlchemy needs it to reach PostgreSQL through asyncpg")
     try:
-        server = postgres_server.start()
-    except postgres_server.NoServer as reason:
-        pytest.skip(f"no PostgreSQL: {reason}")
-    yield server.url("postgres")
-    server.remove()
+        yield Doors(database, SqlOutbox(database, book, clock, ids), book, SqlDeliveryLog(), clock, ids)
+    finally:
+        await database.close()
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
@@ -174,7 +161,8 @@ async def doors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if request.param == "memory":
         yield memory()
         return
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else sqlite_url(tmp_path)
+    postgres = request.param == "postgresql"
+    url = request.getfixturevalue("migrated_postgres") if postgres else sqlite_url(tmp_path)
     async with sql(url) as opened:
         yield opened
 
