@@ -30,8 +30,8 @@ from gateway.runtime.switch import EmbeddedSwitch, spec_from_settings
 
 Say = Callable[[str], None]
 _READY_DEADLINE_S = 90.0
-"""On a machine that is busy with other things a gateway reads its own code for half a minute; one that ends is
-known at once."""
+"""On a machine that is busy with other things a gateway reads its own code for half a minute; that one has
+ended is known at once."""
 _PROBE_EVERY_S = 0.1
 _STOP_DEADLINE_S = 25.0
 """Agents on calls are let say goodbye, and give their account, before the gateway goes."""

@@ -39,8 +39,9 @@ PROMPT, PROMPT_HZ = "tests/prompt", 700.0
 CALLEE_PROMPT, CALLEE_PROMPT_HZ = "tests/told", 900.0
 CALLER_HZ, CALLEE_HZ = 400.0, 500.0
 NOBODY = RouteFacts(OURS, Reject(21, "refused_by_test"))
-
-
+LONG_PROMPT, LONG_CALLEE_PROMPT = "tests/long-prompt", "tests/long-told"
+"""The same tones for as long as nobody would listen: what happens meanwhile happens before their end."""
+_LONG_S = 20.0
 TALKS = answers(audio=tone(CALLEE_HZ, 2.0))
 
 
@@ -125,7 +126,7 @@ class Voice:
             ),
         )
         await self.engine.start()
-        await self.engine.wait_ready(20.0)
+        await self.engine.wait_ready(40.0)
 
     async def die(self) -> None:
         """The gateway is gone, and nobody listens where it listened."""
@@ -144,12 +145,12 @@ class Voice:
     async def call_id(self) -> CallId:
         """The call that the last ``dial`` made."""
         await self.store.watch.until(
-            lambda: len(self.store.events) > len(self._known), within_s=10.0, what="the call"
+            lambda: len(self.store.events) > len(self._known), within_s=20.0, what="the call"
         )
         (found,) = set(self.store.events) - self._known
         return found
 
-    async def ended(self, within_s: float = 15.0) -> Call:
+    async def ended(self, within_s: float = 30.0) -> Call:
         """The call that the last ``dial`` made, once it is over: with one terminal event and one CDR."""
         call_id = await self.call_id()
         call = await self.store.until(call_id, lambda call: call.settled, "the call's end", within_s)
@@ -157,6 +158,15 @@ class Voice:
         assert len(finals) == 1
         assert self.store.cdrs[call_id].call.status is call.status
         return call
+
+    async def on_record(self) -> None:
+        """The switch has written down what became of the last call: it does so after the call."""
+        caller = self.store.get(await self.call_id()).caller.channel
+        assert caller is not None
+        records = SwitchRecords(self.switch.cdr_file)
+        async with asyncio.timeout(20.0):
+            while not await records.of([caller]):  # noqa: ASYNC110 - it is told to nobody
+                await asyncio.sleep(0.02)
 
     def types(self, call: Call) -> list[str]:
         return self.store.types(call.id)
@@ -178,6 +188,8 @@ async def running_voice(
             sounds.mkdir(parents=True)
             write_wav(sounds / "prompt.wav", Wave(tone(PROMPT_HZ, 0.6)))
             write_wav(sounds / "told.wav", Wave(tone(CALLEE_PROMPT_HZ, 0.6)))
+            write_wav(sounds / "long-prompt.wav", Wave(tone(PROMPT_HZ, _LONG_S)))
+            write_wav(sounds / "long-told.wav", Wave(tone(CALLEE_PROMPT_HZ, _LONG_S)))
             write_warning(switch.spec.sounds)
             voice = Voice(switch, carrier, agi_port)
             await voice.rise()
