@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 _CONNECT_S: Final = 0.5
+LEASE_S: Final = 1.5
 _MOST: Final = 1_000
 """Commands in one pipeline."""
 LIBRARY: Final = "patchbay_pool_v1"
@@ -29,11 +30,13 @@ Command = tuple[str | bytes | int, ...]
 class Patience:
     """How long is waited. A server that has not answered in ``answer_s`` is away; a ringing call waits
     ``look_up_s`` at most. ``settle_s`` is the least age of a generation before it may be trusted: members
-    whom the roll has lost are heard of again meanwhile."""
+    whom the roll has lost are heard of again meanwhile. When a process was not heard of for ``lease_s``,
+    nobody is answered any more: it may know of a change that the index does not."""
 
     answer_s: float = 0.5
     look_up_s: float = 0.05
     settle_s: float = 0.5
+    lease_s: float = LEASE_S
 
 
 def open_redis(url: str) -> Redis:

@@ -34,7 +34,6 @@ from redis.exceptions import ResponseError
 from proxy_pool.store_redis_line import LIBRARY, Patience, load_library
 
 BEAT_S: Final = 0.25
-LEASE_S: Final = 1.5
 _KEY: Final = "pl:{roll}"
 _MARGIN_S: Final = 0.05
 
@@ -114,12 +113,13 @@ class Roll:
         """Return when no other process is answered by the generation of which we have lost a write."""
         if self._others and self._stamp:
             loop = asyncio.get_running_loop()
-            await asyncio.sleep(max(0.0, self._stamped_at + LEASE_S + _MARGIN_S - loop.time()))
+            await asyncio.sleep(max(0.0, self._stamped_at + self._patience.lease_s + _MARGIN_S - loop.time()))
 
     async def beat(self) -> Standing:
         """Renew the lease and learn how things stand. Raises RedisError, OSError, TimeoutError."""
         standing, told = await self._beat()
-        while standing.edition != self._edition or standing.stamp - self._stamp > LEASE_S * 1000:
+        lease_ms = self._patience.lease_s * 1000
+        while standing.edition != self._edition or standing.stamp - self._stamp > lease_ms:
             self._note(standing)
             standing, told = await self._beat()
         self._note(standing)
@@ -148,7 +148,7 @@ class Roll:
             self.member,
             self._incarnation,
             self._stamp,
-            int(LEASE_S * 1000),
+            int(self._patience.lease_s * 1000),
             self._followed,
             "1" if doubtful else "",
             self._edition,

@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from proxy_pool.core.session import Binding
-from proxy_pool.store_redis_line import Command, LineBroken
-from proxy_pool.store_redis_roll import BEAT_S, LEASE_S, Roll, Standing
+from proxy_pool.store_redis_line import LEASE_S, Command, LineBroken
+from proxy_pool.store_redis_roll import BEAT_S, Roll, Standing
 from proxy_pool.upkeep import IndexCounts, Load
 from telephony.errors import PatchbayError, StorageUnavailable
 

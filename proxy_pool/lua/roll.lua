@@ -7,7 +7,8 @@ local function strike()
   trusted, building, builder = '', '', ''
 end
 
--- Whether every member on the roll is heard of and writes to the building generation.
+-- Whether every member is heard of and writes to the building generation: those on the roll, and those whom
+-- this server knows though the roll has lost them (FLUSHALL), who go on changing sessions.
 local function all_follow(key, now)
   local fields = redis.call('HKEYS', key)
   for _, field in ipairs(fields) do
@@ -15,6 +16,9 @@ local function all_follow(key, now)
       local member = string.sub(field, 3)
       if (leases[member] or 0) <= now or seen[member] ~= building then return 0 end
     end
+  end
+  for member, till in pairs(leases) do
+    if till <= now or seen[member] ~= building then return 0 end
   end
   return 1
 end
@@ -62,7 +66,7 @@ end
 
 -- publish: ARGV member, generation, least age in ms. 1: it is trusted from now on. 0: not yet, it is too young
 -- or some member does not follow. '': it is not to be any more.
--- The age lets members be heard of again whom the roll has lost (FLUSHALL, a crash within a second).
+-- The age lets members be heard of again whom the roll and the server have lost (a crash within a second).
 local function publish(keys, args)
   if building ~= args[2] or builder ~= args[1] then return '' end
   local now = server_ms()

@@ -28,7 +28,7 @@ from proxy_pool.desk import NewSession, Seating, SessionChange
 from proxy_pool.placing import Point
 from proxy_pool.store_redis import RedisIndex
 from proxy_pool.store_redis_line import open_redis
-from tests.contract.proxy_pool.index_rig import CALM, until
+from tests.contract.proxy_pool.index_rig import MORTAL, until
 from tests.contract.proxy_pool.service_rig import pages_of
 from tests.rig.masking import TENANT, Hand, Service, person, service, ulid
 
@@ -86,7 +86,7 @@ async def life(asked: argparse.Namespace) -> None:
     hand.on_point = death.passed_point
     database = await Database.open(asked.database)
     ledger, book = SqlLedger(database, Cursors(SECRET)), SqlPoolBook(database)
-    index = DyingIndex(open_redis(asked.redis), SECRET, now=hand.now, patience=CALM)
+    index = DyingIndex(open_redis(asked.redis), SECRET, now=hand.now, patience=MORTAL)
     index.death = death
     made = await service(index, ledger=ledger, book=book, hand=hand, numbers=asked.numbers)
     running = asyncio.create_task(index.run(lambda: pages_of(ledger)))

@@ -22,7 +22,7 @@ from proxy_pool.store_redis import RedisIndex
 from proxy_pool.store_redis_line import open_redis
 from proxy_pool.upkeep import KeptIndex
 from telephony.ids import TenantId
-from tests.contract.proxy_pool.index_rig import SWIFT, Server, until
+from tests.contract.proxy_pool.index_rig import CALM, Server, until
 
 _PAGE = 100
 
@@ -167,7 +167,7 @@ class OnRedis(OnFile):
     def __init__(self, database: Database, server: Server, secret: bytes, now: Callable[[], float]) -> None:
         self._server = server
         self._redis: Redis = open_redis(server.url)
-        index = RedisIndex(self._redis, secret, now=now, patience=SWIFT)
+        index = RedisIndex(self._redis, secret, now=now, patience=CALM)
         super().__init__(database, index)
         self._task = asyncio.create_task(index.run(lambda: pages_of(self.ledger)))
 

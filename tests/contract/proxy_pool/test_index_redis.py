@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -232,12 +233,15 @@ async def test_a_reply_to_another_question_is_no_answer(server: Server, redis: R
 
 
 async def test_the_same_library_is_not_loaded_twice(server: Server, redis: Redis):
-    async with Running(server, Books()) as index:
+    books, seen = Books(), asyncio.Event()
+    async with Running(server, books) as index:
         await load_library(redis, 20)
         await index.put([binding(door(1))], NOW)
         assert await index.look_up(TENANT, KEY, 1, NOW) is not None
+        books.after_page = seen.wait
         await redis.function_load(library(), replace=True)
         assert await index.look_up(TENANT, KEY, 1, NOW) is None
+        seen.set()
         await until(lambda: index.counts.rebuilds == 2)
 
 
