@@ -62,7 +62,6 @@ class PocketsphinxSpeech:
         self._all: set[_Worker] = set()
         self._turns = asyncio.Semaphore(self._settings.workers)
         self._waiting = 0
-        self._known: dict[str, bool] = {}
         self._closed = False
 
     def limits(self) -> HearingLimits:
@@ -96,15 +95,15 @@ class PocketsphinxSpeech:
             self._waiting -= 1
 
     async def _hear(self, worker: _Worker, grammar: Grammar, pcm: bytes) -> Heard:
-        if strange := [word for word in grammar.words if word not in self._known]:
+        if strange := [word for word in grammar.words if word not in worker.known]:
             told = await worker.ask({"op": "know", "words": strange}, b"")
             unknown = set(told["unknown"])
-            self._known.update((word, word not in unknown) for word in strange)
+            worker.known.update((word, word not in unknown) for word in strange)
             if unknown:
                 _log.warning(
                     "the speech engine does not know %d words of the grammar %s", len(unknown), grammar.name
                 )
-        jsgf = grammar.jsgf(lambda word: self._known[word])
+        jsgf = grammar.jsgf(lambda word: worker.known[word])
         name = hashlib.sha256(jsgf.encode()).hexdigest()
         asked = {"op": "hear", "grammar": name, "jsgf": jsgf, "octets": len(pcm)}
         told = await worker.ask(asked, pcm)
@@ -185,10 +184,12 @@ class _Turn:
 
 
 class _Worker:
-    """One process. Asked one thing at a time."""
+    """One process. Asked one thing at a time. ``known``: the words that it was asked for, and whether it has
+    them: another worker has to be asked too, to learn how they sound by telephone."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.known: dict[str, bool] = {}
 
     @classmethod
     async def begin(cls, command: Sequence[str]) -> _Worker:

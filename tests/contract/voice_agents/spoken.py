@@ -6,8 +6,8 @@ import asyncio
 import time
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -16,7 +16,7 @@ from voice_agents.builtin.receptionist import ReceptionLine
 from voice_agents.core import talk
 from voice_agents.core.agent import AgentSpec, DialectName
 from voice_agents.core.audio import FRAME_MS, Codec
-from voice_agents.core.sound import from_linear, mixed, pcm_rms
+from voice_agents.core.sound import from_linear, mixed, pcm_rms, scaled
 from voice_agents.core.wav import from_wav
 from voice_agents.providers.espeak import EspeakSettings, EspeakSpeech
 from voice_agents.speech.front import Front
@@ -24,7 +24,9 @@ from voice_agents.speech.front import Front
 NOISE = 30
 """The line's own noise, root mean square of 16-bit samples: about -61 dBFS."""
 PAUSE_MS = 1000
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
+_LOUD = 6000
+_NOISE, _CHANCE = array("h"), Random(1)
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,16 @@ def engine(folder: Path, caller: Caller) -> EspeakSpeech:
 
 async def said(folder: Path, caller: Caller, text: str, rate_hz: int = 8000) -> bytes:
     """What a caller says, as clean linear sound without the silence around it."""
+    (pcm,) = await each_said(folder, caller, [text], rate_hz)
+    return pcm
+
+
+async def each_said(folder: Path, caller: Caller, texts: Sequence[str], rate_hz: int = 8000) -> list[bytes]:
+    """The same of several texts, as many at a time as the engine makes."""
     speech = engine(folder, caller)
-    file = await speech.speak(text, voice=caller.voice, rate_hz=rate_hz)
-    pcm = from_wav(await asyncio.to_thread(file.path.read_bytes)).pcm
+    files = await asyncio.gather(*(speech.speak(text, voice=caller.voice, rate_hz=rate_hz) for text in texts))
     await speech.close()
-    return _trimmed(pcm, rate_hz)
+    return [_trimmed(from_wav(await asyncio.to_thread(file.path.read_bytes)).pcm, rate_hz) for file in files]
 
 
 def _trimmed(pcm: bytes, rate_hz: int) -> bytes:
@@ -57,11 +64,11 @@ def _trimmed(pcm: bytes, rate_hz: int) -> bytes:
     return pcm[loud[0] : loud[-1] + size]
 
 
-@cache
-def noise(samples: int, level: int, seed: int = 1) -> bytes:
-    """White noise of this loudness."""
-    chance = Random(seed)
-    return array("h", (round(chance.gauss(0, level)) for _ in range(samples))).tobytes()
+def noise(samples: int, level: int) -> bytes:
+    """White noise of this loudness, to within one in 2000: always the same, as long as it is asked for."""
+    while len(_NOISE) < samples:
+        _NOISE.append(round(_CHANCE.gauss(0, _LOUD)))
+    return scaled(_NOISE[:samples].tobytes(), level / _LOUD)
 
 
 def on_the_line(pcm: bytes, codec: Codec, before_ms: int, after_ms: int, level: int = NOISE) -> list[bytes]:

@@ -17,6 +17,7 @@ from tests.contract.voice_agents.spoken import (
     PAUSE_MS,
     Booth,
     Caller,
+    each_said,
     engine,
     noise,
     on_the_line,
@@ -32,11 +33,15 @@ from voice_agents.core.sound import from_linear, to_linear
 from voice_agents.ports import Heard
 from voice_agents.providers.pocketsphinx_stt import PocketsphinxSettings, PocketsphinxSpeech
 from voice_agents.providers.webrtc_vad import WebrtcDetectors
-from voice_agents.speech.front import Fronts
+from voice_agents.speech.front import Fronts, FrontSettings
+from voice_agents.speech.voice import VoiceLimits
 
 pytestmark = pytest.mark.contract
 
-SLOW_MACHINE_S = 60.0
+SLOW_MACHINE_S = 90.0
+"""A turn's time waits for the turns before it, too."""
+LONGER_THAN_ANY_CALL_S = 3600.0
+"""How far ahead of the ear sound may be given: what is played to nobody need not be waited for."""
 CALLERS = [Caller(), Caller("en-GB", 140, 40), Caller("en-US", 170, 60)]
 MENU = menu(("sales", "support", "billing"))
 SHOP = {
@@ -48,7 +53,8 @@ SHOP = {
 
 @pytest_asyncio.fixture(scope="module")
 async def ears() -> AsyncIterator[PocketsphinxSpeech]:
-    engine = PocketsphinxSpeech(PocketsphinxSettings(deadline_s=SLOW_MACHINE_S, start_s=SLOW_MACHINE_S))
+    settings = PocketsphinxSettings(workers=2, deadline_s=SLOW_MACHINE_S, start_s=SLOW_MACHINE_S)
+    engine = PocketsphinxSpeech(settings)
     await engine.warm()
     yield engine
     await engine.close()
@@ -84,15 +90,10 @@ SPOKEN = [
 async def test_what_was_said_is_what_was_understood(
     ears: PocketsphinxSpeech, folder: Path, caller: Caller
 ) -> None:
-    heard = [
-        (
-            await understood(
-                ears, grammar, on_the_line(await said(folder, caller, text), Codec.ULAW, 300, 300)
-            )
-        ).text
-        for grammar, text in SPOKEN
-    ]
-    assert heard == [text for _, text in SPOKEN]
+    texts = [text for _, text in SPOKEN]
+    sounds = [on_the_line(pcm, Codec.ULAW, 300, 300) for pcm in await each_said(folder, caller, texts)]
+    turns = (understood(ears, grammar, sound) for (grammar, _), sound in zip(SPOKEN, sounds, strict=True))
+    assert [heard.text for heard in await asyncio.gather(*turns)] == texts
 
 
 @pytest.mark.parametrize("codec", [Codec.ALAW, Codec.SLIN, Codec.SLIN16])
@@ -122,11 +123,12 @@ async def test_noise_alone_says_nothing(ears: PocketsphinxSpeech) -> None:
 
 
 async def test_understanding_holds_up_nobody(ears: PocketsphinxSpeech, folder: Path) -> None:
-    """A turn costs the loop's thread a few milliseconds, where decoding it takes hundreds."""
+    """A turn costs the loop's thread a few milliseconds, where decoding it takes hundreds: it is busy for a
+    small part of the time that the turns take, however fast the machine."""
     frames = on_the_line(await said(folder, CALLERS[0], SPOKEN[0][1]), Codec.ULAW, 300, 300)
-    cpu = time.thread_time()
-    await asyncio.gather(*(understood(ears, MENU, frames) for _ in range(10)))
-    assert (time.thread_time() - cpu) / 10 < 0.02
+    cpu, began = time.thread_time(), time.monotonic()
+    await asyncio.gather(*(understood(ears, MENU, frames) for _ in range(8)))
+    assert time.thread_time() - cpu < (time.monotonic() - began) / 4
 
 
 # ---------------------------------------------------------------- speech or not
@@ -137,8 +139,10 @@ async def test_understanding_holds_up_nobody(ears: PocketsphinxSpeech, folder: P
 async def test_speech_is_detected_within_200_ms(folder: Path, caller: Caller, codec: Codec) -> None:
     """From the first sound of the word to the frame that settles it, at 120 ms of speech wanted."""
     late = []
-    for text in ("when are you open", "operator", "yes please", "leave a message", "no thank you"):
-        frames = on_the_line(await said(folder, caller, text, codec.rate_hz), codec, PAUSE_MS, PAUSE_MS)
+    texts = ("when are you open", "operator", "yes please", "leave a message", "no thank you")
+    sounds = await each_said(folder, caller, texts, codec.rate_hz)
+    for text, pcm in zip(texts, sounds, strict=True):
+        frames = on_the_line(pcm, codec, PAUSE_MS, PAUSE_MS)
         detector = WebrtcDetectors().detector(codec, 120)
         settled = [
             (at * FRAME_MS + FRAME_MS, voicing)
@@ -194,7 +198,9 @@ async def booth(ears: PocketsphinxSpeech, folder: Path) -> AsyncIterator[Booth]:
     spec = receptionist_spec(json.dumps({"reception": SHOP}))
     speech = engine(folder, Caller())
     joined = Booth(spec)
-    joined.front = Fronts(speech, ears, WebrtcDetectors()).front(spec, Codec.ULAW, joined)
+    voice = VoiceLimits(speak_s=SLOW_MACHINE_S, ahead_s=LONGER_THAN_ANY_CALL_S)
+    settings = FrontSettings(hear_s=SLOW_MACHINE_S, voice=voice)
+    joined.front = Fronts(speech, ears, WebrtcDetectors(), settings).front(spec, Codec.ULAW, joined)
     begin = talk.Begin("s", "c", spec.id, 1, "inbound", "", "", Codec.ULAW)
     joined.line = ReceptionLine(spec, begin, joined)
     yield joined
