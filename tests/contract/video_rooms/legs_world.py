@@ -83,8 +83,13 @@ class Phone:
             await asyncio.sleep(max(0.0, due - loop.time()))
 
     def heard(self, last_s: float = 0.3) -> np.ndarray:
-        frames = self.channel.heard[-int(last_s * 50) :]
-        return np.frombuffer(b"".join(frame or bytes(FRAME_BYTES) for frame in frames), np.int16)
+        return _samples(self.channel.heard[-int(last_s * 50) :])
+
+    def has_heard(self, hz: float, since: int, last_s: float = 0.3) -> bool:
+        """Whether there was so much of a tone in the frames from this one on, whatever came after it."""
+        frames, size = self.channel.heard, int(last_s * 50)
+        starts = range(since, len(frames) - size + 1, size // 3)
+        return any(share_of(_samples(frames[at : at + size]), hz) > 0.8 for at in starts)
 
     def hears(self, hz: float, last_s: float = 0.3, share: float = 0.8) -> bool:
         return len(self.channel.heard) > last_s * 50 and share_of(self.heard(last_s), hz) > share
@@ -93,6 +98,10 @@ class Phone:
         await self.channel.hangs_up()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+
+def _samples(frames: list[bytes | None]) -> np.ndarray:
+    return np.frombuffer(b"".join(frame or bytes(FRAME_BYTES) for frame in frames), np.int16)
 
 
 @dataclass(slots=True)
@@ -110,9 +119,6 @@ class LegWorld:
     of a caller's name that the carrier chose."""
     most: int = 10
     """How many telephones a room of these tests can bear: a service that mixes for each apart is dearer."""
-    gap: int = 10
-    """How many frames of silence, of more than thirty, are no gap while somebody goes. By SIP sound passes
-    four clocks more, all of them this loop's."""
     identities: dict[tuple[str, str], str] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
     ears: dict[str, Ear] = field(default_factory=dict)
@@ -123,7 +129,7 @@ class LegWorld:
         assert isinstance(self.carrier, FakeLegCarrier)
         return self.carrier
 
-    async def expect(self, leg_id: str, within_s: float = 5.0) -> Ear:
+    async def expect(self, leg_id: str, within_s: float = 20.0) -> Ear:
         ear = self.ears[leg_id] = Ear()
         self.dialled[leg_id] = await self.carrier.expect(leg_id, ear, within_s)
         return ear
@@ -282,7 +288,17 @@ class LegWorld:
 
     # ------------------------------------------------------------ waiting
 
-    async def until(self, holds: Callable[[], object], what: str, within_s: float = 8.0) -> None:
+    async def until_shown(self, room: str, phone: str, wanted: dict[str, str]) -> None:
+        """These are its attributes, and no others."""
+        loop = asyncio.get_running_loop()
+        deadline, shown = loop.time() + 20.0, dict[str, str]()
+        while shown != wanted:
+            assert loop.time() < deadline, f"shown: {shown}, not {wanted}"
+            if phone in await self.inside(room):
+                shown = await self.attributes(room, phone)
+            await asyncio.sleep(0.02)
+
+    async def until(self, holds: Callable[[], object], what: str, within_s: float = 20.0) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         while not holds():
@@ -290,11 +306,11 @@ class LegWorld:
             assert loop.time() < deadline, f"not in {within_s} s: {what}; told: {told}"
             await asyncio.sleep(0.01)
 
-    async def until_told(self, leg_id: str, fact: LegFact, times: int = 1, within_s: float = 8.0) -> None:
+    async def until_told(self, leg_id: str, fact: LegFact, times: int = 1, within_s: float = 20.0) -> None:
         ear = self.ears[leg_id]
         await self.until(lambda: ear.facts.count(fact) >= times, f"{leg_id}: {fact}", within_s)
 
-    async def until_inside(self, room: str, wanted: dict[str, bool], within_s: float = 8.0) -> None:
+    async def until_inside(self, room: str, wanted: dict[str, bool], within_s: float = 20.0) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         while (seen := await self.inside(room)) != wanted:
@@ -337,7 +353,6 @@ async def running_legs(kind: str, livekit: LiveKitRig | None, folder: Path) -> A
                     livekit,
                     makes=lambda: by_sip.identity(PHONE),
                     most=4,
-                    gap=25,
                 )
                 try:
                     yield world

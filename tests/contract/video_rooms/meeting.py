@@ -111,7 +111,7 @@ class Meeting:
 
         return await self.until(so, f"the room {status}")
 
-    async def until(self, holds: Callable[[], Awaitable[T | None]], what: str, within_s: float = 10) -> T:
+    async def until(self, holds: Callable[[], Awaitable[T | None]], what: str, within_s: float = 30) -> T:
         """What is wanted, once it is there."""
         try:
             async with asyncio.timeout(within_s):

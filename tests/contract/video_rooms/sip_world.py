@@ -22,8 +22,8 @@ from video_rooms.livekit.trunks import LiveKitTrunks
 from video_rooms.siptrunk import door
 
 PLAN = TrunkPlan("0a1b2c3d", Inbound("rooms-0a1b2c3d", "patchbay", "p" * 32))
-READY_S = 5.0
-SERVICE_S = 8.0
+READY_S = 45.0
+SERVICE_S = 15.0
 """How long the service may take here: the one that is played shares this process with everybody else."""
 
 
@@ -42,6 +42,7 @@ async def running_by_sip(
     switch.tells = carrier.attach(switch)
     async with AsyncExitStack() as exits:
         exits.enter_context(patch.object(door, "TAKE_S", SERVICE_S))
+        exits.enter_context(patch.object(door, "SEEN_S", SERVICE_S))
         exits.push_async_callback(server.close)
         exits.push_async_callback(service.close)
         await carrier.start()

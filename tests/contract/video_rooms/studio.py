@@ -15,6 +15,7 @@ from gateway.clocks import SystemClock
 from gateway.room_chances import RoomChances
 from gateway.room_recordings import RecorderParts, RoomRecordings
 from gateway.runtime.programs import ffmpeg_program
+from gateway.trial.audio import tone_seconds
 from telephony.ids import TenantId
 from tests.contract.video_rooms.worlds import address_of
 from tests.rig.livekit import LiveKitRig
@@ -26,8 +27,8 @@ from video_rooms.livekit.control import LiveKitRooms
 from video_rooms.recording.sound import RATE as RECORDED_RATE
 
 ALICE_HZ, BOB_HZ = 440.0, 1000.0
-FIRST = "speaker-1.part.pcm"
-"""The sound of the first who speaks, while it is recorded."""
+FIRST, SECOND = "speaker-1.part.pcm", "speaker-2.part.pcm"
+"""The sound of the first who speaks, while it is recorded, and of the next."""
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Studio:
         self.changed.set()
 
     async def outcome(self) -> RoomTape:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self.changed.wait()
         return self.told[-1]
 
@@ -86,6 +87,13 @@ class Studio:
         """How much sound of a recording that runs is on disk."""
         part = self.folder(tape_id) / of
         return part.stat().st_size // 2 * 1000 // RECORDED_RATE if part.exists() else 0
+
+    async def records(self, tape_id: str, hz: float, seconds: float = 0.7, *, of: str = MIXED) -> None:
+        """So much of a tone is on disk."""
+        part = self.folder(tape_id) / of
+        async with asyncio.timeout(40):
+            while not part.exists() or _tone_s(part, hz) < seconds:  # noqa: ASYNC110  # of another process
+                await asyncio.sleep(0.1)
 
 
 @pytest.fixture
@@ -111,6 +119,10 @@ async def studio(livekit: LiveKitRig, tmp_path: Path) -> AsyncIterator[Studio]:
     yield made
     await made.recordings.close()
     await server.close()
+
+
+def _tone_s(part: Path, hz: float) -> float:
+    return tone_seconds(part.read_bytes(), hz, rate=RECORDED_RATE, share=0.2)
 
 
 def recorder_of(studio: Studio) -> int:

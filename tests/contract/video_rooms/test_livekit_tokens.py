@@ -35,7 +35,7 @@ async def joined_with(rig: LiveKitRig, rooms: LiveKitRooms, given: Grant) -> tup
         here.room.on("token_refreshed", fresh.set)
         await rig.until_people(given.room, lambda people: bool(people))
         assert await rooms.update(given.room, given.identity, attributes={"hand": "up"})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await fresh.wait()
         token = str(here.room._token)
     return token, dict(jwt.decode(token, options={"verify_signature": False}))

@@ -125,7 +125,7 @@ async def test_what_was_deleted_by_hand_is_made_again(world: World) -> None:
 
 async def until(world: World, holds) -> list[str]:  # type: ignore[no-untyped-def]
     """The ids of the inbound trunks, once they are as wanted."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             ids = [one.sip_trunk_id for one in await world.inbound()]
             if holds(ids):

@@ -21,7 +21,7 @@ async def test_who_is_still_shown_is_put_out(livekit: LiveKitRig) -> None:
         people = await livekit.until_people(room, lambda people: len(people) == 2)
         (sid,) = [one.sid for one in people if one.identity == "phone"]
         await see_off(Join(livekit.url, token, "phone"), sid)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await phone.left == "PARTICIPANT_REMOVED"
         (ada,) = await livekit.until_people(room, lambda people: len(people) == 1)
         assert ada.identity == "ada", "nobody else"
@@ -47,6 +47,6 @@ async def test_a_token_without_that_right_asks_nobody(livekit: LiveKitRig) -> No
 
 async def test_a_server_that_is_gone_is_no_failure(livekit: LiveKitRig, free_port: int) -> None:
     token = livekit.token("room", "phone", room_admin=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await see_off(Join(f"ws://127.0.0.1:{free_port}", token, "phone"), "")
         await see_off(Join(f"ws://127.0.0.1:{free_port}", "no.token", "phone"), "")

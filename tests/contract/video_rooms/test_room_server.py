@@ -39,7 +39,7 @@ async def until(
     """Who is in the room, once that is as wanted."""
     seen: tuple[LivePerson, ...] = ()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 seen = await server.people(room)
                 if holds(seen):
@@ -57,7 +57,7 @@ async def test_a_room_is_made_once_and_ended_once(world: World) -> None:
     name = world.room()
     made = await world.server.create(name, max_people=7, metadata='{"a":1}')
     assert (made.name, made.max_people, made.people, made.metadata) == (name, 7, 0, '{"a":1}')
-    assert abs((made.created_at - world.clock.wall()).total_seconds()) < 5
+    assert abs((made.created_at - world.clock.wall()).total_seconds()) < 30
     again = await world.server.create(name, max_people=3, metadata="other")
     assert again == made
     assert await world.server.rooms([name, "not-there"]) == (made,)
@@ -76,7 +76,7 @@ async def test_who_is_in_is_told_with_what_their_token_says(world: World) -> Non
         (ada,) = await until(world.server, name, len)
         assert (ada.identity, ada.name, ada.kind, ada.hidden) == ("ada", "Ada", Kind.STANDARD, False)
         assert ada.attributes == {"color": "red", PASS: given.pass_id, ROLE: "participant"}
-        assert abs((ada.joined_at - world.clock.wall()).total_seconds()) < 5
+        assert abs((ada.joined_at - world.clock.wall()).total_seconds()) < 30
         assert not ada.tracks
     await until(world.server, name, lambda people: not people)
     assert await world.server.people("not-there") == ()

@@ -72,7 +72,7 @@ class World(LegWorld):
 
     async def fact(self, kind: type[LegFact]) -> LegFact:
         ear = self.ears[LEG]
-        await self.until(lambda: bool(ear.of(kind)), kind.__name__, within_s=20.0)
+        await self.until(lambda: bool(ear.of(kind)), kind.__name__, within_s=40.0)
         return ear.of(kind)[-1]
 
     async def kinds(self, room: str) -> dict[str, int]:
@@ -103,6 +103,7 @@ async def called(
 
     async with AsyncExitStack() as exits:
         exits.enter_context(patch.object(door, "TAKE_S", within_s))
+        exits.enter_context(patch.object(door, "SEEN_S", within_s))
         exits.push_async_callback(server.close)
         http = await exits.enter_async_context(aiohttp.ClientSession())
         service = CallingSip(servers.livekit, http, lambda: carrier.states[-1].port, PASSWORD)
@@ -114,7 +115,7 @@ async def called(
         world = World(carrier, port, http, servers.livekit)
         world.service, world.bus = service, servers.bus
         exits.push_async_callback(world.close)
-        await world.until(lambda: carrier.keeper.ready, "the trunk")
+        await world.until(lambda: carrier.keeper.ready, "the trunk", within_s=45.0)
         yield world
 
 
@@ -227,7 +228,7 @@ async def test_without_a_service_the_bridge_takes_over(world: World) -> None:
 
 
 async def test_a_service_that_says_nothing_leaves_nobody_behind(servers: Servers) -> None:
-    async with called(servers, within_s=1.0) as world:
+    async with called(servers, within_s=3.0) as world:  # enough to be asked
         room = await world.room()
         world.service.silent = True
         identity = await world.enters(room)

@@ -28,8 +28,10 @@ pytestmark = pytest.mark.contract
 MARK = "0a1b2c3d"
 IN = Inbound("rooms-0a1b2c3d", "patchbay", "p" * 32, ("127.0.0.1/32", "192.0.2.0/24"))
 OUT = Outbound("[2001:db8::1]:5060", "room_sip", "q" * 32)
-LONG_S = 8.0
+LONG_S = 30.0
 """More than an answer ever takes."""
+ASKED_S = 2.0
+"""More than it takes to be asked."""
 
 
 @dataclass
@@ -163,7 +165,7 @@ async def test_how_the_switch_ends_a_call_is_told(desk: TrunkDesk, service: Serv
 async def test_of_a_call_that_nobody_tells_of_nothing_is_known(desk: TrunkDesk, service: Service) -> None:
     service.final = None
     wanted = await call(desk)
-    dialling = asyncio.create_task(desk.call_out(wanted, 0.5))
+    dialling = asyncio.create_task(desk.call_out(wanted, ASKED_S))
     await asyncio.wait_for(service.came.wait(), LONG_S)
     with pytest.raises(OutcomeUnknown):
         await dialling

@@ -152,15 +152,15 @@ class RealGuest:
     async def unmute(self) -> None:
         """Once they know that they are muted."""
         mine = self._here.room.local_participant.track_publications
-        await self._here.until(lambda: any(track.muted for track in mine.values()), 5, "told of the mute")
+        await self._here.until(lambda: any(track.muted for track in mine.values()), what="told of the mute")
         self._here.mute(False)
 
     async def until_out(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await asyncio.shield(self._here.left)
 
     async def until_sent(self, count: int) -> list[tuple[bytes, str]]:
-        await self._here.until(lambda: len(self._here.packets) >= count, 5, f"sent {count} packets")
+        await self._here.until(lambda: len(self._here.packets) >= count, what=f"sent {count} packets")
         return [(packet.payload, packet.topic or "") for packet in self._here.packets]
 
 
