@@ -7,7 +7,7 @@ import json
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -35,14 +35,29 @@ def demo(
     var: Annotated[Path, typer.Option(help="where everything of the demonstration is kept")] = Path(
         "var/demo"
     ),
+    story: Annotated[
+        list[str] | None, typer.Option(help="tell only this one, by its name; may be given several times")
+    ] = None,
 ) -> None:
     """Tell the stories, print the timeline, write VAR/report.json."""
-    held = uvloop.run(tell(var.absolute()))
+    held = uvloop.run(tell(var.absolute(), chosen(story or ())))
     raise typer.Exit(0 if held else 1)
 
 
-async def tell(var: Path) -> bool:
-    """Set up, tell every story, write the report, take everything down. Whether all held."""
+def chosen(names: Sequence[str]) -> list[tuple[str, Story]]:
+    """The stories of these names in their usual order; all of them where none is named.
+
+    Raises ``typer.BadParameter`` for a name that no story has.
+    """
+    known = dict(STORIES)
+    for name in names:
+        if name not in known:
+            raise typer.BadParameter(f"there is no story {name!r}; there are: {', '.join(known)}")
+    return [(name, story) for name, story in STORIES if not names or name in names]
+
+
+async def tell(var: Path, stories_to_tell: Sequence[tuple[str, Story]] = STORIES) -> bool:
+    """Set up, tell the stories, write the report, take everything down. Whether all held."""
     clock = SystemClock()
     began = clock.mono()
     say = _printer(lambda: clock.mono() - began)
@@ -62,7 +77,7 @@ async def tell(var: Path) -> bool:
             say(f"the stack is up: API {base_url(settings)}, Asterisk and Redis beside it")
             stage = Stage(stack, http, base_url(settings), listener, var, stack.plan.trunks[0].port, say)
             await _set_the_stage(stage)
-            for name, story in STORIES:
+            for name, story in stories_to_tell:
                 stories.append(await _one(stage, name, story))
         finally:
             await stack.stop()
@@ -101,9 +116,11 @@ async def _one(stage: Stage, name: str, story: Story) -> Told:
 
 def demo_settings(given: Settings, var: Path) -> Settings:
     """The caller's settings on ports nobody uses, with all state below ``var``."""
-    ami, agi, media, api, livekit = free_ports(5)
-    room_media = free_port_row(given.room_workers or 1)
-    (livekit_udp,) = free_ports(1, kind=socket.SOCK_DGRAM)
+    ami, agi, media, api, livekit = tcp = free_ports(5)
+    workers = given.room_workers or 1
+    room_media = free_port_row(workers, avoid=tcp)
+    sip = free_sip_port(avoid={*tcp, *range(room_media, room_media + workers)})
+    (livekit_udp,) = free_ports(1, kind=socket.SOCK_DGRAM, avoid=(sip,))
     first, last = free_udp_range(400)
     return replace(
         given,
@@ -122,7 +139,7 @@ def demo_settings(given: Settings, var: Path) -> Settings:
         api_port=api,
         public_url=f"http://127.0.0.1:{api}",
         sip_host="127.0.0.1",
-        sip_port=free_sip_port(),
+        sip_port=sip,
         rtp_port_min=first,
         rtp_port_max=last,
         redis_url="",

@@ -43,7 +43,7 @@ class ChildSpec:
     """Returns once the child serves; it waits by itself, the deadline is kept outside."""
     ready_when: str
     """The condition in words, for the error: "answers PING"."""
-    ready_deadline_s: float = 20.0
+    ready_deadline_s: float = 60.0
     stop_deadline_s: float = 10.0
     stop_with: tuple[signal.Signals, ...] = (signal.SIGTERM,)
     """Sent one after another, at once; SIGKILL follows after the deadline."""

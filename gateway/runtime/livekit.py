@@ -24,7 +24,7 @@ from gateway.runtime.children import Child, ChildSpec, ChildState
 from gateway.runtime.programs import Program
 
 KEY = "patchbay"
-_READY_DEADLINE_S = 20.0
+_READY_DEADLINE_S = 60.0
 _PROBE_EVERY_S = 0.05
 _SETTLED_S = 0.25
 

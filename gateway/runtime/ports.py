@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Collection
 from contextlib import ExitStack
 
 _RTP_FIRST, _RTP_LAST = 20_000, 32_000
@@ -15,18 +16,31 @@ def free_port(host: str = "127.0.0.1", *, kind: socket.SocketKind = socket.SOCK_
 
 
 def free_ports(
-    count: int, host: str = "127.0.0.1", *, kind: socket.SocketKind = socket.SOCK_STREAM
+    count: int,
+    host: str = "127.0.0.1",
+    *,
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+    avoid: Collection[int] = (),
 ) -> list[int]:
-    """``count`` different free ports; all are held open while choosing, so none comes twice."""
+    """``count`` different free ports; all are held open while choosing, so none comes twice.
+
+    ``avoid`` are given away already: they look free until whoever got them has bound them.
+    """
+    found: list[int] = []
     with ExitStack() as held:
-        sockets = [held.enter_context(bound(host, 0, kind)) for _ in range(count)]
-        return [int(s.getsockname()[1]) for s in sockets]
+        while len(found) < count:
+            port = int(held.enter_context(bound(host, 0, kind)).getsockname()[1])
+            if port not in avoid:
+                found.append(port)
+    return found
 
 
-def free_port_row(count: int, host: str = "127.0.0.1") -> int:
-    """The first of ``count`` free ports in a row."""
+def free_port_row(count: int, host: str = "127.0.0.1", *, avoid: Collection[int] = ()) -> int:
+    """The first of ``count`` free ports in a row, none of them one to ``avoid``."""
     while True:
         first = free_port(host)
+        if any(port in avoid for port in range(first, first + count)):
+            continue
         with ExitStack() as held:
             try:
                 for port in range(first, first + count):
@@ -36,12 +50,14 @@ def free_port_row(count: int, host: str = "127.0.0.1") -> int:
         return first
 
 
-def free_sip_port(host: str = "127.0.0.1") -> int:
-    """A port free for UDP and for TCP, as a SIP listener wants."""
+def free_sip_port(host: str = "127.0.0.1", *, avoid: Collection[int] = ()) -> int:
+    """A port free for UDP and for TCP, as a SIP listener wants; none to ``avoid``."""
     with ExitStack() as held:
         while True:
             udp = held.enter_context(bound(host, 0, socket.SOCK_DGRAM))
             port = int(udp.getsockname()[1])
+            if port in avoid:
+                continue
             try:
                 held.enter_context(bound(host, port, socket.SOCK_STREAM))
             except OSError:

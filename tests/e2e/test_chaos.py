@@ -27,7 +27,7 @@ from tests.rig.chaos import (
 )
 from tests.rig.product import OWN, Product, running_product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -43,7 +43,7 @@ async def kill_gateway(product: Product) -> None:
     assert gateway is not None
     before = gateway.state.restarts
     gateway.kill()
-    await gateway.until(lambda state: state.restarts > before and state.phase == "running", 40.0)
+    await gateway.until(lambda state: state.restarts > before and state.phase == "running", 150.0)
 
 
 async def test_the_gateway_is_killed_and_takes_its_calls_up_again(product: Product) -> None:
@@ -76,10 +76,10 @@ async def test_a_caller_hears_why_when_the_gateway_is_stopped(product: Product) 
     assert gateway is not None
     await gateway.stop()
     caller = product.carrier.call(Dial(OWN, product.sip, "+14155550181"))
-    await caller.reaches(CallState.RINGING, within_s=4.0)
-    heard = await caller.hears(lambda pcm: len(pcm) > 16_000, 6.0, "why")
+    await caller.reaches(CallState.RINGING, within_s=15.0)
+    heard = await caller.hears(lambda pcm: len(pcm) > 16_000, 15.0, "why")
     assert heard
-    await caller.reaches(CallState.ENDED, within_s=20.0)
+    await caller.reaches(CallState.ENDED, within_s=40.0)
     assert caller.ending is not None
     assert (caller.ending.status, caller.ending.reason) == (503, "Q.850;cause=42")
     await gateway.start()
@@ -94,8 +94,8 @@ async def test_a_caller_hears_why_when_the_gateway_hangs(product: Product) -> No
     os.kill(gateway.state.pid, signal.SIGSTOP)
     try:
         caller = product.carrier.call(Dial(OWN, product.sip, "+14155550182"))
-        await caller.reaches(CallState.RINGING, within_s=5.0)
-        await caller.reaches(CallState.ENDED, within_s=20.0)
+        await caller.reaches(CallState.RINGING, within_s=15.0)
+        await caller.reaches(CallState.ENDED, within_s=40.0)
         assert caller.ending is not None
         assert (caller.ending.status, caller.ending.reason) == (503, "Q.850;cause=42")
     finally:
@@ -126,7 +126,7 @@ async def test_the_switch_is_killed_and_every_call_says_so(product: Product) -> 
     assert switch is not None
     switch.kill()
     for one, status in ((rings, "failed"), (talks, "completed")):
-        call = await product.api.ended(one.call_id, within_s=40.0)
+        call = await product.api.ended(one.call_id, within_s=90.0)
         assert call["status"] == status
         assert call["termination"] == {"result": "server_error", "reason": "switch_restarted"}
         told_once(product, one.call_id)

@@ -18,11 +18,12 @@ from tests.rig.chaos import (
     ready_again,
     the_world_ends,
     told_once,
+    unready,
 )
 from tests.rig.product import OWN, Product, running_product
 from tests.rig.tcp_proxy import TcpProxy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -45,6 +46,7 @@ async def product(tmp_path_factory: pytest.TempPathFactory, proxy: TcpProxy) -> 
 async def test_the_ami_link_is_cut_and_comes_back(product: Product, proxy: TcpProxy) -> None:
     rings, talks = await both(product)
     await proxy.cut()
+    await unready(product)
     status, answer = await product.api.ask("POST", "/v1/voice/calls", {"to": TALKS, "from": OWN})
     assert (status, answer["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
     assert rings.phone.state < CallState.ENDED

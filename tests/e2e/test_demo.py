@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
+"""In real time, with sound: a minute and a half where nothing is in the way."""
 
 ROOT = Path(__file__).parents[2]
 STORIES = [
@@ -28,19 +29,20 @@ STORIES = [
 ]
 
 
-async def demo(var: Path, **variables: str) -> tuple[int, str, Any]:
-    """Exit code, what was printed, and the report."""
+async def demo(var: Path, *stories: str, **variables: str) -> tuple[int, str, Any]:
+    """Exit code, what was printed, and the report. No story named: all of them."""
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith("PATCHBAY_") or k == "PATCHBAY_RUNTIME"
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway.cli", "demo", "--var", str(var)),
+        *(f"--story={story}" for story in stories),
         cwd=ROOT,
         env={**environment, **variables},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    printed, _ = await asyncio.wait_for(process.communicate(), 170)
+    printed, _ = await asyncio.wait_for(process.communicate(), 450)
     report = await asyncio.to_thread((var / "report.json").read_text)
     assert process.returncode is not None
     return process.returncode, printed.decode(), json.loads(report)
@@ -85,14 +87,17 @@ async def test_the_demonstration_holds_and_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_demonstration_that_fails_says_so(tmp_path: Path) -> None:
-    """No country may be called: every story that dials breaks at once."""
+    """No country may be called: every story that dials a number breaks at once."""
+    breaks = ("a recorded call between two phones", "a busy call", "two people behind proxy numbers")
     code, printed, report = await demo(
-        tmp_path / "demo", PATCHBAY_ALLOWED_COUNTRIES="FR", PATCHBAY_LIVEKIT="off"
+        tmp_path / "demo",
+        *(*breaks, "what is never dialled"),
+        PATCHBAY_ALLOWED_COUNTRIES="FR",
+        PATCHBAY_LIVEKIT="off",
     )
     assert faults(report) == []
     assert (code, report["held"]) == (1, False), printed
     held = {story["name"]: story["held"] for story in report["stories"]}
-    assert held["a busy call"] is False
-    assert held["what is never dialled"] is True
+    assert held == {**dict.fromkeys(breaks, False), "what is never dialled": True}
     assert "COUNTRY_NOT_ALLOWED" in json.dumps(report)
     assert "FAILED" in printed

@@ -18,12 +18,22 @@ RINGS, TALKS = "+14155557003", "+14155558000"
 
 
 async def ready_again(product: Product) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await answers(f"{base_url(product.stack.settings)}/readyz")
 
 
+async def unready(product: Product) -> None:
+    """Until the gateway itself knows that something it needs is gone."""
+    async with asyncio.timeout(30):
+        while True:
+            status, _ = await product.api.ask("GET", "/readyz")
+            if status == 503:
+                return
+            await asyncio.sleep(0.02)
+
+
 async def no_channels(product: Product) -> None:
-    """Within 30 s the switch has no channel left."""
+    """Within a minute the switch has no channel left."""
     assert product.stack.switch is not None
     address = product.stack.switch.address
     user, secret = address.users["control"]
@@ -45,8 +55,8 @@ async def no_channels(product: Product) -> None:
     )
     await link.start()
     try:
-        await link.wait_up(10)
-        async with asyncio.timeout(30):
+        await link.wait_up(30)
+        async with asyncio.timeout(60):
             while True:
                 rows = await link.listing(AmiAction("CoreShowChannels"), deadline_s=5)
                 if not any(row.name == "CoreShowChannel" for row in rows):
@@ -70,7 +80,7 @@ def told_once(product: Product, call_id: str) -> None:
 
 async def begin(product: Product, talking: bool) -> str:
     call_id = await product.api.place(TALKS if talking else RINGS)
-    await product.api.status(call_id, "in_progress" if talking else "ringing")
+    await product.api.status(call_id, "in_progress" if talking else "ringing", 30.0)
     return call_id
 
 
@@ -97,13 +107,13 @@ async def the_world_ends(rings: Struck, talks: Struck) -> None:
     rings.phone.reject(486)
     await talks.phone.hang_up()
     for one in (rings, talks):
-        await one.phone.reaches(CallState.ENDED)
+        await one.phone.reaches(CallState.ENDED, 20.0)
 
 
 async def ended_truly(product: Product, rings: Struck, talks: Struck) -> None:
     """What ``the_world_ends`` did is told, once, and the system is whole again."""
     for one, status in ((rings, "busy"), (talks, "completed")):
-        call = await product.api.ended(one.call_id, within_s=30.0)
+        call = await product.api.ended(one.call_id, within_s=60.0)
         assert call["status"] == status
         told_once(product, one.call_id)
     await ready_again(product)

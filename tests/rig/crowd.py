@@ -96,7 +96,7 @@ class Crowd:
         dial = Dial(way.number, self.product.sip, way.caller, mute=True, **how)  # type: ignore[arg-type]
         return self.product.carrier.call(dial)
 
-    async def rings(self, way: Way, before: int, within_s: float = 10.0) -> IncomingCall:
+    async def rings(self, way: Way, before: int, within_s: float = 30.0) -> IncomingCall:
         """The far end of this way, among those that rang since ``before``."""
 
         def found() -> list[IncomingCall]:
@@ -124,11 +124,11 @@ class Crowd:
         call = self.dials(way)
         await call.until(
             lambda: CallState.ANSWERED in call.reached_at or call.state is CallState.ENDED,
-            25.0,
+            60.0,
             "an answer or an end",
         )
         answered = CallState.ANSWERED in call.reached_at
-        await call.hang_up()
+        await call.hang_up(20.0)
         return "answered" if answered else "turned away"
 
     # ------------------------------------------------------------ the record

@@ -61,7 +61,7 @@ class Api:
         return list(await self.ok("GET", f"/v1/voice/calls/{call_id}/events"))
 
     async def until(
-        self, call_id: str, holds: Callable[[Json], bool], within_s: float = 15.0, what: str = "so"
+        self, call_id: str, holds: Callable[[Json], bool], within_s: float = 30.0, what: str = "so"
     ) -> Json:
         """Poll a call until it is as wanted; the last seen state is in the failure."""
         seen: Json = {}
@@ -75,7 +75,7 @@ class Api:
         except TimeoutError:
             raise AssertionError(f"the call did not become {what} in {within_s} s: {seen}") from None
 
-    async def status(self, call_id: str, wanted: str, within_s: float = 15.0) -> Json:
+    async def status(self, call_id: str, wanted: str, within_s: float = 30.0) -> Json:
         """Wait for this status. A terminal status other than the wanted one fails at once."""
         final = {"completed", "failed", "busy", "no_answer", "cancelled"}
 
@@ -85,7 +85,7 @@ class Api:
 
         return await self.until(call_id, there, within_s, wanted)
 
-    async def ended(self, call_id: str, within_s: float = 20.0) -> Json:
+    async def ended(self, call_id: str, within_s: float = 60.0) -> Json:
         return await self.until(call_id, lambda call: call["ended_at"] is not None, within_s, "ended")
 
 
@@ -110,8 +110,11 @@ class Product:
 def free_settings(var: Path, extra: Mapping[str, str] | None = None) -> Settings:
     """Settings on ports nobody uses, in this folder. No media server for rooms, unless ``extra`` asks for it
     (``PATCHBAY_LIVEKIT`` ``auto``)."""
-    ami, agi, media, api, livekit = free_ports(5)
-    (livekit_udp,) = free_ports(1, kind=socket.SOCK_DGRAM)
+    given = {int(value) for name, value in (extra or {}).items() if name.endswith("_PORT")}
+    ami, agi, media, api, livekit = tcp = free_ports(5, avoid=given)
+    room_media = free_port_row(2, avoid={*given, *tcp})
+    sip = free_sip_port(avoid={*given, *tcp, room_media, room_media + 1})
+    (livekit_udp,) = free_ports(1, kind=socket.SOCK_DGRAM, avoid={*given, sip})
     first, last = free_udp_range(400, spread=os.getpid())
     return Settings.from_env(
         {
@@ -123,10 +126,10 @@ def free_settings(var: Path, extra: Mapping[str, str] | None = None) -> Settings
             "PATCHBAY_MEDIA_PORT": str(media),
             "PATCHBAY_LIVEKIT": "off",
             "PATCHBAY_LIVEKIT_PORT": str(livekit),
-            "PATCHBAY_ROOM_MEDIA_PORT": str(free_port_row(2)),
+            "PATCHBAY_ROOM_MEDIA_PORT": str(room_media),
             "PATCHBAY_LIVEKIT_UDP_PORT": str(livekit_udp),
             "PATCHBAY_API_PORT": str(api),
-            "PATCHBAY_SIP_PORT": str(free_sip_port()),
+            "PATCHBAY_SIP_PORT": str(sip),
             "PATCHBAY_RTP_PORT_MIN": str(first),
             "PATCHBAY_RTP_PORT_MAX": str(last),
             "PATCHBAY_WEBHOOK_ALLOW_PRIVATE": "1",
@@ -164,7 +167,7 @@ async def running_product(
         _write(var / "trunks.toml", trunks(carrier.address[1]))
     key = await ensure_first_key(settings, SystemClock(), new_id("key"), random_bytes(32))
     stack = Stack(settings, lambda _: None, trunk_port=carrier.address[1], overrides=overrides)
-    timeout = aiohttp.ClientTimeout(total=20)
+    timeout = aiohttp.ClientTimeout(total=60)
     try:
         async with aiohttp.ClientSession(timeout=timeout, headers={"X-API-Key": key.text}) as session:
             try:

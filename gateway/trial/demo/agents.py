@@ -138,7 +138,7 @@ def _is_a_beginning(turn: Json) -> bool:
 
 async def _recorded(stage: Stage, call_id: str) -> Json:
     """The call once its recording can be had and its agent has accounted for it."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(40):
         while True:
             call = await stage.call(call_id)
             if call["recording_url"] and call["agent"]["ended_at"]:

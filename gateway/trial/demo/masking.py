@@ -14,6 +14,7 @@ from typing import Final
 from gateway.trial.audio import active_seconds
 from gateway.trial.demo.report import Told
 from gateway.trial.demo.stage import CARRIER_IP, Json, Stage, StoryBroken
+from gateway.trial.listener import Delivery
 from gateway.trial.sip_behaviour import answers
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_incoming import IncomingCall
@@ -146,13 +147,25 @@ class _Play:
         ):
             await self._guess(self._dial(caller, number), _WRONG_PIN)
         told.check("the numbers connect them no longer", len(self._carrier.incoming) == before)
+        for type_ in ("session.opened", "session.in_progress", "session.closed"):
+            await self._told_of(session["id"], type_)
         about = [d for d in stage.listener.deliveries if d.event["data"].get("id") == session["id"]]
         types = [str(d.event["type"]) for d in about]
         told.check(
-            "webhooks told of its life", {"session.opened", "session.in_progress"} <= set(types), types
+            "webhooks told of its life",
+            {"session.opened", "session.in_progress", "session.closed"} <= set(types),
+            types,
         )
         leaked = [number for number in (BUYER, SELLER) if any(_shows(number, str(d.event)) for d in about)]
         told.check("no webhook shows a real number", not leaked, len(leaked))
+
+    async def _told_of(self, session_id: str, type_: str) -> None:
+        """Wait until this webhook about the session has come."""
+
+        def it(delivery: Delivery) -> bool:
+            return bool(delivery.event["type"] == type_ and delivery.event["data"].get("id") == session_id)
+
+        await self._stage.listener.waits_for(it, 30.0, f"webhook {type_}")
 
     def no_number_shows(self) -> None:
         """Everything one side received about a call or a text, searched for the other's number."""
@@ -220,7 +233,7 @@ class _Play:
 
     async def _interactions(self, path: str, *, calls: int, texts: int) -> list[Json]:
         """The session's interactions, once all of them are over."""
-        async with asyncio.timeout(15.0):
+        async with asyncio.timeout(40.0):
             while True:
                 found: list[Json] = await self._stage.ok("GET", f"{path}/interactions")
                 done = [one["kind"] for one in found if one["status"] in ("completed", "sent", "delivered")]

@@ -65,7 +65,7 @@ class Stage:
     async def call(self, call_id: str) -> Json:
         return dict(await self.ok("GET", f"/v1/voice/calls/{call_id}"))
 
-    async def until(self, call_id: str, *statuses: str, within_s: float = 20.0) -> Json:
+    async def until(self, call_id: str, *statuses: str, within_s: float = 30.0) -> Json:
         """Follow a call, telling each status, until it has one of these or is over. Raises StoryBroken."""
         told = ""
         try:
@@ -81,7 +81,7 @@ class Stage:
         except TimeoutError:
             raise StoryBroken(f"the call stayed {told} for {within_s:g} s") from None
 
-    async def webhooks(self, call_id: str, last: str, within_s: float = 10.0) -> list[Delivery]:
+    async def webhooks(self, call_id: str, last: str, within_s: float = 30.0) -> list[Delivery]:
         """The deliveries about a call, once the one of type ``last`` has come; in order of sequence."""
 
         def about(delivery: Delivery) -> bool:
