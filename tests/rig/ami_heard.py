@@ -56,7 +56,7 @@ class Heard:
         self.all.append(link_down)
         self._news.set()
 
-    async def until(self, held: Callable[[Heard], bool], *, within_s: float = 10.0) -> None:
+    async def until(self, held: Callable[[Heard], bool], *, within_s: float = 30.0) -> None:
         """Wait until ``held(self)``; asked again whenever something new was told."""
         async with asyncio.timeout(within_s):
             while not held(self):

@@ -148,7 +148,7 @@ class FakeAmi:
         quiet = {"Login", "Ping", "CoreStatus", "CoreSettings", *leaving_out}
         return [asked.name for asked in self.asked if asked.name not in quiet]
 
-    async def saw(self, name: str, count: int = 1, *, within_s: float = 5.0) -> list[Asked]:
+    async def saw(self, name: str, count: int = 1, *, within_s: float = 30.0) -> list[Asked]:
         """Wait until ``count`` actions of that name have come in."""
 
         def those() -> list[Asked]:
@@ -157,7 +157,7 @@ class FakeAmi:
         await self._until(lambda: len(those()) >= count, within_s, f"{count} × {name}")
         return those()
 
-    async def connected(self, count: int, *, within_s: float = 5.0) -> FakeSession:
+    async def connected(self, count: int, *, within_s: float = 30.0) -> FakeSession:
         """Wait until ``count`` connections have been accepted in all; the last of them."""
         await self._until(lambda: len(self.sessions) >= count, within_s, f"{count} connections")
         return self.sessions[count - 1]

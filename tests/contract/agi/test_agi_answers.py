@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
-from dialplan.agi.server import AgiLimits
 from dialplan.agi.wire import Question
-from tests.contract.agi.conftest import Serve, block, echo
+from tests.contract.agi.conftest import PATIENT, Serve, block, echo
 
 pytestmark = pytest.mark.contract
 
@@ -39,7 +39,7 @@ async def test_the_answer_is_set_and_confirmed(serve: Serve):
 
 
 async def test_a_question_byte_by_byte_is_the_same_question(serve: Serve):
-    with serve(limits=AgiLimits(header_s=10, budget_s=10, reply_s=10)) as served:
+    with serve() as served:
         switch = await served.connect()
         for byte in block("100", "17.2"):
             switch.say(bytes([byte]))
@@ -76,7 +76,7 @@ async def test_an_answer_that_is_not_safe_sets_nothing(serve: Serve):
 
 async def test_a_late_answerer_is_cancelled_and_sets_nothing(serve: Serve):
     patient = Patient()
-    with serve(patient, limits=AgiLimits(budget_s=0.05)) as served:
+    with serve(patient, limits=replace(PATIENT, budget_s=0.2)) as served:
         assert await served.ask("100", "17.4") is None
         metrics = await served.until(lambda m: m.late == 1)
         assert metrics.open_now == 0
@@ -174,7 +174,7 @@ async def test_a_reply_that_confirms_nothing_is_counted(serve: Serve, reply: byt
 
 
 async def test_no_reply_is_counted_as_unconfirmed(serve: Serve):
-    with serve(limits=AgiLimits(reply_s=0.05)) as served:
+    with serve(limits=replace(PATIENT, reply_s=0.05)) as served:
         switch = await served.connect()
         switch.say(block("100"))
         assert await switch.line()
@@ -198,7 +198,7 @@ async def test_stop_lets_the_asked_finish_and_closes_the_rest(serve: Serve):
         silent, asked = await served.connect(), await served.connect()
         asked.say(block("100", "17.11"))
         await served.until(lambda m: m.asked == 1 and m.open_now == 2)
-        stopping = asyncio.ensure_future(served.elsewhere(served.server.stop(drain_s=10)))
+        stopping = asyncio.ensure_future(served.elsewhere(served.server.stop(drain_s=60)))
         assert await silent.closed() == b""
         with pytest.raises(ConnectionRefusedError):
             await served.connect()

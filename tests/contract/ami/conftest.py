@@ -41,5 +41,5 @@ async def link(new_link: Callable[..., AmiLink]) -> AmiLink:
     """A link that is up."""
     link = new_link()
     await link.start()
-    await link.wait_up(5)
+    await link.wait_up(30)
     return link

@@ -89,7 +89,7 @@ async def test_a_listener_that_raises_does_not_harm_the_link(
     ami.last.raw(storm(10))
     await heard.until(lambda h: len(h.events) == 11)
     heard.on_event_does = None
-    await link.act(HANGUP, deadline_s=5)
+    await link.act(HANGUP, deadline_s=30)
     assert numbers(heard) == list(range(10))
     assert link.metrics().callback_errors == 10
     assert heard.downs == []
@@ -132,7 +132,7 @@ async def test_events_wait_until_on_up_has_returned(new_link: NewLink, ami: Fake
     await link.start()
     await heard.until(lambda h: len(h.ups) == 1)
     ami.last.raw(storm(3))
-    await link.act(HANGUP, deadline_s=5)
+    await link.act(HANGUP, deadline_s=30)
     assert heard.events == []
     assert link.metrics().queued == 4
     go_on.set()
@@ -184,7 +184,7 @@ async def test_too_many_events_are_a_gap_that_forces_a_new_snapshot(
     await link.start()
     await heard.until(lambda h: len(h.ups) == 1)
     ami.last.raw(storm(500))
-    await link.act(HANGUP, deadline_s=5)
+    await link.act(HANGUP, deadline_s=30)
     metrics = link.metrics()
     assert (metrics.gap, metrics.gaps, metrics.queued) == (True, 1, 100)
     assert metrics.dropped == 401
@@ -213,7 +213,7 @@ async def test_a_loss_during_a_gap_is_one_loss_and_one_new_snapshot(
     await link.start()
     await heard.until(lambda h: len(h.ups) == 1)
     ami.last.raw(storm(500))
-    await link.act(HANGUP, deadline_s=5)
+    await link.act(HANGUP, deadline_s=30)
     assert link.metrics().gap
     ami.last.drop()
     await ami.connected(2)
@@ -239,7 +239,7 @@ async def test_the_loop_gets_its_turn_while_a_backlog_is_delivered(
     await link.start()
     await heard.until(lambda h: len(h.ups) == 1)
     ami.last.raw(storm(10_000))
-    await link.act(HANGUP, deadline_s=10)
+    await link.act(HANGUP, deadline_s=30)
     seen: list[int] = []
 
     async def watch() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from dialplan.ami.client import AmiLink
 from dialplan.ami.switch import AmiSwitch
 from dialplan.fakes import FakeSwitch, MemoryCallStore
 from dialplan.ports import CallStore, Switch
@@ -77,6 +78,7 @@ class FakeBench(Bench):
 class AmiBench(Bench):
     ami: FakeAmi
     heard: Heard
+    links: Sequence[AmiLink]
 
     def channels(self, *up: tuple[str, bool]) -> None:
         self.ami.channels = tuple(
@@ -100,10 +102,15 @@ class AmiBench(Bench):
         }
         for name in names[verb]:
             self.ami.script[name] = silent
+        self.switch = switch_over(self.links, deadline_s=0.05)
 
     async def vanish(self) -> None:
         await self.ami.close()
         await self.heard.until(lambda heard: len(heard.downs) >= 2)
+
+
+def switch_over(links: Sequence[AmiLink], deadline_s: float = 30.0) -> AmiSwitch:
+    return AmiSwitch(*links, recordings_dir="/recordings", deadline_s=deadline_s)
 
 
 async def _only_known(session: FakeSession, asked: Asked) -> None:
@@ -129,9 +136,8 @@ async def ami_bench() -> AsyncIterator[AmiBench]:
         links = [link_to(ami, heard) for _ in range(2)]
         for link in links:
             await link.start()
-            await link.wait_up(5)
-        switch = AmiSwitch(links[0], links[1], recordings_dir="/recordings", deadline_s=0.3)
-        yield AmiBench(switch, ami, heard)
+            await link.wait_up(30)
+        yield AmiBench(switch_over(links), ami, heard, links)
         for link in links:
             await link.stop()
 

@@ -70,6 +70,7 @@ async def ami() -> AsyncIterator[Astdb]:
 async def link(ami: Astdb) -> AsyncIterator[AmiLink]:
     link = link_to(ami, Heard())
     await link.start()
+    await link.wait_up(30)
     yield link
     await link.stop()
 
@@ -100,7 +101,7 @@ def doors(*numbers: int) -> set[str]:
 
 
 async def settled(copy: SwitchCopyWriter) -> None:
-    await asyncio.wait_for(copy.settled(), 8)
+    await asyncio.wait_for(copy.settled(), 30)
 
 
 async def listed(*sessions: Session) -> AsyncIterator[Session]:
@@ -199,19 +200,20 @@ async def test_what_is_said_during_a_resync_is_newer_than_what_it_reads(
 
 
 async def test_a_door_in_flight_when_all_is_cleared_is_not_lost(ami: Astdb, copy: SwitchCopyWriter) -> None:
-    begun = asyncio.Event()
+    begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def during(by: FakeSession, asked: Asked) -> None:
         ami.script["DBPut"] = ami.keep
         begun.set()
-        await asyncio.sleep(0.05)
+        await go_on.wait()
         await ami.keep(by, asked)
 
     ami.script["DBPut"] = during
     copy.keep(session(1))
     copy.start()
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 30)
     await copy.resync(listed())
+    go_on.set()
     await settled(copy)
     assert set(ami.kept) == doors(1)
 
