@@ -17,11 +17,14 @@ RANK = {"initiating": 0, "ringing": 1, "in_progress": 2}
 
 
 async def test_an_answered_call_moves_only_forward_to_completed(product: Product) -> None:
+    before = len(product.carrier.incoming)
     call_id = await product.api.place("+14155559150")
     call = await product.api.ended(call_id)
     assert call["status"] == "completed"
     assert call["ended_by"] == "caller"
-    assert call["duration_seconds"] in (1, 2)
+    talked_s = product.carrier.incoming[before].talked_s
+    assert talked_s > 1.0
+    assert call["duration_seconds"] == pytest.approx(talked_s, abs=3.0)
     events = await product.api.events(call_id)
     assert [e["type"] for e in events] == [
         "call.initiated",
@@ -71,15 +74,6 @@ async def test_cancel_against_answer_has_one_winner_and_says_which(product: Prod
     assert ("call.answered" in types) == (call["status"] == "completed")
 
 
-async def test_max_duration_ends_the_call(product: Product) -> None:
-    call_id = await product.api.place("+14155558000", max_duration=30)
-    await product.api.status(call_id, "in_progress")
-    call = await product.api.ended(call_id, within_s=45.0)
-    assert call["status"] == "completed"
-    assert call["termination"] == {"result": "success", "reason": "max_duration"}
-    assert 29 <= call["duration_seconds"] <= 33
-
-
 async def test_an_announcement_is_heard_and_ends_the_call(product: Product) -> None:
     before = len(product.carrier.incoming)
     call_id = await product.api.place("+14155558000", announcement="Your table is ready. Please come in.")
@@ -109,7 +103,7 @@ async def test_a_caller_who_gives_up_cancels_the_bridged_call(product: Product) 
     route = {"type": "number", "number": "+14155557003"}
     await product.api.ok("PATCH", f"/api/v1/numbers/{numbers[0]['id']}", {"route": route})
     caller = product.carrier.call(Dial(OWN, product.sip, "+14155550178"))
-    await caller.reaches(CallState.RINGING, within_s=10.0)
+    await caller.reaches(CallState.RINGING, within_s=20.0)
     await caller.cancel()
     listed = await product.api.ok("GET", f"/v1/voice/calls?to={OWN.replace('+', '%2B')}&limit=1")
     call = await product.api.ended(listed[0]["id"])
@@ -128,6 +122,6 @@ async def test_calls_at_once_do_not_mix(product: Product) -> None:
 
 async def test_a_number_nobody_owns_is_turned_away(product: Product) -> None:
     caller = product.carrier.call(Dial("+12025550999", product.sip, "+14155550179"))
-    await caller.reaches(CallState.ENDED, within_s=10.0)
+    await caller.reaches(CallState.ENDED, within_s=20.0)
     assert caller.ending is not None
     assert caller.ending.status == 404

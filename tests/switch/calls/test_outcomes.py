@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+import pytest_asyncio
 
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial
@@ -25,6 +28,14 @@ TRUTH: dict[int, tuple[tuple[str, str], tuple[str, str]]] = {
     488: (("failed", "incompatible_media"), ("failed", "incompatible_media")),
     302: (("failed", "redirected"), ("failed", "redirected")),
 }
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def long_call(product: Product) -> str:
+    """A call of the shortest time that may be asked for, half a minute: it passes while others are made."""
+    call_id = await product.api.place("+14155558000", max_duration=30)
+    await product.api.status(call_id, "in_progress")
+    return call_id
 
 
 def check(call: Json, final: int, rang: bool, bridged: bool = False) -> None:
@@ -73,24 +84,27 @@ async def bridged(product: Product, onward: str) -> tuple[str, int]:
     return str(listed[0]["id"]), caller.ending.status or 0
 
 
-@pytest.mark.parametrize("ending", ["7001", "7002"], ids=["nothing-at-all", "only-100"])
-async def test_silence_ends_at_our_ring_limit(product: Product, ending: str) -> None:
-    call_id = await product.api.place(f"+1415555{ending}", ring_timeout=5)
-    call = await product.api.ended(call_id)
-    assert (call["status"], call["termination"]["reason"]) == ("no_answer", "ring_timeout")
-    await one_terminal_event(product, call_id, rang=False)
+async def test_whoever_never_answers_ends_at_our_ring_limit(product: Product) -> None:
+    """It says nothing, or only 100, or rings for ever, or does so with sound, which is no answer."""
+    endings = {"7001": False, "7002": False, "7003": True, "7004": True}
+    before = len(product.carrier.incoming)
+    placed = await asyncio.gather(
+        *(product.api.place(f"+1415555{ending}", ring_timeout=5) for ending in endings)
+    )
+    for call_id, rang in zip(placed, endings.values(), strict=True):
+        call = await product.api.ended(call_id)
+        assert (call["status"], call["termination"]["reason"]) == ("no_answer", "ring_timeout")
+        assert call["answered_at"] is None
+        await one_terminal_event(product, call_id, rang)
+    rung = {call.facts.user[-4:]: call for call in product.carrier.incoming[before:]}
+    assert set(rung) == set(endings)
+    for ending in ("7002", "7003", "7004"):
+        await rung[ending].reaches(CallState.ENDED)
+    rung["7001"].reject(480)  # nothing ends it otherwise: who said nothing cannot be sent a CANCEL
 
 
-async def test_a_phone_that_rings_for_ever_ends_at_our_ring_limit(product: Product) -> None:
-    call_id = await product.api.place("+14155557003", ring_timeout=5)
-    call = await product.api.ended(call_id)
-    assert (call["status"], call["termination"]["reason"]) == ("no_answer", "ring_timeout")
-    await product.carrier.incoming[-1].reaches(CallState.ENDED)
-
-
-async def test_early_media_is_ringing_and_not_an_answer(product: Product) -> None:
-    call_id = await product.api.place("+14155557004", ring_timeout=5)
-    await product.api.status(call_id, "ringing")
-    call = await product.api.ended(call_id)
-    assert call["status"] == "no_answer"
-    assert call["answered_at"] is None
+async def test_max_duration_ends_the_call(product: Product, long_call: str) -> None:
+    call = await product.api.ended(long_call, within_s=60.0)
+    assert call["status"] == "completed"
+    assert call["termination"] == {"result": "success", "reason": "max_duration"}
+    assert 29 <= call["duration_seconds"] <= 45
