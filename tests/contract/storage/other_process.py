@@ -1,10 +1,9 @@
-"""Programs that run as another process in the fault tests: ``lock FILE`` and ``write URL``."""
+"""A program that writes to a database (``… URL``) until the fault tests kill it."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sqlite3
 import subprocess
 import sys
 from datetime import date
@@ -16,16 +15,6 @@ from gateway.storage.tables import DAILY_USAGE
 from telephony.ids import TenantId
 
 TENANT = TenantId("tnt_writer")
-
-
-def lock(path: str) -> None:
-    """Hold SQLite's write lock from the word ``locked`` until standard input ends."""
-    link = sqlite3.connect(path, isolation_level=None)
-    link.execute("BEGIN IMMEDIATE")
-    sys.stdout.write("locked\n")
-    sys.stdout.flush()
-    sys.stdin.read()
-    link.execute("ROLLBACK")
 
 
 async def write(url: str) -> None:
@@ -45,7 +34,7 @@ async def write(url: str) -> None:
 
 def killed_after(url: str, acknowledged: int) -> set[int]:
     """What a process that was killed in the middle of writing had been told is stored."""
-    command = [sys.executable, "-m", "tests.contract.storage.other_process", "write", url]
+    command = [sys.executable, "-m", "tests.contract.storage.other_process", url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         numbers = {int(other.stdout.readline()) for _ in range(acknowledged)}
@@ -56,7 +45,4 @@ def killed_after(url: str, acknowledged: int) -> set[int]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "lock":
-        lock(sys.argv[2])
-    else:
-        asyncio.run(write(sys.argv[2]))
+    asyncio.run(write(sys.argv[1]))

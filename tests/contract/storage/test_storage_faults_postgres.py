@@ -8,23 +8,25 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from sqlalchemy import Connection, insert, make_url, select, text, update
+from sqlalchemy.util import await_only
 
-from gateway.storage.database import Database
+from gateway.storage import postgres as engine
+from gateway.storage.database import DEADLINE_S, Database
 from gateway.storage.errors import WriteOutcomeUnknown
+from gateway.storage.postgres import POOL_SIZE
 from gateway.storage.tables import DAILY_USAGE
 from telephony.errors import StorageUnavailable
 from tests.contract.storage import postgres_server
+from tests.contract.storage.fresh import PATIENCE_S, open_empty
 from tests.contract.storage.other_process import killed_after
 
 pytestmark = pytest.mark.contract
 
-POOL_SIZE = 10
-
 
 @pytest.fixture
-async def database(migrated_postgres: str) -> AsyncIterator[Database]:
-    opened = await Database.open(migrated_postgres)
-    await opened.write(lambda conn: conn.execute(text("TRUNCATE daily_usage")) and None)
+async def database(migrated_postgres: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    monkeypatch.setattr(engine, "CONNECT_S", PATIENCE_S)
+    opened = await open_empty(migrated_postgres)
     yield opened
     await opened.close()
 
@@ -37,6 +39,17 @@ def put(number: int) -> Callable[[Connection], None]:
 async def stored(database: Database) -> set[int]:
     numbers = select(DAILY_USAGE.c.seconds)
     return set(await database.read(lambda conn: conn.execute(numbers).scalars().all()))
+
+
+async def meet(database: Database, count: int) -> None:
+    """Have so many connections in use at once."""
+    barrier = asyncio.Barrier(count)
+
+    def all_here(conn: Connection) -> None:
+        conn.execute(text("SELECT 1"))
+        await_only(barrier.wait())
+
+    await asyncio.gather(*(database.read(all_here, deadline_s=PATIENCE_S) for _ in range(count)))
 
 
 class Pipe:
@@ -83,49 +96,44 @@ class Pipe:
 
 
 async def test_a_lost_server_is_unavailable_and_comes_back(
-    postgres: postgres_server.PostgresServer, migrated_postgres: str
+    postgres: postgres_server.PostgresServer, database: Database
 ) -> None:
     """Every connection in the pool is dead afterwards; the next write simply takes a new one."""
-    database = await Database.open(migrated_postgres)
-    await asyncio.gather(
-        *(database.read(lambda conn: conn.execute(text("SELECT pg_sleep(0.05)")).all()) for _ in range(5))
-    )
+    await meet(database, 5)
     await asyncio.to_thread(postgres.stop_server)
     await asyncio.to_thread(postgres.start_server)
-    await database.write(put(1_000))
-    assert 1_000 in await stored(database)
-    await database.close()
+    await database.write(put(1_000), deadline_s=PATIENCE_S)
+    assert await stored(database) == {1_000}
 
 
 async def test_a_server_that_is_down_is_unavailable_at_once(
-    postgres: postgres_server.PostgresServer, migrated_postgres: str
+    postgres: postgres_server.PostgresServer, migrated_postgres: str, database: Database
 ) -> None:
-    database = await Database.open(migrated_postgres)
     await asyncio.to_thread(postgres.stop_server)
     try:
         began = time.monotonic()
         for attempt in (
-            database.write(put(1_001)),
-            database.read(lambda conn: None),
+            database.write(put(1_001), deadline_s=PATIENCE_S),
+            database.read(lambda conn: None, deadline_s=PATIENCE_S),
             Database.open(migrated_postgres),
         ):
             with pytest.raises(StorageUnavailable):
                 await attempt
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < PATIENCE_S / 2, "no deadline was waited for"
     finally:
         await asyncio.to_thread(postgres.start_server)
-    await database.write(put(1_002))
-    assert {1_001, 1_002} & await stored(database) == {1_002}
-    await database.close()
+    await database.write(put(1_002), deadline_s=PATIENCE_S)
+    assert await stored(database) == {1_002}
 
 
 async def test_a_silent_server_is_unavailable_within_the_deadline(
-    postgres: postgres_server.PostgresServer, migrated_postgres: str
+    postgres: postgres_server.PostgresServer, migrated_postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engine, "CONNECT_S", PATIENCE_S)
     pipe = Pipe(postgres.port)
     await pipe.start()
     url = make_url(migrated_postgres).set(port=pipe.port).render_as_string(hide_password=False)
-    database = await Database.open(url)
+    database = await open_empty(url)
     await database.write(put(1))
     pipe.silence()
     began = time.monotonic()
@@ -133,9 +141,9 @@ async def test_a_silent_server_is_unavailable_within_the_deadline(
         *(database.write(put(n), deadline_s=0.5) for n in range(2, 6)), return_exceptions=True
     )
     assert {type(outcome) for outcome in outcomes} == {StorageUnavailable}
-    assert 0.5 <= time.monotonic() - began < 2
+    assert 0.5 <= time.monotonic() - began < DEADLINE_S, "at their own deadline, and not at everybody's"
     pipe.speak()
-    await database.write(put(9))
+    await database.write(put(9), deadline_s=PATIENCE_S)
     assert await stored(database) >= {1, 9}
     await database.close()
     await pipe.stop()
@@ -143,15 +151,16 @@ async def test_a_silent_server_is_unavailable_within_the_deadline(
 
 async def test_waiting_for_a_row_beyond_the_deadline_gives_the_connection_back(database: Database) -> None:
     await database.write(put(1))
+    await meet(database, POOL_SIZE)
     change = update(DAILY_USAGE).values(seconds=2)
-    held = asyncio.Event()
+    held, let_go = asyncio.Event(), asyncio.Event()
 
     def hold(conn: Connection) -> None:
         conn.execute(change)
         held.set()
-        conn.execute(text("SELECT pg_sleep(0.8)"))
+        await_only(let_go.wait())
 
-    holder = asyncio.create_task(database.write(hold))
+    holder = asyncio.create_task(database.write(hold, deadline_s=PATIENCE_S))
     await held.wait()
     waiters = [
         database.write(lambda conn: conn.execute(change) and None, deadline_s=0.2)
@@ -159,14 +168,17 @@ async def test_waiting_for_a_row_beyond_the_deadline_gives_the_connection_back(d
     ]
     outcomes = await asyncio.gather(*waiters, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {StorageUnavailable}
+    let_go.set()
     await holder
-    await asyncio.gather(*(database.write(put(n)) for n in range(10, 10 + 2 * POOL_SIZE)))
+    await meet(database, POOL_SIZE)
+    assert await stored(database) == {2}
 
 
 async def test_of_two_in_a_deadlock_both_come_through(database: Database) -> None:
     await database.write(put(1))
     await database.write(put(2))
     runs: list[str] = []
+    both_hold_one = asyncio.Barrier(2)
 
     def crossed(name: str, first: int, second: int) -> Callable[[Connection], None]:
         def work(conn: Connection) -> None:
@@ -175,11 +187,12 @@ async def test_of_two_in_a_deadlock_both_come_through(database: Database) -> Non
                 mine = DAILY_USAGE.c.day == str(number)
                 conn.execute(update(DAILY_USAGE).where(mine).values(seconds=DAILY_USAGE.c.seconds + 10))
                 if number == first and runs.count(name) == 1:
-                    conn.execute(text("SELECT pg_sleep(0.2)"))
+                    await_only(both_hold_one.wait())
 
         return work
 
-    await asyncio.gather(database.write(crossed("a", 1, 2)), database.write(crossed("b", 2, 1)))
+    works = (crossed("a", 1, 2), crossed("b", 2, 1))
+    await asyncio.gather(*(database.write(work, deadline_s=PATIENCE_S) for work in works))
     assert await stored(database) == {21, 22}
     assert len(runs) == 3, "one of them was run again"
 

@@ -8,15 +8,16 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.storage.audit import AuditRepository, seal
 from gateway.storage.database import Database
 from gateway.storage.idempotency import KEPT, LEASE, IdempotencyRepository, complete_in
 from gateway.storage.records import AuditEntry, Claim, Claimed, InProgress, Mismatch, Replay
-from gateway.storage.tables import AUDIT
+from gateway.storage.tables import AUDIT, IDEMPOTENCY
 from gateway.storage.usage import UsageRepository
 from telephony.ids import TenantId
+from tests.contract.storage.fresh import PATIENCE_S
 
 pytestmark = pytest.mark.contract
 
@@ -85,9 +86,16 @@ async def test_after_a_day_a_key_is_new_again(claims: IdempotencyRepository) -> 
     assert await claim(claims, "call_3", request="another", now=later) == Claimed("call_3")
 
 
-async def test_purging_drops_what_is_old_and_only_that(claims: IdempotencyRepository) -> None:
-    for n in range(2_500):
-        await claims.claim(OURS, f"old-{n}", "r", "call", NOW - KEPT)
+async def test_purging_drops_what_is_old_and_only_that(
+    claims: IdempotencyRepository, database: Database
+) -> None:
+    await claims.claim(OURS, "old", "r", "call", NOW - KEPT)
+
+    def many_more(conn: Connection) -> None:
+        old = conn.execute(select(IDEMPOTENCY)).mappings().one()
+        conn.execute(insert(IDEMPOTENCY), [{**old, "key": f"old-{n}"} for n in range(2_499)])
+
+    await database.write(many_more, deadline_s=PATIENCE_S)
     await claim(claims, "call_1")
     assert await claims.purge(NOW) == 2_500
     assert await claims.purge(NOW) == 0

@@ -14,6 +14,7 @@ from gateway.storage.database import Database
 from gateway.storage.errors import BrokenConstraint
 from gateway.storage.migrate import HISTORY
 from gateway.storage.models import METADATA
+from tests.contract.storage.fresh import PATIENCE_S
 
 pytestmark = pytest.mark.contract
 
@@ -26,7 +27,7 @@ async def test_the_history_makes_the_models_tables(database_url: str | None) -> 
     def differences(conn: Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(conn, opts={"compare_type": True}), METADATA))
 
-    assert await database.read(differences) == []
+    assert await database.read(differences, deadline_s=PATIENCE_S) == []
     heads = ScriptDirectory(str(HISTORY)).get_heads()
     noted = await database.read(
         lambda conn: conn.execute(text("SELECT version_num FROM alembic_version")).all()
@@ -42,9 +43,12 @@ async def test_the_comparison_sees_a_column_and_an_index_that_the_history_lacks(
         conn.execute(text("ALTER TABLE numbers DROP COLUMN friendly_name"))
         conn.execute(text("DROP INDEX ix_calls_open"))
 
-    await database.write(harm)
+    await database.write(harm, deadline_s=PATIENCE_S)
     context = await database.read(
-        lambda conn: compare_metadata(MigrationContext.configure(conn, opts={"compare_type": True}), METADATA)
+        lambda conn: compare_metadata(
+            MigrationContext.configure(conn, opts={"compare_type": True}), METADATA
+        ),
+        deadline_s=PATIENCE_S,
     )
     assert sorted(str(found[0]) for found in context) == ["add_column", "add_index"]
     await database.close()
@@ -58,6 +62,6 @@ async def test_tables_that_break_a_reference_are_not_committed(sqlite_file: Path
         conn.execute(text("INSERT INTO extra VALUES ('tnt_nobody')"))
 
     with pytest.raises(BrokenConstraint, match="extra"):
-        await database._backend.reshape(orphan, 5.0)
+        await database._backend.reshape(orphan, PATIENCE_S)
     assert "extra" not in await database.read(lambda conn: inspect(conn).get_table_names())
     await database.close()
