@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,16 @@ _STATUS = pytest.StashKey[int]()
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     session.config.stash[_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop() -> Generator[None, object, object]:
+    """What tests left for the collector goes here and not later: plugins import modules of theirs when all
+    tests have passed, and CPython 3.11 fails at that ("AST constructor recursion depth mismatch") where an
+    object that complains of its end is collected in the middle of it."""
+    result = yield
+    gc.collect()
+    return result
 
 
 @pytest.hookimpl(trylast=True)

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from proxy_pool.core.choice import Exhausted
 from tools.verify_pool.history import History, Op, Person, Told
 
 CLOCK_S = 0.002
@@ -84,6 +85,7 @@ def check(history: History) -> Report:
         report.counted[op.verb] += 1
         report.counted["unanswered"] += op.ended_at is None
         report.counted["refused"] += bool(op.refused)
+        report.counted["exhausted"] += op.verb == "open" and op.refused == Exhausted.code
         if op.session and op.verb != "get" and op.may_have_happened:
             by_session[op.session].append(op)
     doors: dict[tuple[str, str], list[Tenure]] = defaultdict(list)

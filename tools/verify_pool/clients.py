@@ -11,7 +11,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -78,17 +78,22 @@ class Line:
             with suppress(OSError):
                 reader, self._writer = await asyncio.open_unix_connection(str(self._socket), limit=1 << 20)
                 self._up.set()
-                while answer := await reader.readline():
-                    told = json.loads(answer)
-                    waiting = self._waiting.get(told["n"])
-                    if waiting is not None and not waiting.done():
-                        waiting.set_result(told)
+                with closing(self._writer):
+                    await self._hear(reader)
             self._up.clear()
             self._writer = None
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_result(None)
             await asyncio.sleep(_RECONNECT_S)
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
+        """Take answers until there are no more; the last one may have been cut off with its author."""
+        while (answer := await reader.readline()).endswith(b"\n"):
+            told = json.loads(answer)
+            waiting = self._waiting.get(told["n"])
+            if waiting is not None and not waiting.done():
+                waiting.set_result(told)
 
 
 @dataclass(slots=True)

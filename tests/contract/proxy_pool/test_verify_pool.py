@@ -37,7 +37,7 @@ def test_a_run_with_every_kind_of_blow_has_no_fault(numbers: int, people: int, t
     assert report.counted["unanswered"] > 0, "requests were cut off"
     assert report.counted["open"] > 300
     assert report.counted["resolve"] > 600
-    assert (report.counted["refused"] > report.counted["open"] / 4) == (numbers == 6)
+    assert (report.counted["exhausted"] > report.counted["open"] / 20) == (numbers == 6)
 
 
 SHOWS = {
