@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from telephony.ids import TenantId
 from tests.rig.agent_servers import Socket, serving
 from tests.rig.fake_ami import FakeAmi
 from voice_agents.core.record import AgentCall
+from voice_agents.desk import AgentDesk
 
 pytestmark = pytest.mark.contract
 
@@ -91,7 +93,8 @@ def _events(face: Face, what: str) -> float:
 async def test_agents_are_told_first_and_their_last_words_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring_agents, "_DRAIN_S", 3.0)
+    monkeypatch.setattr(wiring_agents, "_DRAIN_S", 60.0)
+    monkeypatch.setattr(AgentDesk, "drain", partialmethod(AgentDesk.drain, told_before_s=60.0))
     seen: list[str] = []
     stop = VoiceEngine.stop
 
@@ -122,7 +125,7 @@ async def test_agents_are_told_first_and_their_last_words_are_kept(
             assert face.agent_calls is not None
             wanted = await an_agent(face, server.url)
             await face.agent_calls.prepare(wanted)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await ready.wait()
         finally:
             await product.stop()

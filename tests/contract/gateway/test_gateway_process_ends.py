@@ -14,7 +14,7 @@ from gateway.runtime.ports import free_ports
 from gateway.stack import answers
 from tests.rig.fake_ami import FakeAmi
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(240)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
@@ -36,10 +36,10 @@ async def test_a_signal_ends_the_gateway_in_order(tmp_path: Path, number: signal
             sys.executable, "-m", "gateway", env=environment, stdout=asyncio.subprocess.PIPE
         )
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 await answers(f"http://127.0.0.1:{api}/readyz")
             gateway.send_signal(number)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 told, _ = await gateway.communicate()
         finally:
             if gateway.returncode is None:

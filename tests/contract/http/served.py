@@ -91,9 +91,9 @@ def served(
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="served-face")
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(90)
         yield found[0]
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()

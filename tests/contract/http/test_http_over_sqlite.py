@@ -43,7 +43,7 @@ async def test_a_call_from_post_to_story(tmp_path: Path):
 
 async def test_fifty_requests_at_once_with_ten_keys_make_ten_calls(tmp_path: Path):
     async with _rig(tmp_path) as rig:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             answers = await asyncio.gather(
                 *(
                     rig.client.post(CALLS, {"to": TO, "from": FROM}, {"Idempotency-Key": f"k{n % 10}"})
@@ -79,7 +79,7 @@ async def test_a_locked_database_is_503_in_time_and_leaves_no_call(tmp_path: Pat
         other = sqlite3.connect(tmp_path / "patchbay.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 answer = await rig.client.post(CALLS, {"to": TO, "from": FROM})
             assert (answer.status, answer.code) == (503, "SERVICE_UNAVAILABLE")
             assert answer.headers["retry-after"] == "5"

@@ -28,7 +28,7 @@ async def test_a_request_that_is_sent_again_opens_one_session(point: int, tmp_pa
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(110):
         _, complaint = await process.communicate()
     assert process.returncode == -signal.SIGKILL, f"it died elsewhere: {complaint.decode()[-2000:]}"
     assert not (tmp_path / "answered").exists()

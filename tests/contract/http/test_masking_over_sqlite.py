@@ -78,7 +78,7 @@ async def test_many_at_once_get_what_there_is_and_the_rest_hear_why(tmp_path: Pa
     """One person with four numbers takes part in four sessions, however many are asked for."""
     async with _rig(tmp_path) as rig:
         await rig.pool(*PROXIES)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             answers = await asyncio.gather(
                 *(
                     rig.client.post(

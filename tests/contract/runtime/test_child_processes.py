@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.runtime import children
 from gateway.runtime.children import Child, ChildSpec, ChildState
 from gateway.runtime.errors import ChildFailed
 from gateway.runtime.pidfile import identify
@@ -25,6 +26,7 @@ DEAF = (
 PARENT = """
 import asyncio, sys
 from pathlib import Path
+from gateway.runtime import children
 from gateway.runtime.children import Child, ChildSpec
 
 async def ready():
@@ -75,7 +77,7 @@ async def gone(pid: int) -> None:
     ended = asyncio.Event()
     loop.add_reader(watched, ended.set)
     try:
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 30)
     finally:
         loop.remove_reader(watched)
         os.close(watched)
@@ -122,18 +124,19 @@ async def test_every_crash_is_told_and_counted(tmp_path: Path) -> None:
     try:
         for crash in (1, 2):
             child.kill()
-            await child.until(partial(runs_again, crash), 10)
+            await child.until(partial(runs_again, crash), 60)
     finally:
         await child.stop()
     assert next(s.last_exit for s in told if s.phase == "backing_off") == -9
     assert told[-1].restarts == 2
 
 
-async def test_stop_during_back_off_stays_stopped(tmp_path: Path) -> None:
+async def test_stop_during_back_off_stays_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "backoff_s", lambda failures, chance: 600.0)
     child = Child(spec(tmp_path, SAYS_READY))
     await child.start()
     child.kill()
-    await child.until(lambda s: s.phase == "backing_off", 10)
+    await child.until(lambda s: s.phase == "backing_off", 30)
     await child.stop()
     assert (child.state.phase, child.state.pid) == ("stopped", None)
 
@@ -158,7 +161,7 @@ async def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
         sys.executable, "-c", PARENT, str(tmp_path), stdout=asyncio.subprocess.PIPE, cwd=Path.cwd()
     )
     assert parent.stdout is not None
-    pid = int(await asyncio.wait_for(parent.stdout.readline(), 20))
+    pid = int(await asyncio.wait_for(parent.stdout.readline(), 60))
     assert identify(pid) is not None
     parent.kill()
     await parent.wait()

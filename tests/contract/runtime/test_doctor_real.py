@@ -111,7 +111,7 @@ async def test_the_command_says_it_in_json_and_in_its_exit_code(tmp_path: Path) 
         sys.executable, "-m", "gateway.cli", "doctor", "--json",
         stdout=asyncio.subprocess.PIPE, env=environment, cwd=Path.cwd(),
     )  # fmt: skip
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    out, _ = await asyncio.wait_for(process.communicate(), 110)
     document = json.loads(out)
     assert process.returncode == 1
     assert document["healthy"] is False

@@ -52,6 +52,6 @@ async def test_speech_comes_out_of_espeak(fetched: Tools, tmp_path: Path) -> Non
     out = tmp_path / "hello.wav"
     argv = fetched.command("espeak-ng", "-w", str(out), "hello")
     process = await asyncio.create_subprocess_exec(*argv)
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
     assert out.read_bytes()[:4] == b"RIFF"
     assert out.stat().st_size > 10_000

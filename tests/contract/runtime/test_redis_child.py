@@ -49,7 +49,7 @@ async def test_comes_back_after_a_kill(tmp_path: Path) -> None:
     await server.start()
     try:
         server.kill()
-        state = await server.child.until(lambda s: s.restarts == 1 and s.phase == "running", 20)
+        state = await server.child.until(lambda s: s.restarts == 1 and s.phase == "running", 60)
         assert state.last_exit == -9
         async with Redis.from_url(server.url) as redis:
             assert await redis.ping()

@@ -84,7 +84,9 @@ async def test_each_user_may_do_its_work_and_no_more(tmp_path: Path, role: str) 
     async with running_switch(tmp_path) as switch, ami_probe("127.0.0.1", switch.address.ami_port) as probe:
         await logged_in(switch, probe, role)
         assert (await probe.ask("Ping"))["Response"] == "Success"
-        replies = {action: await probe.ask(action, headers) for action, headers in RISKY.items()}
+        replies = {
+            action: await probe.ask(action, headers, deadline_s=30) for action, headers in RISKY.items()
+        }
     permitted = {action for action, reply in replies.items() if reply.get("Message") != DENIED}
     assert permitted == ALLOWED[role]
 
@@ -98,7 +100,7 @@ async def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
 async def heard_until_hangup(probe: AmiProbe) -> list[dict[str, str]]:
     """Everything the events user gets until both halves of a Local channel have ended."""
     heard: list[dict[str, str]] = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while sum(message["Event"] == "Hangup" for message in heard) < 2:
             heard.append(dict(await probe.any_event()))
     return heard
@@ -125,6 +127,14 @@ async def test_the_events_user_hears_what_a_call_needs_and_nothing_else(tmp_path
     assert all("." in m["Timestamp"] for m in timed)
 
 
+async def recorded(switch: EmbeddedSwitch, channel: str) -> None:
+    """Wait until the switch has written of this channel: it does so some time after it told of the end."""
+    async with asyncio.timeout(60):
+        # why polled: a file tells nobody
+        while not (switch.cdr_file.exists() and channel in switch.cdr_file.read_text()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
 async def test_the_switchs_own_call_records_hold_no_number(tmp_path: Path) -> None:
     templates = tmp_path / "templates"
     shutil.copytree(TEMPLATES, templates)
@@ -139,6 +149,7 @@ async def test_the_switchs_own_call_records_hold_no_number(tmp_path: Path) -> No
         await logged_in(switch, control, "control")
         await control.ask("Originate", {**STORY_CALL, "ChannelId": "leg_1", "CallerID": f"<{number}>"})
         await heard_until_hangup(events)
+        await recorded(switch, "leg_1")
     records = switch.cdr_file.read_text()
     assert "leg_1" in records
     assert "ANSWERED" in records
@@ -164,7 +175,7 @@ async def answer_to(switch: EmbeddedSwitch, method: str, sender: str, host: str)
         stranger.bind((host, 0))
         request = sip_request(method, sender, host, stranger.getsockname()[1])
         stranger.sendto(request, ("127.0.0.1", switch.address.sip_port))
-        return (await asyncio.wait_for(loop.sock_recv(stranger, 4096), 5)).decode()
+        return (await asyncio.wait_for(loop.sock_recv(stranger, 4096), 30)).decode()
 
 
 def without_chance(answer: str) -> str:
