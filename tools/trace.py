@@ -53,7 +53,7 @@ from tools.trace_scenarios import (
 )
 
 TENANT = TenantId("tnt_1")
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 
 class WatchedStore(MemoryCallStore):

@@ -13,10 +13,10 @@ CALLER = "+14155550190"
 SOUND = "trace-tone"
 
 WORLD: dict[str, Behaviour] = {
-    "0101": answers(after_ms=200, hang_up_after_ms=900),
+    "0101": answers(after_ms=200, hang_up_after_ms=2_500),
     "0102": answers(after_ms=100),
     "0103": answers(after_ms=100, hang_up_after_ms=500),
-    "0104": answers(after_ms=400, ring_after_ms=20, early_media=True, hang_up_after_ms=500),
+    "0104": answers(after_ms=400, ring_after_ms=20, early_media=True, hang_up_after_ms=1_500),
     "0110": rejects(486, ring_after_ms=20, after_ms=120),
     "0111": rejects(603, ring_after_ms=20, after_ms=120),
     "0112": rings(),
@@ -25,7 +25,8 @@ WORLD: dict[str, Behaviour] = {
     "0115": rejects(503),
     "0116": rejects(302, ring_after_ms=20, after_ms=120),
 }
-"""What the simulated carrier does, by the last digits of the dialled number."""
+"""What the simulated carrier does, by the last digits of the dialled number. Who is rung first hangs up long
+after the switch has joined him with what comes then."""
 
 
 def carrier() -> Decide:

@@ -15,6 +15,8 @@ from telephony.errors import Unavailable
 
 Address = tuple[str, int]
 _POLL_S = 0.02
+_LAST_WORDS_S = 10.0
+"""How long a SIPp that was told to drop its calls may take to write its counts, before it is killed."""
 
 
 class SippFailed(Unavailable):
@@ -169,14 +171,14 @@ class Sipp:
         return await asyncio.to_thread(self._result)
 
     async def stop(self, within_s: float = 5.0) -> SippResult:
-        """Ends the run: no new calls, open ones are cut off. Returns what was counted."""
-        for _ in range(2):
+        """Ends the run: no new calls, open ones are cut off after half the time. Returns what was counted."""
+        for patience_s in (within_s / 2, max(within_s / 2, _LAST_WORDS_S)):
             # why: the first SIGUSR1 waits for open calls, the second one aborts them
             if self._process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     self._process.send_signal(signal.SIGUSR1)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(within_s / 2):
+                    async with asyncio.timeout(patience_s):
                         await self._process.wait()
         await self.kill()
         return await asyncio.to_thread(self._result)

@@ -135,6 +135,7 @@ def free_settings(var: Path, extra: Mapping[str, str] | None = None) -> Settings
             "PATCHBAY_WEBHOOK_ALLOW_PRIVATE": "1",
             "PATCHBAY_API_RATE_PER_MINUTE": "100000",
             "PATCHBAY_CALL_RATE_PER_MINUTE": "100000",
+            "PATCHBAY_ROUTE_BUDGET_MS": "3000",  # a busy machine is no reason to lose a call
             **(extra or {}),
         }
     )

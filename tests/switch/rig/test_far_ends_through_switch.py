@@ -57,8 +57,8 @@ async def test_sound_goes_both_ways(switch: EmbeddedSwitch, carrier: SipPhone) -
     await call.reaches(CallState.ANSWERED)
     there = await carrier.receives()
     assert there.facts.user == "+15550001000"
-    await call.hears(lambda pcm: audio.has_tone(pcm, 880), 5, "the callee's tone")
-    await there.hears(lambda pcm: audio.has_tone(pcm, 440), 5, "the caller's tone")
+    await call.hears(lambda pcm: audio.has_tone(pcm, 880), 15, "the callee's tone")
+    await there.hears(lambda pcm: audio.has_tone(pcm, 440), 15, "the caller's tone")
     await call.hang_up()
     await there.reaches(CallState.ENDED)
     assert there.ending is not None
@@ -97,7 +97,7 @@ async def test_our_own_phone_registers_and_is_called(switch: EmbeddedSwitch, car
     async with await SipPhone.open(decide=lambda _: answers(audio=audio.tone(600, 1.0))) as alice:
         await alice.register(registrar, ALICE)
         call = dial(carrier, switch, "alice")
-        await call.hears(lambda pcm: audio.has_tone(pcm, 600), 5, "Alice's tone")
+        await call.hears(lambda pcm: audio.has_tone(pcm, 600), 15, "Alice's tone")
         assert alice.incoming[0].facts.from_user == "+15550002000"
         await call.hang_up()
         await alice.quiet()
@@ -125,7 +125,7 @@ exten => say,1,Answer(400)
         await SipPhone.open(CARRIER, trunk.port) as phone,
     ):
         call = dial(phone, running, "say")
-        await call.reaches(CallState.ENDED, within_s=10)
+        await call.reaches(CallState.ENDED, within_s=30)
         said = audio.active_seconds(audio.read_wav(spoken.path).pcm)
         assert said > 1.5
         assert audio.active_seconds(call.stream.heard()) == pytest.approx(said, abs=0.3)
@@ -151,12 +151,13 @@ async def test_the_softphone_answers_speaks_hears_and_is_hung_up(
         call = dial(carrier, switch, "alice", audio.tone(440, 1.0))
         assert (await alice.waits_for("ringing")).number == "+15550002000"
         await call.reaches(CallState.ANSWERED)
-        await call.hears(lambda pcm: audio.has_tone(pcm, 600, seconds=1.0), 6, "the softphone's tone")
+        await call.hears(lambda pcm: audio.has_tone(pcm, 600, seconds=1.0), 15, "the softphone's tone")
         await call.hang_up()
         ended = await alice.waits_for("ended")
         assert not ended.by_us
-        assert ended.heard_ms > 800
-        assert audio.has_tone(await alice.heard(), 440)
+        heard = await alice.heard()
+        assert audio.has_tone(heard, 440)
+        assert ended.heard_ms == audio.duration_ms(heard)
     assert alice.events[-1].why == "exit 0"
 
 

@@ -32,7 +32,7 @@ CARRIER = called_by_ending(
         "7002": Called(final=0, ring=Ring.NONE),
         "7003": Called(final=0),
         "7004": Called(final=0, ring=Ring.EARLY_MEDIA),
-        "8050": Called(final_after_ms=500),
+        "8900": Called(final_after_ms=60_000),
         **{f"0{final}": Called(final=final, ring=Ring.NONE) for final in FINALS},
         **{f"1{final}": Called(final=final, final_after_ms=30) for final in FINALS},
     },
@@ -74,7 +74,7 @@ async def test_every_refusal_with_and_without_ringing(carrier: Sipp, phone: SipP
     assert result.created == 2 * len(FINALS)
 
 
-@pytest.mark.parametrize("ending", ["7002", "7003", "7004", "8050"])
+@pytest.mark.parametrize("ending", ["7002", "7003", "7004", "8900"])
 async def test_cancel_in_every_waiting_state(carrier: Sipp, phone: SipPhone, ending: str) -> None:
     call = dial(phone, carrier, f"+1555000{ending}")
     await call.cancel()
@@ -86,12 +86,12 @@ async def test_cancel_in_every_waiting_state(carrier: Sipp, phone: SipPhone, end
 async def test_answered_echoes_and_is_hung_up_by_either_side(carrier: Sipp, phone: SipPhone) -> None:
     call = dial(phone, carrier, "+15550001000", audio.tone(700, 0.5))
     await call.reaches(CallState.ANSWERED)
-    await call.hears(lambda pcm: audio.has_tone(pcm, 700), 3, "our own tone, echoed")
+    await call.hears(lambda pcm: audio.has_tone(pcm, 700), 15, "our own tone, echoed")
     await call.hang_up()
     other = dial(phone, carrier, "+15550001001")
     await other.reaches(CallState.ENDED)
     assert other.ending == Ending(by_us=False, status=200)
-    assert 0.15 <= other.talked_s < 1.0
+    assert 0.15 <= other.talked_s < 10.0
     early = dial(phone, carrier, "+15550001002")
     await early.reaches(CallState.ANSWERED)
     assert early.responses == [183, 200]
@@ -106,7 +106,7 @@ async def test_silence_is_silence(tmp_path: Path) -> None:
         call = dial(hasty, sipp, "1")
         await call.reaches(CallState.ENDED)
         assert (call.responses, call.ending) == ([408], Ending(by_us=False, status=408))
-    result = await sipp.stop(within_s=2)
+    result = await sipp.stop(within_s=1)
     assert result.created == 1
 
 
@@ -116,7 +116,7 @@ async def test_a_streamed_tone_is_heard(phone: SipPhone, tmp_path: Path) -> None
     sipp = await start(called("streams", Called(stream=str(sound))), tmp_path / "run")
     call = dial(phone, sipp, "1")
     await call.reaches(CallState.ANSWERED)
-    await call.hears(lambda pcm: audio.has_tone(pcm, 600), 4, "the streamed tone")
+    await call.hears(lambda pcm: audio.has_tone(pcm, 600), 15, "the streamed tone")
     await call.hang_up()
     assert (await sipp.stop()).clean
 
@@ -124,7 +124,7 @@ async def test_a_streamed_tone_is_heard(phone: SipPhone, tmp_path: Path) -> None
 async def run_caller(phone: SipPhone, folder: Path, how: Calling, number: str) -> SippResult:
     run = {"remote": phone.address, "number": number, "caller": "+15550003000", "calls": 1}
     sipp = await start(calling("caller", how), folder, **run)
-    return await sipp.finished(10)
+    return await sipp.finished(30)
 
 
 async def test_a_caller_that_hangs_up(phone: SipPhone, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_a_caller_that_hangs_up(phone: SipPhone, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "number", "ending"),
     [
-        (Calling(talk_ms=3000), "+15550009010", Ending(by_us=True, status=200)),
+        (Calling(talk_ms=30_000), "+15550009010", Ending(by_us=True, status=200)),
         (Calling(cancel_after_ms=100), "+15550007003", Ending(by_us=False, status=487)),
         (Calling(cancel_after_ms=100), "+15550007004", Ending(by_us=False, status=487)),
         (Calling(expect=486), "+15550001486", Ending(by_us=True, status=486)),
@@ -169,8 +169,8 @@ async def test_what_does_not_go_by_the_scenario_counts_as_failed(phone: SipPhone
 async def test_many_callers(phone: SipPhone, tmp_path: Path) -> None:
     run = {"remote": phone.address, "number": "+15550001000", "calls": 40, "per_second": 40}
     sipp = await start(calling("load", Calling(talk_ms=300)), tmp_path, **run)
-    result = await sipp.finished(15)
-    assert (result.created, result.succeeded, result.retransmissions) == (40, 40, 0), result.errors
+    result = await sipp.finished(40)
+    assert (result.created, result.succeeded, len(phone.incoming)) == (40, 40, 40), result.errors
     await phone.quiet()
 
 
@@ -185,6 +185,6 @@ async def test_stopping_frees_the_port(tmp_path: Path) -> None:
     async with await SipPhone.open() as phone:
         call = dial(phone, sipp, "1")
         await call.reaches(CallState.RINGING)
-        result = await asyncio.wait_for(sipp.stop(within_s=2), 5)
+        result = await asyncio.wait_for(sipp.stop(within_s=1), 30)
     assert not is_bound(sipp.run.local)
     assert result.created == 1

@@ -64,20 +64,20 @@ async def dials(
         per_second=20,
     )
     sipp = await Sipp.start(sipp_command(), run, folder)
-    return await sipp.finished(20)
+    return await sipp.finished(40)
 
 
 async def test_answered_calls(switch: EmbeddedSwitch, carrier: Sipp, tmp_path: Path) -> None:
     result = await dials(switch, tmp_path / "caller", Calling(talk_ms=300), "+15550001000", calls=10)
     assert (result.succeeded, result.failed) == (10, 0), result.errors
-    there = await carrier.stop()
+    there = await carrier.stop(within_s=20)
     assert (there.succeeded, there.failed) == (10, 0), there.errors
 
 
 async def test_a_cancelled_call(switch: EmbeddedSwitch, carrier: Sipp, tmp_path: Path) -> None:
     result = await dials(switch, tmp_path / "caller", Calling(cancel_after_ms=100), "+15550007003")
     assert result.clean, result.errors
-    there = await carrier.stop()
+    there = await carrier.stop(within_s=20)
     assert (there.succeeded, there.failed) == (1, 0), there.errors
 
 
@@ -89,5 +89,5 @@ async def test_the_far_end_gives_each_final(
     number = f"+1555000{prefix}{final}"
     # what the switch makes of it towards the caller is its own business: here the far end's side counts
     await dials(switch, tmp_path / "caller", Calling(expect=final), number)
-    there = await carrier.stop()
+    there = await carrier.stop(within_s=20)
     assert (there.created, there.succeeded, there.failed) == (1, 1, 0), there.errors

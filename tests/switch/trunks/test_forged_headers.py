@@ -91,7 +91,7 @@ class Heard:
 
     async def until(self, text: bytes) -> None:
         await self._watch.until(
-            lambda: text in self.raw, within_s=10, what=repr(text), seen=lambda: self.raw[-500:]
+            lambda: text in self.raw, within_s=30, what=repr(text), seen=lambda: self.raw[-500:]
         )
 
     def blocks(self) -> list[list[str]]:
@@ -151,7 +151,7 @@ async def called(product: Product, **dial: object) -> Json:
     """Call our number so; it leads to the carrier, where it is answered and hung up. The call's record."""
     fields = {"number": OWN, "to": product.sip, "caller": "+14155550177", **dial}
     before = len(product.carrier.incoming)
-    async with await SipPhone.open(CARRIER_IP, timers=QUICK) as caller:
+    async with await SipPhone.open(CARRIER_IP) as caller:
         call = caller.call(Dial(**fields))  # type: ignore[arg-type]
         await call.reaches(CallState.ANSWERED)
         there = product.carrier.incoming[before]

@@ -46,7 +46,7 @@ async def registered(folder: Path, *, word: str = WORD) -> AsyncIterator[tuple[S
 
 
 async def is_registered(carrier: SipPhone, door: Door) -> None:
-    await carrier.traces(lambda: bool(door.contact), 10, "the registration")
+    await carrier.traces(lambda: bool(door.contact), 30, "the registration")
 
 
 async def test_calls_in_by_the_registration_and_out_past_a_challenge(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ async def test_a_call_from_the_carriers_address_without_the_line_is_a_strangers(
 
 async def test_a_wrong_word_registers_nothing_and_calls_nobody(tmp_path: Path) -> None:
     async with registered(tmp_path, word="another-word") as (carrier, other, door):
-        await carrier.traces(lambda: door.refused > 0, 10, "the refusal")
+        await carrier.traces(lambda: door.refused > 0, 30, "the refusal")
         assert not door.contact
         sent_by = carrier.transport.trace[0].peer
         call = other.call(Dial("line", sent_by, CALLER))

@@ -52,7 +52,7 @@ async def test_what_an_offer_of_theirs_gets(
 ) -> None:
     before = len(trunks.far["udp"].incoming)
     call = trunks.dial(by, "udp", srtp_key=key)
-    await call.until(lambda: call.responses[-1:] == [final], 5, f"the answer {final}")
+    await call.until(lambda: call.responses[-1:] == [final], 15, f"the answer {final}")
     if answered is None:
         assert len(trunks.far["udp"].incoming) == before
         return
@@ -76,7 +76,7 @@ async def test_what_we_offer(trunks: World, over: str, key: str, offered: Securi
 async def test_a_far_end_that_answers_in_the_clear_where_we_require_srtp_hears_nothing(trunks: World) -> None:
     """It breaks RFC 3264; the switch takes the answer but no audio passes, in either direction."""
     there, call = await called(trunks, "strict", Behaviour(answer_after_ms=50, audio=tone(440, 1.0)))
-    await there.until(lambda: there.confirmed, 5, "the ACK")
+    await there.until(lambda: there.confirmed, 15, "the ACK")
     for end in (there, call):
         with pytest.raises(NotInTime):
             await end.stream.until(lambda end=end: bool(end.stream.packets), within_s=0.5, what="audio")

@@ -62,8 +62,8 @@ async def test_a_call_in_over_one_and_out_over_the_other(trunks: World, inward: 
     call = trunks.dial(inward, outward, audio=audio.tone(440, 1.0))
     await call.reaches(CallState.ANSWERED)
     there = far.incoming[before]
-    await call.hears(lambda pcm: audio.has_tone(pcm, 880), 5, "the callee's tone")
-    await there.hears(lambda pcm: audio.has_tone(pcm, 440), 5, "the caller's tone")
+    await call.hears(lambda pcm: audio.has_tone(pcm, 880), 15, "the callee's tone")
+    await there.hears(lambda pcm: audio.has_tone(pcm, 440), 15, "the caller's tone")
     await there.hang_up()
     await call.reaches(CallState.ENDED)
     assert call.ending is not None
@@ -83,7 +83,7 @@ async def test_a_call_over_a_connection_is_hung_up_by_the_caller_too(trunks: Wor
 @pytest.mark.parametrize("suspect", ["stranger", "misnamed"])
 async def test_a_far_end_whose_certificate_proves_nothing_gets_no_call(trunks: World, suspect: str) -> None:
     call = trunks.dial("udp", suspect)
-    await call.reaches(CallState.ENDED, within_s=10)
+    await call.reaches(CallState.ENDED, within_s=30)
     assert call.ending is not None
     assert call.ending.status == 503
     assert not trunks.far[suspect].transport.trace
@@ -101,5 +101,5 @@ async def test_our_own_certificate_is_shown_to_who_calls_in(trunks: World) -> No
     before = len(stranger.failures)
     trunks.dial("stranger", "udp")
     refused = "a refusal of our certificate"
-    await stranger.watch.until(lambda: len(stranger.failures) > before, within_s=5, what=refused)
+    await stranger.watch.until(lambda: len(stranger.failures) > before, within_s=15, what=refused)
     assert "CERTIFICATE_VERIFY_FAILED" in str(stranger.failures[-1])
