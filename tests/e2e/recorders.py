@@ -12,10 +12,10 @@ from gateway.trial.audio import tone_seconds
 from gateway.trial.listener import WebhookListener
 from tests.rig.films import sound_of
 from tests.rig.product import Product
-from tests.rig.visitors import Visitor
+from video_rooms.core.salvage import MIXED
 from video_rooms.recording.sound import RATE
 
-_ENOUGH_OCTETS = 2 * RATE * 3 // 2
+FIRST = "speaker-1.part.pcm"
 
 
 def recorder_of(house: Product) -> int:
@@ -35,10 +35,14 @@ def recorder_of(house: Product) -> int:
     raise AssertionError("no recorder runs")
 
 
-async def for_a_while(house: Product, host: Visitor, recording: str) -> None:
-    """Until a second and a half of its first speaker are on disk."""
-    part = house.stack.settings.recordings_dir / "rooms" / recording / "speaker-1.part.pcm"
-    await host.until(lambda: part.exists() and part.stat().st_size >= _ENOUGH_OCTETS, 40, "being recorded")
+async def for_a_while(house: Product, recording: str, hz: float) -> None:
+    """Until a second of this tone is on disk, of its first speaker and in what all said."""
+    folder = house.stack.settings.recordings_dir / "rooms" / recording
+    async with asyncio.timeout(60):
+        for part in (folder / FIRST, folder / MIXED):
+            # why polled: another process writes it
+            while not part.exists() or tone_seconds(part.read_bytes(), hz, rate=RATE) < 1.0:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
 
 
 async def told_of(told: WebhookListener, room_id: str, what: str, *, not_yet: set[str]) -> dict[str, Any]:
@@ -49,7 +53,7 @@ async def told_of(told: WebhookListener, room_id: str, what: str, *, not_yet: se
         mine = about.get("room_id") == room_id and one.event["type"] == f"room.recording.{what}"
         return mine and about.get("recording_id") not in not_yet
 
-    heard = await told.waits_for(this, 40.0, f"a recording that is {what}")
+    heard = await told.waits_for(this, 90.0, f"a recording that is {what}")
     assert heard is not None
     return dict(heard.event["data"])
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -30,7 +31,7 @@ from tests.rig.livekit import livekit_program
 from tests.rig.product import OWN, Product, running_product
 from tests.rig.visitors import Visitor, visitor
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 KEPT = "/api/v1/video/rooms-scheduled"
 CALLER = "+14155550177"
@@ -80,7 +81,7 @@ async def host_of(room: dict[str, Any]) -> AsyncIterator[Visitor]:
 async def dial_in(house: Product, room: dict[str, Any]) -> OutgoingCall:
     """A telephone that has typed the room's number and speaks a tone."""
     call = house.carrier.call(Dial(OWN, house.sip, CALLER))
-    await call.reaches(CallState.ANSWERED, within_s=15.0)
+    await call.reaches(CallState.ANSWERED, within_s=30.0)
     call.stream.press(f"{room['pin']}#")
     call.stream.play(tone(PHONE_HZ, 0.5), repeat=True)
     return call
@@ -90,7 +91,7 @@ def phone_in(host: Visitor) -> str | None:
     return next((who for who in host.others if who.startswith("phone_")), None)
 
 
-async def phone_seen(host: Visitor, within_s: float = 20.0) -> str:
+async def phone_seen(host: Visitor, within_s: float = 40.0) -> str:
     await host.until(lambda: phone_in(host) is not None, within_s, "seeing a telephone")
     found = phone_in(host)
     assert found is not None
@@ -125,7 +126,7 @@ async def test_a_browser_and_a_telephone_meet(house: Product, tmp_path: Path) ->
         [shown] = [one for one in seen["people"] if one["identity"] == phone]
         assert shown["name"] == "+1 •••• 0177"
         assert CALLER[-7:] not in str(shown), "no real number is visible in the room"
-        await host.until(lambda: len(host.others[guest].track_publications) == 2, 10, "seeing a camera")
+        await host.until(lambda: len(host.others[guest].track_publications) == 2, 40, "seeing a camera")
         await on_roster(house, room, phone)
         await on_roster(house, room, guest)
         people = await roster(house, room)
@@ -141,13 +142,13 @@ async def test_a_browser_and_a_telephone_meet(house: Product, tmp_path: Path) ->
         assert left["left"] == "PARTICIPANT_REMOVED"
         with suppress(PageError):  # put out while it still connects, or just after
             await browser.join(way_in["livekit_url"], way_in["token"])
-        await browser.until(lambda seen: seen["state"] == "disconnected", 5.0)
-        await host.until(lambda: guest not in host.others, 2, "rid of who came with the old token")
+        await browser.until(lambda seen: seen["state"] == "disconnected")
+        await host.until(lambda: guest not in host.others, what="rid of who came with the old token")
         fresh = await house.api.ok("POST", redeem, {"display_name": "Acme customer"})
         await browser.join(fresh["livekit_url"], fresh["token"])
         await host.sees(fresh["identity"])
         await call.hang_up()
-        await host.until(lambda: phone_in(host) is None, 5, "rid of the telephone")
+        await host.until(lambda: phone_in(host) is None, what="rid of the telephone")
         await house.api.ok("POST", f"{KEPT}/{room['room_id']}/end")
         over = await browser.until(lambda seen: seen["state"] == "disconnected")
         assert over["left"] == "ROOM_DELETED"
@@ -160,17 +161,17 @@ async def test_a_telephone_is_called_into_a_room(house: Product, told: WebhookLi
         wanted = {"to": ANSWERS, "from": OWN, "display_name": "Dr. Haddad"}
         line = await house.api.ok("POST", f"{KEPT}/{room['room_id']}/participants", wanted)
         assert (line["status"], line["display_name"], line["role"]) == ("pending", "Dr. Haddad", "phone")
-        person = await house.carrier.receives(within_s=10.0)
-        await person.hears(lambda pcm: active_seconds(pcm) >= 1.5, 10.0, "the question")
+        person = await house.carrier.receives(within_s=30.0)
+        await person.hears(lambda pcm: active_seconds(pcm) >= 1.5, 30.0, "the question")
         assert phone_in(host) is None, "nobody comes in who has not agreed to"
         person.stream.press("1")
         phone = await phone_seen(host)
         assert (phone, host.others[phone].name) == (line["identity"], "Dr. Haddad")
-        await host.hears(phone, PHONE_HZ, within_s=15)
+        await host.hears(phone, PHONE_HZ, within_s=30)
         joined = await event(told, "room.phone.joined", line["call_id"])
         assert ANSWERS[2:] not in str(joined), "no real number is told"
         await house.api.ok("POST", f"/v1/voice/calls/{line['call_id']}/hangup")
-        await host.until(lambda: phone_in(host) is None, 5, "rid of the telephone")
+        await host.until(lambda: phone_in(host) is None, what="rid of the telephone")
         ended = await house.api.ended(line["call_id"])
         assert (ended["status"], ended["room_id"]) == ("completed", room["room_id"])
 
@@ -183,8 +184,7 @@ async def test_a_busy_telephone_is_told(house: Product, told: WebhookListener) -
         line = await house.api.ok("POST", f"{KEPT}/{room['room_id']}/participants", wanted)
         failed = await event(told, "room.phone.failed", line["call_id"])
         assert "busy" in str(failed)
-        shown = (await roster(house, room))[line["identity"]]
-        assert (shown["status"], shown["why_left"]) == ("left", "busy")
+        assert (await on_roster(house, room, line["identity"], "left"))["why_left"] == "busy"
         assert (await house.api.ended(line["call_id"]))["status"] == "busy"
 
 
@@ -200,7 +200,7 @@ async def test_an_agent_in_a_room_is_told_of_its_end(house: Product) -> None:
             assert (shown.name, shown.kind) == ("tone", rtc.ParticipantKind.PARTICIPANT_KIND_AGENT)
             assert shown.attributes["role"] == "agent"
             assert (bot.calls[-1].caller, bot.calls[-1].called) == (OWN, f"room:{room['room_id']}")
-            assert (await roster(house, room))[line["identity"]]["role"] == "agent"
+            assert (await on_roster(house, room, line["identity"]))["role"] == "agent"
             ending = asyncio.create_task(house.api.ok("POST", f"/v1/voice/calls/{line['call_id']}/hangup"))
             await host.hears(line["identity"], FAREWELL_HZ)
             await ending
@@ -229,15 +229,15 @@ async def test_an_agent_takes_its_caller_into_a_room(house: Product) -> None:
     ):
         route = {"type": "agent", "agent_id": made["id"]}
         number = await house.api.ok("POST", "/api/v1/numbers", {"e164": TO_AGENT, "route": route})
-        call = house.carrier.call(Dial(TO_AGENT, house.sip, CALLER, audio=tone(PHONE_HZ, 20.0)))
+        call = house.carrier.call(Dial(TO_AGENT, house.sip, CALLER, audio=tone(PHONE_HZ, 2.0)))
         phone = await phone_seen(host)
-        await host.hears(phone, PHONE_HZ, within_s=15)
-        assert await asyncio.wait_for(outcomes, 5.0) == ["invalid", "completed"]
+        await host.hears(phone, PHONE_HZ, within_s=30)
+        assert await asyncio.wait_for(outcomes, 20.0) == ["invalid", "completed"]
         assert host.others[phone].name == "+1 •••• 0177"
         call_id = (await on_roster(house, room, phone))["call_id"]
-        await call.hears(lambda pcm: tone_seconds(pcm, HOST_HZ) >= 0.5, 10.0, "the host")
+        await call.hears(lambda pcm: tone_seconds(pcm, HOST_HZ) >= 0.5, 30.0, "the host")
         await house.api.ok("POST", f"{KEPT}/{room['room_id']}/participants/{phone}/kick")
-        await call.reaches(CallState.ENDED, within_s=5.0)
+        await call.reaches(CallState.ENDED, within_s=20.0)
         ended = await house.api.ended(call_id)
         assert (ended["room_id"], ended["agent_id"]) == (room["room_id"], made["id"])
         assert ended["termination"]["reason"] == "removed_from_room"
@@ -255,18 +255,18 @@ async def brought(house: Product, room: dict[str, Any], bot: Bot, host: Visitor,
         "POST", f"{KEPT}/{room['room_id']}/participants", {"agent_id": made["id"], "from": OWN}
     )
     assert (line["status"], line["role"]) == ("pending", "agent")
-    await host.hears(line["identity"], GREETING_HZ, within_s=15)
-    await bot.until(lambda: tone_seconds(bytes(bot.heard), HOST_HZ) >= 0.4, "the host is heard")
+    await host.hears(line["identity"], GREETING_HZ, within_s=30)
+    await bot.until(lambda: tone_seconds(bytes(bot.heard), HOST_HZ) >= 0.4, "the host is heard", 30.0)
     return line
 
 
 async def ended_as(house: Product, room: dict[str, Any], line: Any, bot: Bot) -> tuple[str, bool, str, str]:
     """What the agent was told, and what the call's and the room's records say."""
     call = await house.api.ended(line["call_id"])
-    await bot.until(lambda: len(bot.endings) == len(bot.calls), "the agent is told")
-    told, shown = bot.endings[-1], (await roster(house, room))[line["identity"]]
+    await bot.until(lambda: len(bot.endings) == len(bot.calls), "the agent is told", 30.0)
+    told, shown = bot.endings[-1], await on_roster(house, room, line["identity"], "left")
     assert told is not None
-    assert (shown["status"], call["room_id"]) == ("left", room["room_id"])
+    assert call["room_id"] == room["room_id"]
     assert call["agent"]["agent_notified_at"] <= call["ended_at"]
     return told.reason, told.may_speak, call["termination"]["reason"], shown["why_left"]
 
@@ -279,19 +279,20 @@ async def test_the_lobby_keeps_browsers_and_telephones_until_they_are_let_in(hou
         assert phone_in(host) is None, "whoever waits is not in the room"
         there = f"{KEPT}/{room['room_id']}/participants/{waiting}"
         await house.api.ok("POST", f"{there}/admit")
-        await host.hears(await phone_seen(host), PHONE_HZ, within_s=15)
+        await host.hears(await phone_seen(host), PHONE_HZ, within_s=30)
         other = await dial_in(house, room)
         turned_away = await until_waiting(house, room)
         await house.api.ok("POST", f"{KEPT}/{room['room_id']}/participants/{turned_away}/deny")
-        await other.reaches(CallState.ENDED, within_s=15)
+        await other.reaches(CallState.ENDED, within_s=30)
         await call.hang_up()
 
 
 async def test_a_series_moves_skips_and_says_so_in_its_calendar(house: Product) -> None:
-    start = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
-    rule = {"rule": "FREQ=DAILY;COUNT=3", "timezone": "Europe/Berlin"}
+    there = ZoneInfo("Europe/Berlin")
+    start = (datetime.now(there) + timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+    rule = {"rule": "FREQ=DAILY;COUNT=3", "timezone": there.key}
     room = await a_room(house, scheduled_at=start.isoformat(), recurrence=rule)
-    second = f"{start + timedelta(days=1):%Y%m%dT%H%M%SZ}"
+    second = f"{(start + timedelta(days=1)).astimezone(UTC):%Y%m%dT%H%M%SZ}"  # at noon there, on any day
     changed = await house.api.ok("POST", f"{KEPT}/{room['room_id']}/occurrences/{second}/skip")
     assert len(changed["recurrence"]["skipped"]) == 1
     address = f"{house.api.root}{KEPT}/{room['room_id']}/calendar.ics"
@@ -317,22 +318,23 @@ async def test_what_is_recorded_until_a_recorder_or_the_gateway_dies_plays_and_i
         first = (await house.api.ok("POST", f"{KEPT}/{room_id}/recording/start"))["egress_id"]
         again = await house.api.ok("POST", f"{KEPT}/{room_id}/recording/start")
         assert again["egress_id"] == first, "a room is recorded once"
-        await for_a_while(house, host, first)
+        await for_a_while(house, first, HOST_HZ)
         os.kill(recorder_of(house), signal.SIGKILL)
         saved = await told_of(told, room_id, "finished", not_yet=set())
         assert (saved["recording_id"], saved["incomplete"], saved["why"]) == (first, True, "crashed")
         await plays(house, first, "crashed", HOST_HZ, tmp_path)
         second = (await told_of(told, room_id, "started", not_yet={first}))["recording_id"]
-        await for_a_while(house, host, second)
+        await for_a_while(house, second, HOST_HZ)
         recorder, before = recorder_of(house), gateway.state.restarts
+        os.kill(recorder, signal.SIGSTOP)  # else it might come to its end between the two deaths
         gateway.kill()
         os.kill(recorder, signal.SIGKILL)
-        await gateway.until(lambda state: state.restarts > before and state.phase == "running", 40.0)
+        await gateway.until(lambda state: state.restarts > before and state.phase == "running", 90.0)
         saved = await told_of(told, room_id, "finished", not_yet={first})
         assert (saved["recording_id"], saved["incomplete"], saved["why"]) == (second, True, "interrupted")
         await plays(house, second, "interrupted", HOST_HZ, tmp_path)
         third = (await told_of(told, room_id, "started", not_yet={first, second}))["recording_id"]
-        await for_a_while(house, host, third)
+        await for_a_while(house, third, HOST_HZ)
         await house.api.ok("POST", f"{KEPT}/{room_id}/recording/stop")
         whole = await told_of(told, room_id, "finished", not_yet={first, second})
         assert (whole["recording_id"], "incomplete" in whole) == (third, False)
@@ -348,13 +350,13 @@ async def test_the_media_server_dies_in_the_middle_of_a_call(house: Product) -> 
         call_id = (await on_roster(house, room, phone))["call_id"]
         assert house.stack.livekit is not None
         house.stack.livekit.child.kill()
-        await call.reaches(CallState.ENDED, within_s=40.0)
+        await call.reaches(CallState.ENDED, within_s=60.0)
         ended = await house.api.ended(call_id)
         assert (ended["status"], ended["termination"]["reason"]) in (
             ("completed", "room_lost"),
             ("completed", "room_ended"),
         )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             status, _ = await house.api.ask("POST", KEPT, {"name": "After"})
             if status < 300:
@@ -363,18 +365,21 @@ async def test_the_media_server_dies_in_the_middle_of_a_call(house: Product) -> 
             await asyncio.sleep(0.2)
 
 
-async def on_roster(house: Product, room: dict[str, Any], identity: str) -> dict[str, Any]:
-    """Somebody's line, once they are there: the roster learns it from the media server's report."""
-    async with asyncio.timeout(10):
+async def on_roster(
+    house: Product, room: dict[str, Any], identity: str, status: str = "joined"
+) -> dict[str, Any]:
+    """Somebody's line, once it says this: the roster learns it from the media server's report, or beside the
+    call's own record."""
+    async with asyncio.timeout(30):
         while True:
             found = (await roster(house, room)).get(identity)
-            if found is not None and found["status"] == "joined":
+            if found is not None and found["status"] == status:
                 return found
             await asyncio.sleep(0.05)
 
 
 async def until_waiting(house: Product, room: dict[str, Any]) -> str:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while True:
             found = [who for who, one in (await roster(house, room)).items() if one["status"] == "waiting"]
             if found:
@@ -386,5 +391,5 @@ async def event(told: WebhookListener, kind: str, call_id: str) -> dict[str, Any
     def this(one: Any) -> bool:
         return one.event["type"] == kind and one.event["data"].get("call_id") == call_id
 
-    await told.waits_for(this, 20.0, kind)
+    await told.waits_for(this, 40.0, kind)
     return dict(next(one.event for one in told.deliveries if this(one)))
