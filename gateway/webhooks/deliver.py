@@ -139,8 +139,9 @@ class Deliverer:
         if self._look or self._wanted:
             self._wake.set()
 
-    async def stop(self, grace_s: float = 5.0) -> None:
-        """Claim no more, let attempts in flight end within ``grace_s``, give the rest back, record all."""
+    async def stop(self, grace_s: float = 5.0, record_s: float = 5.0) -> None:
+        """Claim no more, let attempts in flight end within ``grace_s``, give the rest back, and record all of
+        it within ``record_s`` more: what is not recorded is sent again once its claim has run out."""
         if not self._loops:
             return
         pump, clerk = self._loops
@@ -159,7 +160,7 @@ class Deliverer:
             await _cancelled(attempt)
         self._all_ended = True
         self._written.set()
-        await asyncio.wait([clerk], timeout=grace_s)
+        await asyncio.wait([clerk], timeout=record_s)
         await _cancelled(clerk)
 
     def _tick(self) -> None:

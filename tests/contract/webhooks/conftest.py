@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from gateway.runtime.ports import bound
 from gateway.storage.cursors import Cursors
 from gateway.storage.models import METADATA
 from gateway.storage.outbox import SqlOutbox
@@ -124,7 +126,7 @@ class Doors:
     @staticmethod
     async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
         """Look until there is something to see; gives it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not (seen := await look()):  # noqa: ASYNC110 # why: the condition lives in a database
                 await asyncio.sleep(0.005)
             return seen
@@ -157,13 +159,22 @@ async def sql(url: str) -> AsyncIterator[Doors]:
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-async def doors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Doors]:
-    if request.param == "memory":
+def doors_url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    """Where the test's webhooks are stored; None is memory."""
+    match request.param:
+        case "sqlite":
+            return sqlite_url(tmp_path)
+        case "postgresql":
+            return str(request.getfixturevalue("migrated_postgres"))
+    return None
+
+
+@pytest.fixture
+async def doors(doors_url: str | None) -> AsyncIterator[Doors]:
+    if doors_url is None:
         yield memory()
         return
-    postgres = request.param == "postgresql"
-    url = request.getfixturevalue("migrated_postgres") if postgres else sqlite_url(tmp_path)
-    async with sql(url) as opened:
+    async with sql(doors_url) as opened:
         yield opened
 
 
@@ -175,9 +186,12 @@ class Receiver:
         self.answer: Callable[[Received], Awaitable[web.StreamResponse]] = ok
         self._arrived = asyncio.Condition()
         self._runner: web.ServerRunner | None = None
-        self.port = 0
+        self._socket = bound("127.0.0.1", 0, socket.SOCK_STREAM)
+        self.port = int(self._socket.getsockname()[1])
 
-    async def start(self, port: int = 0) -> None:
+    async def start(self) -> None:
+        """Listen. Until then the port is this receiver's already, and refuses connections."""
+
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
             received = Received(request, request.path, dict(request.headers), await request.read())
             async with self._arrived:
@@ -187,16 +201,15 @@ class Receiver:
 
         self._runner = web.ServerRunner(web.Server(serve), shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
-        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        await web.SockSite(self._runner, self._socket).start()
 
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        self._socket.close()
 
-    async def got(self, count: int, within_s: float = 20.0) -> list[Received]:
+    async def got(self, count: int, within_s: float = PATIENCE_S) -> list[Received]:
         """Wait until so many requests have arrived."""
         async with asyncio.timeout(within_s), self._arrived:
             await self._arrived.wait_for(lambda: len(self.requests) >= count)
@@ -228,14 +241,15 @@ async def ok(_: Received) -> web.StreamResponse:
 
 
 @pytest.fixture
-async def receivers() -> AsyncIterator[Callable[[], Awaitable[Receiver]]]:
-    """Makes receivers; all are stopped at the end."""
+async def receivers() -> AsyncIterator[Callable[..., Awaitable[Receiver]]]:
+    """Makes receivers, which listen unless they are ``dead``; all are stopped at the end."""
     made: list[Receiver] = []
 
-    async def make() -> Receiver:
+    async def make(*, dead: bool = False) -> Receiver:
         receiver = Receiver()
-        await receiver.start()
         made.append(receiver)
+        if not dead:
+            await receiver.start()
         return receiver
 
     yield make

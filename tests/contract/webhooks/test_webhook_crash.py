@@ -60,7 +60,7 @@ async def test_sigkill_during_an_attempt_sends_it_again_with_the_same_id(
     doors.clock.advance((datetime.now(UTC) - doors.clock.wall()).total_seconds() + 60)
     deliverer.notify()
     second = (await receiver.got(2))[1]
-    await deliverer.stop()
+    await deliverer.stop(grace_s=60, record_s=60)
     await poster.close()
     assert (first.id, first.body) == (second.id, second.body)
     assert first.id == "evt_1"
