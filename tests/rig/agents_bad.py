@@ -170,14 +170,18 @@ def random_closer(seed: int, most_s: float = 2.0) -> Behaviour:
     return behave
 
 
-async def late_marks(socket: Socket) -> None:
+def late_marker(after_s: float) -> Behaviour:
     """Speaks a second at once and marks it long after that was heard."""
-    tongue = Tongue(socket)
-    await tongue.begin()
-    while not socket.gone.is_set():
-        tongue.sound(tongue.frame * 50)
-        await asyncio.sleep(3.0)
-        tongue.mark("late")
+
+    async def behave(socket: Socket) -> None:
+        tongue = Tongue(socket)
+        await tongue.begin()
+        while not socket.gone.is_set():
+            tongue.sound(tongue.frame * 50)
+            await asyncio.sleep(after_s)
+            tongue.mark("late")
+
+    return behave
 
 
 async def wrong_rate(socket: Socket) -> None:
@@ -232,7 +236,7 @@ BAD: dict[str, Behaviour] = {
     "stopped": stopped,
     "half_open": half_open,
     "random_closer": random_closer(7),
-    "late_marks": late_marks,
+    "late_marks": late_marker(3.0),
     "wrong_rate": wrong_rate,
     "malformed": malformed,
     "never_ready": never_ready,

@@ -37,7 +37,8 @@ class SocketLine(WSListener):
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
         self._backlog, self._breath = Backlog(), Breath(limits)
-        self._pulse = Pulse(limits.ping_s, self._loop.time())
+        self._stood = self._check_at = 0.0
+        self._pulse = Pulse(limits.ping_s, self._now())
         self._pieces: list[bytes] = []
         self._pieces_are = WSMsgType.TEXT
         self._early: list[Said] | None = []
@@ -69,7 +70,7 @@ class SocketLine(WSListener):
         self._send(self._dialect.owed())
         if not self._dialect.has_ready and self._early is not None:
             self._early.insert(0, Ready())
-        self._checks = self._loop.call_later(self._limits.check_s, self._check)
+        self._check_later()
         self._loop.call_soon(self._listen)
 
     def tell(self, told: Told) -> bool:
@@ -114,7 +115,7 @@ class SocketLine(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind == WSMsgType.PONG:
-            self._pulse.answered(frame.get_payload_as_bytes(), self._loop.time())
+            self._pulse.answered(frame.get_payload_as_bytes(), self._now())
         elif kind == WSMsgType.CLOSE:
             self._closed_by_agent(transport, frame.get_close_code() == WSCloseCode.OK)
         elif kind != WSMsgType.PING and not self._over:
@@ -185,7 +186,7 @@ class SocketLine(WSListener):
         full = self._room is not None and self._room.octets > self._limits.waiting_bytes
         if full != self._full:
             self._full = full
-            self._pulse = Pulse(self._limits.ping_s, self._loop.time())
+            self._pulse = Pulse(self._limits.ping_s, self._now())
         if self._holding or full:
             transport.underlying_transport.pause_reading()
         else:
@@ -242,7 +243,7 @@ class SocketLine(WSListener):
             transport.send(WSMsgType.BINARY if isinstance(message, bytes) else WSMsgType.TEXT, message)
             octets += len(message) + _HEADER
         buffered = transport.underlying_transport.get_write_buffer_size()
-        self._backlog.wrote(octets, buffered, self._loop.time())
+        self._backlog.wrote(octets, buffered, self._now())
         if buffered > self._limits.backlog_bytes:
             self._fail(NORMAL, "stuck")
 
@@ -250,20 +251,29 @@ class SocketLine(WSListener):
         """How old the oldest thing is that the agent has not taken, as far as can be seen from here."""
         if self._transport is None:
             return 0.0
-        now = self._loop.time()
+        now = self._now()
         buffered = self._transport.underlying_transport.get_write_buffer_size()
         return max(self._backlog.age(buffered, now), self._pulse.waiting(now))
+
+    def _now(self) -> float:
+        """The time by which an agent's silence is judged: this side's own is left out."""
+        return self._loop.time() - self._stood
+
+    def _check_later(self) -> None:
+        self._check_at = self._loop.time() + self._limits.check_s
+        self._checks = self._loop.call_later(self._limits.check_s, self._check)
 
     def _check(self) -> None:
         if self._over or self._transport is None:
             return
+        self._stood += max(0.0, self._loop.time() - self._check_at)
         if self._lag() > self._limits.stuck_s:
             self._fail(NORMAL, "stuck")
             return
-        ping = None if self._full else self._pulse.due(self._loop.time())
+        ping = None if self._full else self._pulse.due(self._now())
         if ping is not None:
             self._transport.send_ping(ping)
-        self._checks = self._loop.call_later(self._limits.check_s, self._check)
+        self._check_later()
 
     # ------------------------------------------------------------ the end
 

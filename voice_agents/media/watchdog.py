@@ -6,7 +6,7 @@ not shown itself for a second, all media sockets are shut down: the switch ends 
 with all others.
 
 A process that is stopped as a whole, or that never lets go of the interpreter's lock, has no thread either:
-the switch then keeps what the kernel's buffers take.
+the switch then keeps what the kernel's buffers take. Once it runs again, its calls go on.
 """
 
 from __future__ import annotations
@@ -78,9 +78,14 @@ class Watchdog:
             self._thread = None
 
     def _run(self) -> None:
+        """A machine that stood still as a whole stopped this thread, too: the loop has until the next look to
+        show itself."""
+        noticed = False
         while not self._wake.wait(self._look_s):
-            if self._clock() - self._seen > self._stall_s:
+            stands = self._clock() - self._seen > self._stall_s
+            if stands and noticed:
                 self._shut_all()
+            noticed = stands
 
     def _shut_all(self) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from telephony.errors import AgentUnavailable
-from tests.rig.agent_lines import BEGIN, Ear, to_loopback
+from tests.rig.agent_lines import BEGIN, PATIENT, Ear, to_loopback
 from tests.rig.agents_bad import tone
 from tests.rig.conversations import spec_of
 from tests.rig.openai_double import MS_A_CHARACTER, Double, Reply, openai_double
@@ -74,18 +74,26 @@ class Conversation:
             assert self.line.tell(CallerAudio(frame, self.at_ms)) is True
             self.at_ms += 20
 
+    def _takes(self, said: Said | str) -> None:
+        match said:
+            case Audio(data=octets):
+                self.sound += octets
+            case Caption(text=text, final=final):
+                self.captions[-1] += text
+                self.captions += [""] * final
+            case _:
+                self.said.append(said)
+
+    def takes_what_is_there(self) -> None:
+        """Takes what has been said already."""
+        while not self.ear.heard.empty():
+            self._takes(self.ear.heard.get_nowait())
+
     async def until(self, wanted: Said | type[Any]) -> Any:
         """Goes on until this, or something of this kind, is said."""
         while True:
             said = await self.ear.next()
-            match said:
-                case Audio(data=octets):
-                    self.sound += octets
-                case Caption(text=text, final=final):
-                    self.captions[-1] += text
-                    self.captions += [""] * final
-                case _:
-                    self.said.append(said)
+            self._takes(said)
             if said == wanted or (isinstance(wanted, type) and isinstance(said, wanted)):
                 return said
 
@@ -114,7 +122,7 @@ async def conversing(codec: str = "ulaw", greeting: str = "", **more: Any) -> As
             Codec[codec.upper()],
             greeting=greeting,
         )
-        line = await SocketLines(to_loopback, wall=lambda: 0.0).open(spec, begin, ear)
+        line = await SocketLines(to_loopback, wall=lambda: 0.0, limits=PATIENT).open(spec, begin, ear)
         talk = Conversation(line, ear, begin.codec, double)
         await talk.until(Ready())
         line.tell(Answered())
@@ -144,7 +152,9 @@ async def test_a_turn_each(codec: str):
 
 async def test_an_interruption_is_told_with_what_was_heard():
     """Sound is made eight times as fast as it is heard: what was not heard leaves the conversation."""
-    long = "This is quite a long story, which nobody wants to hear to its end, and so they speak over it."
+    long = (
+        "This is quite a long story, which nobody wants to hear to its end, and so they speak over it. " * 4
+    )
     async with conversing(
         "ulaw", "Hello!", replies=[Reply("Hello!"), Reply(long)], transcripts=["hm"]
     ) as talk:
@@ -176,6 +186,7 @@ async def test_an_interruption_of_ours_stops_the_model_too():
         for _ in range(3):
             await talk.until(Audio)
         talk.line.tell(Interrupted(120, "It"))
+        talk.takes_what_is_there()
         before = talk.made_ms()
         talk.line.tell(Digit("#", 2000))
         await talk.until(Mark)
@@ -274,7 +285,7 @@ async def test_a_key_that_is_wrong_is_refused():
     async with openai_double(key="s3cret") as double:
         spec = spec_of({"dialect": "openai", "url": double.url, "auth": Auth("bearer", "wrong")})
         with pytest.raises(AgentUnavailable, match="401"):
-            await SocketLines(to_loopback, wall=lambda: 0.0).open(spec, BEGIN, Ear())
+            await SocketLines(to_loopback, wall=lambda: 0.0, limits=PATIENT).open(spec, BEGIN, Ear())
 
 
 async def test_a_session_that_the_model_does_not_take_is_lost():
@@ -282,7 +293,9 @@ async def test_a_session_that_the_model_does_not_take_is_lost():
         ear = Ear()
         kept = {"reasoning": {}, "truncation": "auto", "speed": 1.0, "noise_reduction": None}
         agent = {"dialect": "openai", "url": double.url, "auth": Auth("none"), "passed_on": kept}
-        line = await SocketLines(to_loopback, wall=lambda: 0.0).open(spec_of(agent), BEGIN, ear)
+        line = await SocketLines(to_loopback, wall=lambda: 0.0, limits=PATIENT).open(
+            spec_of(agent), BEGIN, ear
+        )
         assert await ear.next() == Ready()
         await line.close()
         assert double.errors == []

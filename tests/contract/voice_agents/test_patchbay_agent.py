@@ -15,7 +15,7 @@ from picows import WSListener, ws_connect
 
 from patchbay_agent import Call, ToolFailed, serving
 from telephony.errors import AgentUnavailable
-from tests.rig.agent_lines import BEGIN, SOON_S, Ear, to_loopback
+from tests.rig.agent_lines import BEGIN, PATIENT, SOON_S, Ear, to_loopback
 from tests.rig.conversations import spec_of
 from voice_agents.core.agent import Auth
 from voice_agents.core.talk import (
@@ -81,7 +81,7 @@ async def calling(on_call: Any, **more: Any) -> AsyncIterator[Caller]:
     async with serving(on_call, **more) as port:
         ear = Ear()
         spec = spec_of({"dialect": "native", "url": f"ws://127.0.0.1:{port}/"})
-        line = await SocketLines(to_loopback, wall=time.time).open(spec, BEGIN, ear)
+        line = await SocketLines(to_loopback, wall=time.time, limits=PATIENT).open(spec, BEGIN, ear)
         wants = ("transcripts",) if more.get("hears") else ("transcripts", "no_audio")
         caller = Caller(line, ear)
         await caller.hears(Ready(wants))
@@ -227,13 +227,13 @@ async def test_whoever_does_not_sign_is_refused(auth: Auth, answer: int):
     async with serving(on_call, secret="s3cret") as port:
         spec = spec_of({"dialect": "native", "url": f"ws://127.0.0.1:{port}/", "auth": auth})
         with pytest.raises(AgentUnavailable, match=str(answer)):
-            await SocketLines(to_loopback, wall=time.time).open(spec, BEGIN, Ear())
+            await SocketLines(to_loopback, wall=time.time, limits=PATIENT).open(spec, BEGIN, Ear())
 
 
 async def signed(url: str) -> AgentLine:
     """A line whose handshake is for ``url``."""
     spec = spec_of({"dialect": "native", "url": url, "auth": Auth("hmac", "s3cret")})
-    return await SocketLines(to_loopback, wall=time.time).open(spec, BEGIN, Ear())
+    return await SocketLines(to_loopback, wall=time.time, limits=PATIENT).open(spec, BEGIN, Ear())
 
 
 async def quiet(call: Call) -> None:
