@@ -22,11 +22,12 @@ from gateway.trial.sip_outgoing import OutgoingCall
 from tests.rig.crowd import Crowd, Pair
 from tests.rig.product import Json, running_product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 WARN_S: Final = 5
 """The shortest that the API takes."""
-SOON_S: Final = 6.0
+SOON_S: Final = 8.0
+"""Enough to call, and be answered, on a slow machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Talk:
     pair: Pair
     caller: OutgoingCall
     far: IncomingCall
-    ends_at: float = 0.0
+    ends_at: float
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -48,15 +49,17 @@ async def crowd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crowd
         yield people
 
 
-async def talks(crowd: Crowd, on_expiry: str, ends_at: float = 0.0) -> Talk:
+async def talks(crowd: Crowd, on_expiry: str, soon_s: float = 0.0) -> Talk:
+    """A conversation; its session ends ``soon_s`` seconds after its opening, or in its own time."""
     terms: Json = {"on_expiry": on_expiry, "warn_seconds": WARN_S}
-    if ends_at:
+    ends_at = time.time() + soon_s
+    if soon_s:
         terms["expires_at"] = datetime.fromtimestamp(ends_at).astimezone().isoformat()
     pair = await crowd.opens(**terms)
     before = len(crowd.product.carrier.incoming)
     caller = crowd.dials(pair.ways[0])
-    far = await crowd.rings(pair.ways[0], before)
-    await caller.reaches(CallState.ANSWERED, 10)
+    far = await crowd.rings(pair.ways[0], before, 30.0)
+    await caller.reaches(CallState.ANSWERED, 30)
     return Talk(pair, caller, far, ends_at)
 
 
@@ -64,7 +67,7 @@ async def the_call(crowd: Crowd, talk: Talk) -> Json:
     """The conversation's record, once it is over."""
     listed = await crowd.product.api.ok("GET", "/v1/voice/calls?limit=100")
     (call,) = [call for call in listed if call["session_id"] == talk.pair.id]
-    return await crowd.product.api.ended(call["id"])
+    return await crowd.product.api.ended(call["id"], 60.0)
 
 
 async def ended_as(crowd: Crowd, talk: Talk, ender: str, reason: str, not_before: float = 0.0) -> None:
@@ -78,7 +81,7 @@ async def ended_as(crowd: Crowd, talk: Talk, ender: str, reason: str, not_before
 
 
 async def closed(crowd: Crowd, talk: Talk, reason: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             shown = await crowd.shown(talk.pair)
             if shown["status"] == "closed":
@@ -90,28 +93,25 @@ async def closed(crowd: Crowd, talk: Talk, reason: str) -> None:
 async def both_end(talk: Talk, within_s: float) -> None:
     """Until both sides were hung up."""
     await talk.caller.reaches(CallState.ENDED, within_s)
-    await talk.far.reaches(CallState.ENDED)
+    await talk.far.reaches(CallState.ENDED, 30)
     assert talk.caller.ending is not None
     assert not talk.caller.ending.by_us
 
 
 async def test_the_end_comes_by_time(crowd: Crowd) -> None:
-    ends_at = time.time() + SOON_S
-    finish, now, warned = [
-        await talks(crowd, word, ends_at) for word in ("finish", "end_now", "warn_then_end")
-    ]
-    assert time.time() < ends_at - 2, "too slow to talk before the end"
-    await both_end(now, 15)
+    words = ("finish", "end_now", "warn_then_end")
+    finish, now, warned = await asyncio.gather(*(talks(crowd, word, SOON_S) for word in words))
+    await both_end(now, 40)
     for talk in (now, warned, finish):
         await closed(crowd, talk, "expired")
-    assert warned.caller.state is CallState.ANSWERED
-    await both_end(warned, 15)
+    await both_end(warned, 40)
+    assert now.caller.reached_at[CallState.ENDED] < warned.caller.reached_at[CallState.ENDED]
     assert finish.caller.state is CallState.ANSWERED
     await crowd.call([way for talk in (finish, now, warned) for way in talk.pair.closed_ways])
-    await finish.caller.hang_up()
-    await ended_as(crowd, finish, "caller", "hangup_by_caller", ends_at)
-    await ended_as(crowd, now, "gateway", "max_duration", ends_at - 2)
-    await ended_as(crowd, warned, "gateway", "max_duration", ends_at + WARN_S - 2)
+    await finish.caller.hang_up(20)
+    await ended_as(crowd, finish, "caller", "hangup_by_caller", finish.ends_at)
+    await ended_as(crowd, now, "gateway", "max_duration", now.ends_at - 2)
+    await ended_as(crowd, warned, "gateway", "max_duration", warned.ends_at + WARN_S - 2)
 
 
 async def test_its_owner_ends_it(crowd: Crowd) -> None:
@@ -119,11 +119,11 @@ async def test_its_owner_ends_it(crowd: Crowd) -> None:
     closed_at = time.time()
     for talk in (finish, now, warned):
         await crowd.close(talk.pair)
-    await both_end(now, 10)
+    await both_end(now, 40)
     await crowd.call([way for talk in (finish, now, warned) for way in talk.pair.closed_ways])
-    await both_end(warned, 15)
+    await both_end(warned, 40)
     assert finish.caller.state is CallState.ANSWERED
-    await finish.caller.hang_up()
+    await finish.caller.hang_up(20)
     await ended_as(crowd, finish, "caller", "hangup_by_caller")
     await ended_as(crowd, now, "gateway", "session_ended")
     await ended_as(crowd, warned, "gateway", "session_ended", closed_at + WARN_S - 1)

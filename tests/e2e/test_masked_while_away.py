@@ -22,7 +22,7 @@ from telephony.numbers import E164
 from tests.rig.links import ami_link, database
 from tests.rig.product import Json, Product, running_product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 A, B, DIALS_A, DIALS_B = "+14155550177", "+442079460123", "+12025550188", "+12025550189"
 SESSION = SessionId("ses_01ARZ3NDEKTSV4RRFFQ69G5FAV")
@@ -35,7 +35,10 @@ async def product(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
 
 
 async def copied(product: Product) -> None:
-    """A session of A and B is in the switch's copy, as a gateway would have left it."""
+    """A session of A and B is in the switch's copy, as a gateway would have left it.
+
+    To be done while no gateway runs: one that has just started makes the copy anew.
+    """
     with sqlite3.connect(product.var / "patchbay.db") as stored:
         (tenant,) = stored.execute("SELECT id FROM tenants").fetchone()
     now = time.time()
@@ -47,7 +50,7 @@ async def copied(product: Product) -> None:
         copy = SwitchCopyWriter(link, Outside(lambda number: "carrier"), time.time)
         copy.start()
         copy.keep(session)
-        await asyncio.wait_for(copy.settled(), 5)
+        await asyncio.wait_for(copy.settled(), 30)
         await copy.stop()
 
 
@@ -79,7 +82,7 @@ async def back(product: Product) -> None:
 
 async def the_call(product: Product) -> Json:
     """The newest call to A's proxy number."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             listed = await product.api.ok("GET", f"/v1/voice/calls?to={quote(DIALS_A)}&limit=1")
             if listed:
@@ -105,12 +108,12 @@ async def count_of_calls(product: Product) -> int:
 
 
 async def test_a_call_that_still_talks_is_taken_up_and_can_be_hung_up(product: Product) -> None:
-    await copied(product)
     b_does(product, answers())
     before = await count_of_calls(product)
     await killed(product)
+    await copied(product)
     call = a_dials(product)
-    await call.reaches(CallState.ANSWERED)
+    await call.reaches(CallState.ANSWERED, 30.0)
     answered = time.time()
     assert (product.carrier.incoming[-1].facts.user, product.carrier.incoming[-1].facts.from_user) == (
         B,
@@ -120,17 +123,18 @@ async def test_a_call_that_still_talks_is_taken_up_and_can_be_hung_up(product: P
     await back(product)
     seen = await the_call(product)
     assert (seen["status"], seen["direction"], seen["session_id"]) == ("in_progress", "inbound", SESSION)
-    for _ in range(2):
-        await killed(product)
-        await back(product)
+    await killed(product)
+    await back(product)
     assert call.state is CallState.ANSWERED
     assert (await product.api.call(seen["id"]))["status"] == "in_progress"
+    asked = time.time()
     ended = await product.api.ok("POST", f"/v1/voice/calls/{seen['id']}/hangup")
+    over = time.time()
     assert ended["status"] == "completed"
-    await call.reaches(CallState.ENDED)
+    await call.reaches(CallState.ENDED, 20.0)
     finals, cdrs, row = told(product, seen["id"])
     assert (finals, cdrs, row) == (["call.completed"], 1, (SESSION, 0, 1, 1, A, None))
-    assert abs(ended["duration_seconds"] - (time.time() - answered)) <= 2
+    assert asked - answered - 1 <= ended["duration_seconds"] <= over - answered + 2
     assert await noted(product) == {}
     assert await count_of_calls(product) == before + 1
 
@@ -143,29 +147,28 @@ async def test_a_call_that_still_talks_is_taken_up_and_can_be_hung_up(product: P
 async def test_a_call_that_is_over_is_recorded_as_it_was(
     product: Product, script: Behaviour, status: str
 ) -> None:
-    await copied(product)
     b_does(product, script)
     before = await count_of_calls(product)
     await killed(product)
+    await copied(product)
     started = time.time()
     call = a_dials(product)
-    await call.reaches(CallState.ENDED, 10.0)
+    await call.reaches(CallState.ENDED, 30.0)
     over = time.time()
-    await asyncio.sleep(1.5)
-    for _ in range(3):
-        await back(product)
-        await killed(product)
+    await asyncio.sleep(1.5)  # so that who takes its own looking for the end is found out
+    await back(product)
+    await killed(product)
     await back(product)
     seen = await product.api.ended((await the_call(product))["id"])
     assert (seen["status"], seen["session_id"]) == (status, SESSION)
     finals, cdrs, row = told(product, seen["id"])
     assert (finals, cdrs, row) == ([f"call.{status}"], 1, (SESSION, 0, 1, 1, A, None))
     if status == "completed":
-        assert seen["duration_seconds"] == 1
+        assert abs(seen["duration_seconds"] - product.carrier.incoming[-1].talked_s) <= 1
         with sqlite3.connect(product.var / "patchbay.db") as stored:
             answered, ended = stored.execute(
                 "SELECT answered_at, ended_at FROM calls WHERE id = ?", (seen["id"],)
             ).fetchone()
-        assert started <= answered / 1e6 <= ended / 1e6 <= over + 0.5
+        assert started <= answered / 1e6 <= ended / 1e6 <= over + 1.0
     assert await noted(product) == {}
     assert await count_of_calls(product) == before + 1

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -26,8 +27,9 @@ from tests.rig.crowd import Crowd, Pair, Way
 from tests.rig.links import ami_link, database
 from tests.rig.product import Json, Product, running_product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(360)]
 
+RESYNCS = "patchbay_masking_copy_resyncs_total "
 POOL = tuple(f"+1202555011{digit}" for digit in range(4))
 
 
@@ -37,6 +39,7 @@ async def crowd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crowd
     async with running_product(folder, decide=lambda _: answers()) as running:
         people = Crowd(running)
         await people.numbers(*POOL)
+        await made_anew(running)
         yield people
 
 
@@ -64,7 +67,7 @@ async def copied(product: Product, live: Sequence[Pair], gone: Sequence[Pair] = 
     """Until the copy has every door of the first and none of the others."""
     wanted = {(way.number, way.caller) for pair in live for way in pair.ways}
     unwanted = {(way.number, way.caller) for pair in gone for way in pair.ways}
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             seen = await doors(product)
             if wanted <= seen and not unwanted & seen:
@@ -76,7 +79,7 @@ async def on_record(crowd: Crowd, pairs: Sequence[Pair], calls: int) -> None:
     """Until so many calls of these sessions are told: completed; a final event, CDR and interaction each."""
     seen = []
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 seen = crowd.told(pairs)
                 if len(seen) >= calls and all(finals for _, _, finals, _, _ in seen):
@@ -134,7 +137,7 @@ async def mend_redis(product: Product, how: str) -> None:
     if how == "hung":
         assert redis.state.pid is not None
         os.kill(redis.state.pid, signal.SIGCONT)
-    await redis.child.until(lambda state: state.phase == "running", 20)
+    await redis.child.until(lambda state: state.phase == "running", 90)
 
 
 @pytest.mark.parametrize("how", ["killed", "hung", "emptied"])
@@ -143,7 +146,7 @@ async def test_redis_is_lost_while_people_call(crowd: Crowd, how: str) -> None:
     pairs, over = await crowd.open_many(8), await closed_pair(crowd)
     before = len(product.carrier.incoming)
     calls = asyncio.create_task(crowd.call(all_ways(pairs) * 2 + nobodys(crowd, pairs[0], over)))
-    await product.carrier.traces(lambda: len(product.carrier.incoming) > before + 4, 10, "the first rings")
+    await product.carrier.traces(lambda: len(product.carrier.incoming) > before + 4, 30, "the first rings")
     await break_redis(product, how)
     try:
         await calls
@@ -164,7 +167,7 @@ async def test_while_the_gateway_is_dead_calls_connect_and_are_told_afterwards(c
     product = crowd.product
     pairs, over = await crowd.open_many(16), await closed_pair(crowd)
     await copied(product, pairs, [over])
-    ends_at = time.time() + 12
+    ends_at = time.time() + 15
     ending = await crowd.opens(expires_at=datetime.fromtimestamp(ends_at).astimezone().isoformat())
     await copied(product, [*pairs, ending], [over])
     await kill_gateway(product)
@@ -172,12 +175,12 @@ async def test_while_the_gateway_is_dead_calls_connect_and_are_told_afterwards(c
     await crowd.call([*ending.ways])
     await crowd.call(all_ways(pairs) * 2 + nobodys(crowd, pairs[0], over))
     talking = crowd.dials(pairs[0].ways[0])
-    await talking.reaches(CallState.ANSWERED)
+    await talking.reaches(CallState.ANSWERED, 30)
     await asyncio.sleep(max(0.0, ends_at - time.time()))
     await crowd.call([*ending.closed_ways])
     await back(product)
     await adopted_and_hung_up(product, pairs[0])
-    await talking.reaches(CallState.ENDED)
+    await talking.reaches(CallState.ENDED, 30)
     await on_record(crowd, [*pairs, ending, over], 2 * len(all_ways(pairs)) + 1 + 2)
     assert await noted(product) == {}
     shown = await closed_by_time(crowd, ending)
@@ -193,7 +196,7 @@ async def noted(product: Product) -> dict[str, str]:
 
 async def adopted_and_hung_up(product: Product, pair: Pair) -> None:
     """The call that talks is listed as one of the session, and is ended over the API."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             calls = await product.api.ok("GET", "/v1/voice/calls?status=in_progress")
             mine = [call for call in calls if call["session_id"] == pair.id]
@@ -206,7 +209,7 @@ async def adopted_and_hung_up(product: Product, pair: Pair) -> None:
 
 
 async def closed_by_time(crowd: Crowd, pair: Pair) -> Json:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             shown = await crowd.shown(pair)
             if shown["status"] == "closed":
@@ -225,7 +228,7 @@ async def test_a_session_that_was_promised_as_the_gateway_died_is_kept(crowd: Cr
         opened.append(await crowd.opens())
 
     opening = [asyncio.create_task(open_one()) for _ in range(12)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(opened) < 5:
             await asyncio.wait(opening, return_when=asyncio.FIRST_COMPLETED)
             opening = [one for one in opening if not one.done()]
@@ -235,7 +238,7 @@ async def test_a_session_that_was_promised_as_the_gateway_died_is_kept(crowd: Cr
     calls = [crowd.dials(way, hang_up_after_ms=50) for way in all_ways(opened)]
     for call in calls:
         await call.reaches(CallState.STARTED)
-        await call.until(lambda call=call: call.state is CallState.ENDED, 20, "its end")
+        await call.until(lambda call=call: call.state is CallState.ENDED, 60, "its end")
     right = {(way.to, way.shown) for way in all_ways(opened)}
     rang = [(one.facts.user, one.facts.from_user) for one in product.carrier.incoming[before:]]
     assert len(set(rang)) == len(rang)
@@ -253,6 +256,7 @@ async def test_a_switch_that_was_killed_gets_a_true_copy(crowd: Crowd) -> None:
     product = crowd.product
     switch = product.stack.switch
     assert switch is not None
+    made = await made_anew(product)
     pairs, meanwhile = await crowd.open_many(4), await crowd.opens()
     just = await crowd.opens()
     await copied(product, [*pairs, meanwhile, just])
@@ -262,9 +266,11 @@ async def test_a_switch_that_was_killed_gets_a_true_copy(crowd: Crowd) -> None:
     switch.kill()
     await crowd.close(meanwhile)
     fresh = await crowd.opens()
-    await switch.child.until(lambda state: state.restarts > before and state.phase == "running", 40)
+    await switch.child.until(lambda state: state.restarts > before and state.phase == "running", 120)
     await ready(product)
-    await copied(product, [*pairs, fresh], [just, meanwhile])
+    await made_anew(product, made)
+    last = await crowd.opens()  # its door is written after all others
+    await copied(product, [*pairs, fresh, last], [just, meanwhile])
     await crowd.call(all_ways([*pairs, fresh]))
     await kill_gateway(product)
     await crowd.call([*all_ways([*pairs, fresh]), *just.closed_ways, *meanwhile.closed_ways])
@@ -273,8 +279,20 @@ async def test_a_switch_that_was_killed_gets_a_true_copy(crowd: Crowd) -> None:
 
 
 async def ready(product: Product) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await answers_ok(f"{base_url(product.stack.settings)}/readyz")
+
+
+async def made_anew(product: Product, before: float = 0.0) -> float:
+    """Until this gateway has made the copy anew once more than that; how often it has."""
+    async with asyncio.timeout(60), aiohttp.ClientSession() as http:
+        while True:
+            async with http.get(f"{product.api.root}/metrics") as response:
+                lines = (await response.text()).splitlines()
+            made = next(float(line.split()[1]) for line in lines if line.startswith(RESYNCS))
+            if made > before:
+                return made
+            await asyncio.sleep(0.1)
 
 
 # ---------------------------------------------------------------- the database
@@ -285,7 +303,7 @@ async def test_while_the_database_is_locked_nobody_is_joined_and_none_is_lost(cr
     product = crowd.product
     pairs = await crowd.open_many(3)
     talking = crowd.dials(pairs[2].ways[0])
-    await talking.reaches(CallState.ANSWERED, 10)
+    await talking.reaches(CallState.ANSWERED, 30)
     locker = sqlite3.connect(product.var / "patchbay.db", isolation_level=None, timeout=10)
     locker.execute("BEGIN IMMEDIATE")
     try:
@@ -298,5 +316,5 @@ async def test_while_the_database_is_locked_nobody_is_joined_and_none_is_lost(cr
         locker.execute("ROLLBACK")
         locker.close()
     await crowd.call(all_ways(pairs[:2]))
-    await talking.hang_up()
+    await talking.hang_up(20)
     await on_record(crowd, [pairs[2]], 1)

@@ -79,7 +79,9 @@ def told_once(product: Product, call_id: str) -> None:
 
 
 async def begin(product: Product, talking: bool) -> str:
-    call_id = await product.api.place(TALKS if talking else RINGS)
+    """What rings does so for as long as anything may take to come back."""
+    how: Json = {} if talking else {"ring_timeout": 300}
+    call_id = await product.api.place(TALKS if talking else RINGS, **how)
     await product.api.status(call_id, "in_progress" if talking else "ringing", 30.0)
     return call_id
 
