@@ -78,7 +78,7 @@ async def listener() -> AsyncIterator[WebhookListener]:
 
 @pytest_asyncio.fixture
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
         yield session
 
 
@@ -87,9 +87,9 @@ async def test_keeps_and_checks(listener: WebhookListener, client: aiohttp.Clien
         assert answer.status == 200
     async with client.post(listener.url(), data=b"{}") as answer:
         assert answer.status == 200
-    good = await listener.waits_for(lambda d: d.event.get("type") == "call.answered", 1)
+    good = await listener.waits_for(lambda d: d.event.get("type") == "call.answered", 15)
     assert (good.faults, good.path, good.webhook_id, good.body) == ((), "/a/b", "evt_1", BODY)
-    both = await listener.waits_for_count(2, 1)
+    both = await listener.waits_for_count(2, 15)
     assert len(both[1].faults) == 2
 
 
@@ -102,7 +102,7 @@ async def test_moods(listener: WebhookListener, client: aiohttp.ClientSession) -
     began = time.monotonic()
     async with client.post(listener.url(), data=b"{}") as answer:
         assert answer.status == 200
-    assert time.monotonic() - began >= 0.2
+    assert time.monotonic() - began >= 0.19
     listener.mood = Mood(410)
     async with client.post(listener.url(), data=b"{}") as answer:
         assert answer.status == 410
