@@ -79,14 +79,19 @@ class World:
         return (await self.sender.send(OutboundText(id_, E164(US), E164(THEM), body), "sim")).provider_id
 
 
-class _Started(uvicorn.Server):
+class _Server(uvicorn.Server):
+    """Says when it listens, and ends when it is told to, not at its next tick."""
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.up = asyncio.Event()
+        self.up, self.over = asyncio.Event(), asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def main_loop(self) -> None:
+        await self.over.wait()
 
 
 @asynccontextmanager
@@ -118,7 +123,7 @@ async def world(
             texts = MemoryTexts()
             intake = CarrierIntake(plan, texts, rig.clock.now)
             app = create_app(replace(rig.face, carrier_hooks=intake, registry=CollectorRegistry()))
-            server = _Started(uvicorn.Config(app, lifespan="off", log_level="error"))
+            server = _Server(uvicorn.Config(app, lifespan="off", log_level="error"))
             running = asyncio.create_task(server.serve(sockets=[listening]))
             sender = HttpSender(plan, total_s=total_s)
             try:
@@ -126,5 +131,5 @@ async def world(
                 yield World(sim, texts, intake, sender, plan, rig, Client(app), port)
             finally:
                 await sender.close()
-                server.should_exit = True
+                server.over.set()
                 await running
