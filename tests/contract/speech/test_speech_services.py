@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from gateway import wiring_speech
 from gateway.cli.doctor import examine_speech
 from gateway.config import Settings
 from gateway.config_speech import OPERATORS
+from gateway.runtime.ports import bound
 from gateway.speech_reach import GuardedSpeech
 from gateway.trial.audio import tone, tone_seconds
 from gateway.webhooks.core.ssrf import Policy
@@ -47,8 +50,11 @@ async def services() -> AsyncIterator[SpeechServices]:
 
 
 @pytest_asyncio.fixture
-async def make(services: SpeechServices, tmp_path: Path) -> AsyncIterator[Make]:
-    """Speech as the gateway's wiring makes it from its variables."""
+async def make(
+    services: SpeechServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Make]:
+    """Speech as the gateway's wiring makes it from its variables, with services that may be slow."""
+    monkeypatch.setattr(wiring_speech, "SERVICE_S", 60.0)
     made: list[AgentSpeech] = []
     offline = engine(tmp_path / "offline", Caller())
 
@@ -124,7 +130,7 @@ async def test_guesses_come_while_the_caller_speaks(services: SpeechServices, ma
     guessed = asyncio.Event()
     listening = make().hearing.listen("en-US", 16000, None, lambda heard: guessed.set())
     listening.feed(bytes(640))
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(60.0):
         await guessed.wait()
     listening.feed(bytes(640))
     assert (await listening.finish()).text == understood(bytes(1280))
@@ -142,11 +148,11 @@ async def test_what_is_given_up_leaves_no_connection(services: SpeechServices, m
     guessed = asyncio.Event()
     listening = speech.hearing.listen("en-US", 8000, None, lambda heard: guessed.set())
     listening.feed(bytes(320))
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(60.0):
         await guessed.wait()
     assert services.open_streams == 1
     listening.cancel()
-    await services.streams.until(lambda: services.open_streams == 0, within_s=5.0, what="closed")
+    await services.streams.until(lambda: services.open_streams == 0, within_s=60.0, what="closed")
 
 
 # ---------------------------------------------------------------- services that are away
@@ -193,10 +199,11 @@ async def test_what_is_no_speech_service_is_said_so(services: SpeechServices, ma
     assert services.asked == 1, "and nobody else is asked"
 
 
-async def test_nobody_listens(make: Make, free_port: int) -> None:
-    speech = make(SPEECH_STANDBY="0", STT_URL=f"ws://127.0.0.1:{free_port}/")
-    with pytest.raises(SpeechUnavailable, match="reached"):
-        await turn(speech)
+async def test_nobody_listens(make: Make) -> None:
+    with bound("127.0.0.1", 0, socket.SOCK_STREAM) as silent:
+        speech = make(SPEECH_STANDBY="0", STT_URL=f"ws://127.0.0.1:{silent.getsockname()[1]}/")
+        with pytest.raises(SpeechUnavailable, match="reached"):
+            await turn(speech)
 
 
 async def test_a_connection_that_is_not_answered_is_given_up(services: SpeechServices) -> None:
@@ -208,7 +215,7 @@ async def test_a_connection_that_is_not_answered_is_given_up(services: SpeechSer
 
 async def test_a_stream_that_is_over_takes_nothing(services: SpeechServices) -> None:
     reach = GuardedSpeech(OPERATORS)
-    stream: Stream = await reach.open(services.socket("/wrong/hangs-up"), {}, 5.0, 1000)
+    stream: Stream = await reach.open(services.socket("/wrong/hangs-up"), {}, 60.0, 1000)
     assert await stream.receive() is None
     with pytest.raises(SpeechUnavailable, match="hung up"):
         await stream.send("x")
@@ -241,9 +248,9 @@ async def test_certificates_are_verified(tmp_path: Path) -> None:
     async with speech_services(context) as services:
         stranger, friend = GuardedSpeech(OPERATORS), GuardedSpeech(OPERATORS, tls=believing)
         with pytest.raises(SpeechUnavailable, match="reached"):
-            await stranger.open(services.socket(), {}, 5.0, 1000)
+            await stranger.open(services.socket(), {}, 60.0, 1000)
         assert services.asked == 0
-        stream = await friend.open(services.socket(), {"Authorization": f"Bearer {TOKEN}"}, 5.0, 1000)
+        stream = await friend.open(services.socket(), {"Authorization": f"Bearer {TOKEN}"}, 60.0, 1000)
         await stream.close()
         await stranger.close()
         await friend.close()
@@ -289,7 +296,7 @@ async def test_a_session_speaks_and_hears_through_the_services(
     spec = spec_of({"dialect": "conversationrelay", "url": "wss://bots.example.com/"})
     front = Fronts(speech.voice, speech.hearing, WebrtcDetectors()).front(spec, Codec.SLIN, ear)
     front.speak(Words("Good day to you.", last=True))
-    async with asyncio.timeout(20.0):
+    async with asyncio.timeout(60.0):
         await ear.done.wait()
         assert ear.captions == ["Good day to you."]
         assert tone_seconds(bytes(ear.sound), HZ) == pytest.approx(0.4)
@@ -306,7 +313,11 @@ async def test_a_session_speaks_and_hears_through_the_services(
 # ---------------------------------------------------------------- what the doctor says
 
 
-async def test_the_doctor_asks_the_services_that_are_chosen(services: SpeechServices, tmp_path: Path) -> None:
+async def test_the_doctor_asks_the_services_that_are_chosen(
+    services: SpeechServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring_speech, "SERVICE_S", 60.0)
+
     def chosen(**variables: str) -> Settings:
         named = {f"PATCHBAY_{name}": value for name, value in variables.items()}
         return Settings.from_env({"HOME": "/", "PATCHBAY_VAR_DIR": str(tmp_path), **named})
