@@ -13,7 +13,7 @@ import pytest
 
 from tests.rig.product import Product
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 FLAGS = (
     "--headless",
@@ -97,7 +97,7 @@ async def test_a_browser_lists_every_operation(house: Product, tmp_path: Path) -
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    printed, _ = await asyncio.wait_for(process.communicate(), 60)
+    printed, _ = await asyncio.wait_for(process.communicate(), 200)
     document = printed.decode()
     async with aiohttp.ClientSession() as http, http.get(f"{house.api.root}/openapi.json") as response:
         described = await response.json()

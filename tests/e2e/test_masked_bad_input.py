@@ -9,7 +9,7 @@ from gateway.trial.sip_call import CallState
 from tests.rig.crowd import Crowd, Way
 from tests.rig.product import Json, Product
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 A, B = "+14155567771", "+14155567772"
 VOICE_ONLY, BOTH, OTHER = "+12025550141", "+12025550142", "+12025550143"
@@ -76,7 +76,7 @@ async def test_a_channel_that_is_not_allowed_is_refused_to_participants_alone(cr
     assert await told_its_way(crowd, way) == {"action": "reject", "reason": "channel_not_allowed"}
     rang = len(crowd.product.carrier.incoming)
     call = crowd.dials(way)
-    await call.reaches(CallState.ENDED, 10)
+    await call.reaches(CallState.ENDED, 30)
     assert call.ending is not None
     assert call.ending.status == 403
     assert len(crowd.product.carrier.incoming) == rang
