@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from unittest.mock import patch
 
 import aiohttp
 
 from tests.rig.media import RecordingEar, make_port
 from tests.rig.pretend_switch import Channel, dial_audiosocket, dial_websocket
+from voice_agents.core import playout
 from voice_agents.core.audio import Codec
 from voice_agents.core.playout import Limits
 from voice_agents.fakes_media import FakeLeg, FakeMediaPort
 from voice_agents.media.leg import Yard
+from voice_agents.media.watchdog import Watchdog
 from voice_agents.ports import MediaLeg, MediaPort
 
 
@@ -80,14 +83,14 @@ class PortWorld:
     async def talks(self, codec: Codec = Codec.ULAW) -> tuple[MediaLeg, Channel, RecordingEar]:
         """A channel that was let in."""
         ear, token = RecordingEar(), new_token()
-        self.port.expect(token, codec, ear, 5.0)
+        self.port.expect(token, codec, ear, 60.0)
         channel = await self.dial(self.port.dial_string(token, codec), codec)
         assert channel is not None
         await self.until(lambda: ear.leg is not None, "the leg")
         assert ear.leg is not None
         return ear.leg, channel, ear
 
-    async def until(self, holds: Callable[[], bool], what: str, within_s: float = 5.0) -> None:
+    async def until(self, holds: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
         """Wait while the call goes on; for the fake, frames pass as fast as they can."""
         deadline = asyncio.get_running_loop().time() + within_s
         while not holds():
@@ -102,6 +105,14 @@ class PortWorld:
             await asyncio.sleep(0)
         else:
             await asyncio.sleep(0.02 * frames)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """The pretended switch is of this process: while that stands still, so does the switch, whose word about
+    its queue is then waited for."""
+    with patch.object(playout, "FREEZE_S", 30.0):
+        yield
 
 
 def new_token() -> str:
@@ -120,11 +131,13 @@ async def running_port(driver: str, limits: Limits | None = None) -> AsyncIterat
 
             yield PortWorld(driver, fake, ("", 0), http, end_all)
             return
-        port, address = await make_port(driver, Yard(limits or Limits()))
+        yard = Yard(limits or Limits(), watchdog=Watchdog(stall_s=60.0))
+        port, address = await make_port(driver, yard)
         world = PortWorld(driver, port, address, http, port.close)
-        try:
-            yield world
-        finally:
-            for channel in world.channels:
-                await channel.hangs_up()
-            await port.close()
+        with patient():
+            try:
+                yield world
+            finally:
+                for channel in world.channels:
+                    await channel.hangs_up()
+                await port.close()

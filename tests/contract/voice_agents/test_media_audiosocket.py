@@ -14,6 +14,8 @@ from voice_agents.core.audio import Codec
 from voice_agents.core.sound import to_linear
 from voice_agents.media import audiosocket_port
 from voice_agents.media.audiosocket_port import AudioSocketPort
+from voice_agents.media.leg import Yard
+from voice_agents.media.watchdog import Watchdog
 from voice_agents.wire.audiosocket import PacketReader, Sound, sound_packet, uuid_of
 
 pytestmark = pytest.mark.contract
@@ -31,7 +33,7 @@ class World:
 
     async def talks(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, RecordingEar]:
         ear, token = RecordingEar(), new_token()
-        self.port.expect(token, ULAW, ear, 5.0)
+        self.port.expect(token, ULAW, ear, 60.0)
         reader, writer = await self.connects()
         writer.write(b"\x01\x00\x10" + uuid_of(token))
         await ear.until(lambda told: told.leg is not None, "the leg")
@@ -40,7 +42,7 @@ class World:
 
 @pytest_asyncio.fixture
 async def world() -> AsyncIterator[World]:
-    port = AudioSocketPort()
+    port = AudioSocketPort(yard=Yard(watchdog=Watchdog(stall_s=60.0)))
     try:
         yield World(port, await port.start("127.0.0.1", 0))
     finally:
@@ -50,7 +52,7 @@ async def world() -> AsyncIterator[World]:
 async def ended(reader: asyncio.StreamReader) -> None:
     """Until the socket is closed, in order or not."""
     try:
-        while await asyncio.wait_for(reader.read(4096), 5.0):
+        while await asyncio.wait_for(reader.read(4096), 30.0):
             pass
     except ConnectionResetError:
         pass
@@ -58,7 +60,7 @@ async def ended(reader: asyncio.StreamReader) -> None:
 
 async def test_silence_comes_at_once_and_in_whole_packets(world: World) -> None:
     reader, writer, _ = await world.talks()
-    first = await asyncio.wait_for(reader.readexactly(323), 1.0)
+    first = await asyncio.wait_for(reader.readexactly(323), 30.0)
     assert PacketReader().feed(first) == [Sound(0x10, to_linear(ULAW, ULAW.silence))]
     writer.close()
 

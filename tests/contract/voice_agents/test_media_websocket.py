@@ -7,16 +7,19 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from unittest.mock import patch
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.contract.voice_agents.media_world import new_token
+from tests.contract.voice_agents.media_world import new_token, patient
 from tests.rig.media import RecordingEar
 from tests.rig.pretend_switch import WebSocketChannel, dial_websocket
 from tests.unit.voice_agents.model_switch import numbered
 from voice_agents.core.audio import Codec
+from voice_agents.core.playout import LEAD, UNCONFIRMED
 from voice_agents.media import websocket_port
 from voice_agents.media.leg import Leg, Yard
 from voice_agents.media.watchdog import Watchdog
@@ -36,7 +39,7 @@ class World:
     async def comes(self, codec: Codec = ULAW) -> tuple[WebSocketChannel, RecordingEar]:
         """Somebody who is expected is connected, and has said nothing yet."""
         ear, token = RecordingEar(), new_token()
-        self.port.expect(token, codec, ear, 5.0)
+        self.port.expect(token, codec, ear, 60.0)
         dialled = self.port.dial_string(token, codec)
         channel = await dial_websocket(self.http, self.address, dialled, starts=False)
         assert channel is not None
@@ -55,26 +58,33 @@ class World:
         reader, writer = await asyncio.open_connection(*self.address)
         writer.write(head.encode())
         try:
-            return await asyncio.wait_for(reader.read(), 5.0)
+            return await asyncio.wait_for(reader.read(), 30.0)
         finally:
             writer.close()
 
 
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    port = WebSocketPort(abilities_of((22, 10, 1)), yard=Yard(watchdog=Watchdog(stall_s=0.5, look_s=0.05)))
+@asynccontextmanager
+async def running(watchdog: Watchdog) -> AsyncIterator[World]:
+    port = WebSocketPort(abilities_of((22, 10, 1)), yard=Yard(watchdog=watchdog))
     address = await port.start("127.0.0.1", 0)
     async with aiohttp.ClientSession() as http:
-        running = World(port, address, http)
+        world = World(port, address, http)
         try:
-            yield running
+            with patient(), patch.object(websocket_port, "_HANDSHAKE_S", 30.0):
+                yield world
         finally:
-            for channel in running.channels:
+            for channel in world.channels:
                 await channel.hangs_up()
             await port.close()
 
 
-async def until(holds: object, what: str, within_s: float = 5.0) -> None:
+@pytest_asyncio.fixture
+async def world() -> AsyncIterator[World]:
+    async with running(Watchdog(stall_s=60.0)) as found:
+        yield found
+
+
+async def until(holds: object, what: str, within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while not holds():  # type: ignore[operator]
         assert time.monotonic() < deadline, what
@@ -114,7 +124,10 @@ async def test_whoever_names_no_expected_call_is_put_out(world: World, variables
     assert world.port.counts.refused == 1
 
 
-async def test_whoever_says_nothing_is_put_out_and_heard_by_nobody(world: World) -> None:
+async def test_whoever_says_nothing_is_put_out_and_heard_by_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket_port, "_HANDSHAKE_S", 0.3)
     channel, ear = await world.comes()
     await channel.says(numbered(1))
     await channel.presses("1")
@@ -167,7 +180,7 @@ async def test_what_is_no_websocket_gets_no_socket(world: World, head: str) -> N
 
 async def test_who_connects_and_says_nothing_is_not_waited_for(world: World) -> None:
     reader, writer = await asyncio.open_connection(*world.address)
-    assert await asyncio.wait_for(reader.read(), 5.0) == b""
+    assert await asyncio.wait_for(reader.read(), 30.0) == b""
     writer.close()
 
 
@@ -237,16 +250,20 @@ async def test_no_command_is_too_long_and_no_message_more_than_a_frame(world: Wo
     leg.pause()
     leg.resume()
     await ear.until(lambda told: len(told.marks) == 1, "the mark")
+    await until(lambda: len(said(channel)) >= 100, "all of it")
     assert channel.too_long == []
     assert said(channel) == [numbered(n) for n in range(100)]
-    assert channel.most <= 3
+    assert channel.most <= UNCONFIRMED + LEAD, "however late a switch is with its ticks"
 
 
 async def test_the_switch_is_told_to_go_on_after_each_flush(world: World) -> None:
+    """None is told anything where all it was given must have been played: then it is tried once more."""
     leg, channel, _ = await world.talks()
-    leg.play(b"".join(numbered(n) for n in range(50)))
-    await until(lambda: len(said(channel)) > 3, "some of it")
-    leg.flush()
+    while leg.playout._freeze is None:
+        heard = len(said(channel))
+        leg.play(b"".join(numbered(n) for n in range(50)))
+        await until(lambda heard=heard: len(said(channel)) > heard + 3, "some of it")  # type: ignore[misc]
+        leg.flush()
     await until(lambda: "CONTINUE_MEDIA" in channel.commands, "the order to go on")
     orders = [order for order in channel.commands if order not in ("ANSWER", "MARK_MEDIA")]
     assert orders == ["PAUSE_MEDIA", "GET_STATUS", "FLUSH_MEDIA", "CONTINUE_MEDIA"]
@@ -268,11 +285,11 @@ async def test_a_switch_that_says_stop_gets_nothing_until_it_says_go_on(world: W
 async def test_a_switch_without_a_queue_is_paced_from_here(world: World) -> None:
     leg, channel, ear = await world.talks(unbuffered=True)
     await until(lambda: leg.playout.direct, "the switch's word")
+    began = time.monotonic()
     leg.play(b"".join(numbered(n) for n in range(20)))
     leg.mark("end")
-    began = time.monotonic()
     await ear.until(lambda told: told.marks == [("end", True)], "the end")
-    assert 0.3 <= time.monotonic() - began <= 1.5
+    assert 0.3 <= time.monotonic() - began <= 5.0
     assert "GET_STATUS" not in channel.commands
 
 
@@ -304,6 +321,7 @@ async def test_a_switch_that_reads_nothing_any_more_loses_the_channel_and_nobody
     assert world.port.counts.stalled == 1
     before = len(other.heard)
     await until(lambda: len(other.heard) > before + 10, "the other call goes on")
+    channel.ws._response.connection.transport.resume_reading()  # type: ignore[union-attr]
 
 
 async def test_a_slow_ear_does_not_stop_the_reader(world: World) -> None:
@@ -314,20 +332,26 @@ async def test_a_slow_ear_does_not_stop_the_reader(world: World) -> None:
     await ear.until(lambda told: len(told.frames) == 500, "all of it")
 
 
-async def test_a_loop_that_stands_still_loses_its_sockets_and_comes_back(world: World) -> None:
-    """What the switch sees of it, it sees while the loop stands still: that is looked at from a thread."""
+async def test_a_loop_that_stands_still_loses_its_sockets_and_comes_back() -> None:
+    """What the switch sees of it, it sees while the loop stands still: here, in a ``recv`` of its own."""
+    watchdog = Watchdog(stall_s=0.5, look_s=0.05)
+    async with running(watchdog) as world:
+        await loses_its_sockets(world)
+        assert watchdog.stalls == 1
+        watchdog._stall_s = 60.0
+        _, channel, _ = await world.talks()
+        await until(lambda: len(channel.heard) > 5, "new calls")
+
+
+async def loses_its_sockets(world: World) -> None:
     ear, token = RecordingEar(), new_token()
-    world.port.expect(token, ULAW, ear, 5.0)
+    world.port.expect(token, ULAW, ear, 60.0)
     plain = socket.create_connection(world.address)
     plain.sendall(UPGRADE.format("/media").encode() + plain_start(token))
     await ear.until(lambda told: told.leg is not None, "the leg")
     await asyncio.sleep(0.1)
-    plain.settimeout(3.0)
-    began = time.monotonic()
+    plain.settimeout(30.0)
     while plain.recv(65_536):
         pass
-    assert 0.4 <= time.monotonic() - began <= 2.5, "closed while the loop stood still in recv()"
     plain.close()
     await ear.until(lambda told: told.why == "stalled", "why it ended")
-    _, channel, _ = await world.talks()
-    await until(lambda: len(channel.heard) > 5, "new calls")
