@@ -166,7 +166,9 @@ class OnRedis(OnFile):
 
     def __init__(self, database: Database, server: Server, secret: bytes, now: Callable[[], float]) -> None:
         self._server = server
-        self._redis: Redis = open_redis(server.url)
+        self._door = server.socket.with_name("door.sock")
+        self._open_door()
+        self._redis: Redis = open_redis(f"unix://{self._door}")
         index = RedisIndex(self._redis, secret, now=now, patience=CALM)
         super().__init__(database, index)
         self._task = asyncio.create_task(index.run(lambda: pages_of(self.ledger)))
@@ -174,12 +176,16 @@ class OnRedis(OnFile):
     async def empty(self) -> None:
         await self._server.empty()
 
+    def _open_door(self) -> None:
+        self._door.unlink(missing_ok=True)
+        self._door.symlink_to(self._server.socket)
+
     async def cut(self) -> None:
-        self._redis.connection_pool.connection_kwargs["path"] = "/nowhere.sock"
+        self._door.unlink(missing_ok=True)
         await self._redis.connection_pool.disconnect()
 
     async def mend(self) -> None:
-        self._redis.connection_pool.connection_kwargs["path"] = str(self._server.socket)
+        self._open_door()
         await until(lambda: bool(getattr(self.index, "trusted", False)))
 
     async def close(self) -> None:
