@@ -11,11 +11,19 @@ from collections.abc import AsyncIterator, Generator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.architecture.rules import tier_fault
 
 if TYPE_CHECKING:
     from tests.rig.livekit import LiveKitRig
+
+
+settings.register_profile(
+    "patchbay", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patchbay")
+"""Examples are the same in every run, and none of them is a test of the machine's speed."""
 
 
 @pytest.fixture
