@@ -33,8 +33,9 @@ LOOK_AGAIN_S: Final = 0.05
 ENDS_S: Final = 0.7
 """How long a room that ends may be listed after its people have left it: whoever was put out of an empty one
 is told so within a second."""
-_TOLD_S: Final = 0.5
-"""How long our own end may be gone before the switch's word for the call's end comes."""
+_TOLD_S: Final = 2.0
+"""How long our own end may be gone before the switch's word for the call's end comes: the two come by
+different ways, and on a busy machine one is later than the other by half a second and more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class SipStay:
         """The first look that is asked whether a host has muted it."""
         self._view = View((), recording=False)
         self._over = False
+        self._hung_up = False
+        """The switch has told the call's end."""
         self._leaving: asyncio.Task[None] | None = None
         self._shown: asyncio.Task[None] | None = None
         self.answer: asyncio.Future[None] = self._loop.create_future()
@@ -192,6 +195,7 @@ class SipStay:
             self.answer.set_result(None)
 
     def over(self, cause: int | None) -> None:
+        self._hung_up = True
         if not self.answer.done():
             self.answer.set_exception(NotAdmitted(why_not(cause)))
         elif not self._over:
@@ -201,7 +205,7 @@ class SipStay:
         """Our own end is gone, and the switch has told nothing."""
         if not self.answer.done():
             self.answer.set_exception(NotAdmitted("unreachable"))
-        else:
+        elif not self._hung_up:  # else why is being found out
             self._tell_out("lost")
 
     async def _put_out(self, cause: int | None) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.unit.video_rooms.sip_stage import ROOM, Stage, settle, staged, until
+from video_rooms.core.live import LiveRoom
+from video_rooms.fakes import FakeRoomServer
 
 pytestmark = pytest.mark.unit
 
@@ -128,6 +130,33 @@ async def test_our_own_end_that_breaks_is_the_end_even_if_nobody_says_so(
     stay.gone("stalled")
     await until(lambda: bool(ear.told))
     assert ear.told == ["out lost"]
+
+
+async def test_while_it_is_found_out_why_nobody_is_told_that_it_was_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The media server may take longer to tell than our own end waits for the switch's word."""
+    monkeypatch.setattr("video_rooms.siptrunk.stay._TOLD_S", 0.0)
+    stay, ear = await stage.enter()
+    asked, told, rooms = asyncio.Event(), asyncio.Event(), FakeRoomServer.rooms
+
+    async def slowly(self: FakeRoomServer, names: Sequence[str] | None = None) -> tuple[LiveRoom, ...]:
+        asked.set()
+        await told.wait()
+        return await rooms(self, names)
+
+    monkeypatch.setattr(FakeRoomServer, "rooms", slowly)
+    await stage.server.remove(ROOM, stay.identity)
+    stage.calls.ends(stay.call_id, 16)
+    stay.gone("hangup")
+    await asked.wait()
+    passed = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.001, passed.set_result, None)  # after what is due by then
+    await passed
+    assert ear.told == []
+    told.set()
+    await until(lambda: bool(ear.told))
+    assert ear.told == ["out removed"]
 
 
 async def test_whoever_leaves_hears_no_more(stage: Stage) -> None:
