@@ -88,8 +88,9 @@ async def _check_user(probe: AmiProbe, role: str, login: AmiLogin, now: Callable
     if role == "control":
         settings = await probe.ask("CoreSettings")
         findings.append(judge_version(settings.get("AsteriskVersion", "")))
+        asked = now()
         pong = await probe.ask("Ping")
-        findings.append(skew("switch clock", float(pong.get("Timestamp", "0")), now()))
+        findings.append(skew("switch clock", float(pong.get("Timestamp", "0")), asked, now()))
     return findings
 
 
@@ -113,14 +114,16 @@ async def check_redis(url: str, now: Callable[[], float]) -> list[Finding]:
             server = await redis.info("server")
             persistence = await redis.info("persistence")
             memory = await redis.info("memory")
+            asked = now()
             seconds, micros = await redis.time()
+            answered = now()
     except (RedisError, OSError) as failure:
         return [fail("redis", f"does not answer: {type(failure).__name__}", mend)]
     return [
         *judge_redis(
             str(server["redis_version"]), int(persistence["aof_enabled"]), str(memory["maxmemory_policy"])
         ),
-        skew("redis clock", seconds + micros / 1e6, now()),
+        skew("redis clock", seconds + micros / 1e6, asked, answered),
     ]
 
 
@@ -159,12 +162,14 @@ async def check_database(url: str, now: Callable[[], float]) -> list[Finding]:
     try:
         connection = await asyncpg.connect(url.replace("+asyncpg", "", 1), timeout=_DEADLINE_S)
         try:
+            asked = now()
             row = await connection.fetchrow(
                 "select current_setting('transaction_read_only') = 'on' as read_only,"
                 " has_schema_privilege(current_user, 'public', 'CREATE') as may_create,"
                 " extract(epoch from clock_timestamp())::float8 as clock, version() as version",
                 timeout=_DEADLINE_S,
             )
+            answered = now()
         finally:
             await connection.close(timeout=_DEADLINE_S)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as failure:
@@ -173,7 +178,10 @@ async def check_database(url: str, now: Callable[[], float]) -> list[Finding]:
         trouble = "is read-only (a standby?)" if row["read_only"] else "does not let this user make tables"
         return [fail("database", trouble, "name the primary, and grant CREATE on schema public")]
     version = " ".join(str(row["version"]).split()[:2])
-    return [ok("database", f"{version}, writable"), skew("database clock", float(row["clock"]), now())]
+    return [
+        ok("database", f"{version}, writable"),
+        skew("database clock", float(row["clock"]), asked, answered),
+    ]
 
 
 def check_sqlite(path: Path) -> Finding:

@@ -36,9 +36,10 @@ def exit_code(findings: Iterable[Finding]) -> int:
     return int(any(finding.verdict == "fail" for finding in findings))
 
 
-def skew(name: str, theirs: float, ours: float) -> Finding:
-    """Compare a server's clock with ours (seconds since 1970)."""
-    apart = theirs - ours
+def skew(name: str, theirs: float, asked: float, answered: float) -> Finding:
+    """Compare a server's clock with ours (seconds since 1970), which it told between ``asked`` and
+    ``answered``: a slow answer is no fault of a clock."""
+    apart = theirs - min(max(theirs, asked), answered)
     detail = f"its clock is {apart:+.1f} s from ours"
     mend = "run a time service (chrony, systemd-timesyncd) on both machines"
     if abs(apart) > 30:

@@ -91,7 +91,8 @@ def test_addresses_that_cannot_be_meant(
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"405 Method Not Allowed"])
-async def test_a_service_that_answers_is_well(status: bytes) -> None:
+async def test_a_service_that_answers_is_well(monkeypatch: pytest.MonkeyPatch, status: bytes) -> None:
+    monkeypatch.setattr(checks_room_sip, "_TRIES_S", (30.0,))
     service = Service(b"noise", b"SIP/2.0 100 Trying\r\n\r\n", b"SIP/2.0 " + status + b"\r\n\r\n")
     async with serving(service) as port:
         found = await check_service(settings(ROOM_SIP_HOST="127.0.0.1", ROOM_SIP_PORT=port))
@@ -128,7 +129,8 @@ async def test_one_that_is_silent_or_not_there_is_told(
     assert all(("media bridge" in one.mend) is (carrier == "auto") for one in (silent, gone))
 
 
-async def test_livekit_is_not_asked_where_it_does_not_run() -> None:
+async def test_livekit_is_not_asked_where_it_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks_room_sip, "_TRIES_S", (30.0,))
     async with serving(Service(b"SIP/2.0 200 OK\r\n\r\n")) as port:
         here = replace(settings(**PLAIN), room_sip_port=int(port))
         (only,) = await check_room_sip(here, plan(), None, False)

@@ -80,7 +80,16 @@ def test_a_redis_that_forgets_is_told(
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.0, "ok"), (-1.9, "ok"), (5.0, "warn"), (-31.0, "fail")])
 def test_clocks_apart_are_told(apart: float, verdict: Verdict) -> None:
-    assert skew("clock", 1000.0 + apart, 1000.0).verdict == verdict
+    assert skew("clock", 1000.0 + apart, 1000.0, 1000.0).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"), [(1000.0, "+0.0 s"), (1030.0, "+0.0 s"), (1045.0, "+5.0 s"), (995.0, "-5.0 s")]
+)
+def test_an_answer_that_took_long_does_not_put_a_clock_wrong(theirs: float, told: str) -> None:
+    found = skew("clock", theirs, 1000.0, 1040.0)
+    assert told in found.detail
+    assert (found.verdict == "ok") is (told == "+0.0 s")
 
 
 @pytest.mark.parametrize(("octets", "verdict"), [(4e8, "fail"), (1e9, "warn"), (6e9, "ok")])
