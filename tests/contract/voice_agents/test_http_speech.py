@@ -31,8 +31,9 @@ WAV = Fetched(200, "audio/wav", to_wav(Mono(array("h", [500, -500] * 800).tobyte
 class Service:
     """A ``Connector`` with its answer prepared, that writes down what it was asked."""
 
-    def __init__(self, answer: Fetched | Exception, takes_s: float = 0.0) -> None:
+    def __init__(self, answer: Fetched | Exception, takes_s: float = 0.0, together: int = 1) -> None:
         self.answer, self.takes_s = answer, takes_s
+        self.together = asyncio.Barrier(together)
         self.asked: list[tuple[str, Mapping[str, str], bytes, int]] = []
         self.at_once = self.most_at_once = 0
 
@@ -43,6 +44,7 @@ class Service:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
+            await self.together.wait()
             await asyncio.sleep(self.takes_s)
         finally:
             self.at_once -= 1
@@ -135,7 +137,8 @@ async def test_what_is_refused_is_not_asked_for(tmp_path: Path) -> None:
 
 
 async def test_so_many_at_once_and_no_more(tmp_path: Path) -> None:
-    service = Service(WAV, takes_s=0.01)
+    """Three are answered together, so that it takes as many to get an answer."""
+    service = Service(WAV, together=3)
     engine = speech(tmp_path, service, at_once=3)
     await asyncio.gather(*(engine.speak(f"Number {n}") for n in range(9)))
     assert service.most_at_once == 3

@@ -262,7 +262,7 @@ async def test_the_switch_is_told_to_go_on_after_each_flush(world: World) -> Non
     while leg.playout._freeze is None:
         heard = len(said(channel))
         leg.play(b"".join(numbered(n) for n in range(50)))
-        await until(lambda heard=heard: len(said(channel)) > heard + 3, "some of it")  # type: ignore[misc]
+        await until(lambda heard=heard: len(said(channel)) > heard + 3, "some of it")
         leg.flush()
     await until(lambda: "CONTINUE_MEDIA" in channel.commands, "the order to go on")
     orders = [order for order in channel.commands if order not in ("ANSWER", "MARK_MEDIA")]
