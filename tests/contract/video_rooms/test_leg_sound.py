@@ -25,7 +25,7 @@ from video_rooms.core.leg import (
     SoundsDone,
 )
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(240)]
 
 CARRIERS = {"bridge": "livekit", "workers": "livekit", "sip": "livekit_with_redis"}
 """By the server that each needs."""

@@ -18,7 +18,7 @@ from tests.contract.video_rooms.legs_world import Ear, LegWorld, running_legs
 from tests.rig.livekit import LiveKitRig
 from video_rooms.core.leg import Arrived, Gone, HangUp, Joined, PlaySounds
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(240)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -29,7 +29,7 @@ from tests.rig.visitors import visitor
 from tests.rig.world import static_templates
 from video_rooms.core.leg import Answer, Arrived, Gone, HangUp, Join, Joined, Leave, Left, LegFact
 
-pytestmark = pytest.mark.switch
+pytestmark = [pytest.mark.switch, pytest.mark.timeout(240)]
 
 HOST_HZ = 700.0
 AT_ONCE_S = 10.0
