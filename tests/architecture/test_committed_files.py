@@ -11,8 +11,14 @@ pytestmark = pytest.mark.unit
 
 def committed() -> list[str]:
     """Every file under version control that is still in the working tree."""
+    ours = f"safe.directory={rules.ROOT}"  # why: git reads no checkout of another user's, as in a container
     listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=rules.ROOT, capture_output=True, text=True, timeout=30, check=True
+        ["git", "-c", ours, "ls-files", "-z"],
+        cwd=rules.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
     )
     return [name for name in listed.stdout.split("\0") if (rules.ROOT / name).is_file()]
 

@@ -84,7 +84,7 @@ def test_collection_fails_without_a_tier(tmp_path: Path, mark: str, status: int)
         cwd=rules.ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
     assert ran.returncode == status, ran.stdout + ran.stderr

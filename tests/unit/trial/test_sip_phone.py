@@ -33,6 +33,8 @@ pytestmark = pytest.mark.unit
 
 QUICK = Timers(t1=0.05, t2=0.2, give_up=20.0)
 HASTY = Timers(t1=0.05, t2=0.2, give_up=1.0)
+PATIENT = Timers(t1=5.0, t2=5.0, give_up=60.0)
+"""Of who calls: an INVITE that is said twice is answered twice, and the answers are counted here."""
 
 
 class Pair:
@@ -49,7 +51,7 @@ class Pair:
 
 @pytest_asyncio.fixture
 async def pair() -> AsyncIterator[Pair]:
-    async with await SipPhone.open(timers=QUICK) as near, await SipPhone.open(timers=QUICK) as far:
+    async with await SipPhone.open(timers=PATIENT) as near, await SipPhone.open(timers=QUICK) as far:
         yield Pair(near, far)
 
 
