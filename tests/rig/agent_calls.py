@@ -26,7 +26,7 @@ from voice_agents.media.websocket_port import WebSocketPort
 CLI = E164("+12025550100")
 PERSON = Connect(Trunk(E164("+14155559000"), "carrier"), CLI)
 NOWHERE = Connect(Phone("nobody"), CLI)
-_COMES_S = 10.0
+_COMES_S = 20.0
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class AgentCalls:
         )
         self.voice.expect_call()
         call = await self.voice.engine.director.place(wanted)
-        person = await self.voice.carrier.receives(within_s=8.0)
+        person = await self.voice.carrier.receives(within_s=20.0)
         await ear.talks()
         await self.joined(call.id)
         return person, call.id
@@ -86,7 +86,7 @@ class AgentCalls:
     async def joined(self, call_id: CallId) -> None:
         """Until the gateway has heard that it is: sound and the switch's events come by different ways."""
         live = self.voice.engine.director.live
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(20.0):
             while (call := live(call_id)) is None or why_not(call):  # noqa: ASYNC110 - it is told to nobody
                 await asyncio.sleep(0.005)
 

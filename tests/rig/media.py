@@ -82,7 +82,7 @@ class RecordingEar:
         self.why = why
         self.watch.changed()
 
-    async def until(self, holds: Callable[[RecordingEar], bool], what: str, within_s: float = 8.0) -> None:
+    async def until(self, holds: Callable[[RecordingEar], bool], what: str, within_s: float = 20.0) -> None:
         await self.watch.until(
             lambda: holds(self),
             within_s=within_s,
@@ -111,7 +111,7 @@ class MediaWorld:
     def dial(self, ear: RecordingEar, codec: Codec = Codec.ULAW, **how: object) -> OutgoingCall:
         """A caller's call straight to the port."""
         token = secrets.token_hex(16)
-        self.port.expect(token, codec, ear, 5.0)
+        self.port.expect(token, codec, ear, 20.0)
         return self.dial_string(self.port.dial_string(token, codec), **how)
 
     def dial_string(self, text: str, **how: object) -> OutgoingCall:
@@ -127,7 +127,7 @@ class MediaWorld:
         call = self.dial(ear, codec, **how)
         await call.reaches(CallState.ANSWERED)
         leg = await ear.talks()
-        await call.stream.until(lambda: len(call.stream.packets) > 0, within_s=5.0, what="sound")
+        await call.stream.until(lambda: len(call.stream.packets) > 0, within_s=15.0, what="sound")
         return call, leg
 
 

@@ -77,7 +77,7 @@ async def test_the_caller_hears_ringing_until_the_agent_answers(calls: AgentCall
     await caller.reaches(CallState.ANSWERED)
     await ear.talks()
     speaks(ear)
-    await caller.hears(lambda pcm: has_tone(pcm, AGENT_HZ, seconds=0.5), 6.0, "the agent")
+    await caller.hears(lambda pcm: has_tone(pcm, AGENT_HZ, seconds=0.5), 20.0, "the agent")
     await caller.hang_up()
     await ear.until(lambda ear: bool(ear.why), "the end")
     call = await calls.voice.ended()
@@ -145,7 +145,7 @@ async def test_a_callers_end_is_known_at_once(calls: AgentCalls) -> None:
     own = [(at, call) for at, call in told if call.id == call_id]
     assert any(call.callee.rank is Rank.UP for _, call in own)
     first = next(at for at, call in own if call.ended_by is Ender.CALLER)
-    assert first - began < 0.5
+    assert first - began < 5.0, "no timer of ours is that quick"
     assert own[-1][1].closed
 
 
@@ -159,9 +159,9 @@ async def test_a_socket_that_is_refused_leaves_the_caller_to_the_next(calls: Age
     calls.voice.book.then = lambda typed: calls.facts(PERSON)
     caller = calls.voice.dial()
     await caller.reaches(CallState.RINGING)
-    await calls.voice.carrier.receives(within_s=8.0)
-    await caller.reaches(CallState.ANSWERED, within_s=8.0)
-    await caller.hears(lambda pcm: has_tone(pcm, CALLEE_HZ), 5.0, "the person")
+    await calls.voice.carrier.receives(within_s=20.0)
+    await caller.reaches(CallState.ANSWERED, within_s=20.0)
+    await caller.hears(lambda pcm: has_tone(pcm, CALLEE_HZ), 20.0, "the person")
     await caller.hang_up()
     call = await calls.voice.ended()
     assert ended(call) == "completed success/hangup_by_caller by caller"
@@ -173,7 +173,7 @@ async def test_a_closed_port_and_nobody_else_ends_as_unavailable(calls: AgentCal
     calls.voice.book.first = calls.facts(Connect(AgentSocket(dial, "agt_3"), CLI))
     calls.voice.book.then = lambda typed: calls.facts(UNAVAILABLE)
     caller = calls.voice.dial()
-    await caller.reaches(CallState.ENDED, within_s=10.0)
+    await caller.reaches(CallState.ENDED, within_s=20.0)
     call = await calls.voice.ended()
     assert ended(call) == "failed upstream_error/agent_unavailable by gateway"
     assert caller.responses[-1] == 503
@@ -189,7 +189,7 @@ async def test_an_agent_that_leaves_before_it_answers(calls: AgentCalls) -> None
     await ear.until(lambda ear: ear.leg is not None, "the agent's channel")
     assert ear.leg is not None
     ear.leg.hang_up()
-    await caller.reaches(CallState.ANSWERED, within_s=8.0)
+    await caller.reaches(CallState.ANSWERED, within_s=20.0)
     await caller.hang_up()
     call = await calls.voice.ended()
     assert cdr_of(calls, call) == [("agent:agt_1", "agent_unavailable")]
@@ -202,7 +202,7 @@ async def test_a_gateway_that_is_gone_when_the_agent_does_not_come(calls: AgentC
     await calls.voice.die()
     assert ear.leg is not None
     ear.leg.hang_up()
-    await caller.reaches(CallState.ENDED, within_s=8.0)
+    await caller.reaches(CallState.ENDED, within_s=20.0)
     await calls.voice.rise()
     call = await calls.voice.ended()
     assert (call.id, str(call.status)) == (call_id, "completed")
@@ -215,7 +215,7 @@ async def test_a_person_who_was_called_talks_with_the_agent(calls: AgentCalls) -
     ear = RecordingEar()
     person, _ = await calls.places(ear)
     speaks(ear)
-    await person.hears(lambda pcm: has_tone(pcm, AGENT_HZ, seconds=0.5), 6.0, "the agent")
+    await person.hears(lambda pcm: has_tone(pcm, AGENT_HZ, seconds=0.5), 20.0, "the agent")
     await ear.until(lambda ear: len(ear.frames) > 50, "the person's sound")
     await person.hang_up()
     await ear.until(lambda ear: bool(ear.why), "the end")
@@ -233,14 +233,14 @@ async def test_digits_reach_the_persons_line_and_not_the_agent(calls: AgentCalls
     await director.send_digits(call_id, "12w#")
     assert time.monotonic() - began > 0.8, "a pause was asked for"
     await person.stream.until(
-        lambda: digits_in(person.stream.packets, DTMF) == "12#", within_s=3.0, what="the digits"
+        lambda: digits_in(person.stream.packets, DTMF) == "12#", within_s=15.0, what="the digits"
     )
     for wrong in ("", "12a", "1" * 33, "1\r\nAction: Logoff"):
         with pytest.raises(InvalidInput):
             await director.send_digits(call_id, wrong)
-    playing = asyncio.create_task(director.send_digits(call_id, "123456789"))
+    playing = asyncio.create_task(director.send_digits(call_id, "123456789" * 3))
     await person.stream.until(
-        lambda: len(digits_in(person.stream.packets, DTMF)) > 4, within_s=3.0, what="more digits"
+        lambda: len(digits_in(person.stream.packets, DTMF)) > 4, within_s=15.0, what="more digits"
     )
     with pytest.raises(Conflict):
         await director.send_digits(call_id, "1")

@@ -54,8 +54,8 @@ async def test_to_a_person_and_back(calls: AgentCalls) -> None:
     caller, call_id = await calls.talks(first)
     assert await director.reroute(call_id, PERSON, 8) == "completed"
     await first.until(lambda ear: bool(ear.why), "the agent's end")
-    person = await calls.voice.carrier.receives(within_s=1.0)
-    await caller.hears(lambda pcm: has_tone(pcm, CALLEE_HZ), 5.0, "the person")
+    person = await calls.voice.carrier.receives(within_s=10.0)
+    await caller.hears(lambda pcm: has_tone(pcm, CALLEE_HZ), 20.0, "the person")
     assert await director.reroute(call_id, calls.route(second), 8, why="hand_back") == "completed"
     await second.talks()
     await person.reaches(CallState.ENDED)
@@ -71,13 +71,13 @@ async def test_to_a_person_and_back(calls: AgentCalls) -> None:
         "call.completed",
     ]
     assert cdr_of(calls, call) == [("agent:agt_1", "transferred"), ("+14155559000", "hand_back")]
-    assert second.why
+    await second.until(lambda ear: bool(ear.why), "the end of the agent's channel")
 
 
 async def test_the_person_who_took_over_may_end_the_call(calls: AgentCalls) -> None:
     caller, call_id = await calls.talks(RecordingEar())
     assert await calls.voice.engine.director.reroute(call_id, PERSON, 8) == "completed"
-    person = await calls.voice.carrier.receives(within_s=1.0)
+    person = await calls.voice.carrier.receives(within_s=10.0)
     await person.hang_up()
     await caller.reaches(CallState.ENDED)
     assert ended(await calls.voice.ended()) == "completed success/hangup_by_callee by callee"
@@ -120,7 +120,7 @@ async def test_a_person_who_lets_it_ring(calls: AgentCalls) -> None:
     caller, call_id = await calls.talks(RecordingEar())
     assert await calls.voice.engine.director.reroute(call_id, PERSON, 2) == "no_answer"
     await back.talks()
-    person = await calls.voice.carrier.receives(within_s=1.0)
+    person = await calls.voice.carrier.receives(within_s=10.0)
     await person.reaches(CallState.ENDED)
     await caller.hang_up()
     assert cdr_of(calls, await calls.voice.ended())[-1] == ("+14155559000", "no_answer")
@@ -140,7 +140,7 @@ async def test_a_caller_who_leaves_while_it_rings(calls: AgentCalls) -> None:
     calls.voice.far_end = rings()
     caller, call_id = await calls.talks(RecordingEar())
     moving = asyncio.create_task(calls.voice.engine.director.reroute(call_id, PERSON, 8))
-    person = await calls.voice.carrier.receives(within_s=5.0)
+    person = await calls.voice.carrier.receives(within_s=20.0)
     await person.reaches(CallState.RINGING)
     with pytest.raises(Conflict):
         await calls.voice.engine.director.reroute(call_id, PERSON, 8)
@@ -160,7 +160,7 @@ async def test_a_placed_call_is_moved_like_any_other(calls: AgentCalls) -> None:
     await calls.joined(call_id)
     calls.voice.far_end = TALKS
     assert await calls.voice.engine.director.reroute(call_id, PERSON, 8) == "completed"
-    await person.hears(lambda pcm: has_tone(pcm, CALLEE_HZ), 5.0, "the other person")
+    await person.hears(lambda pcm: has_tone(pcm, CALLEE_HZ), 20.0, "the other person")
     await person.hang_up()
     call = await calls.voice.ended()
     assert ended(call) == "completed success/hangup_by_caller by caller"
@@ -176,7 +176,7 @@ async def test_one_recording_goes_on_through_the_move(calls: AgentCalls) -> None
     await ear.talks()
     await calls.joined(call_id)
     assert await calls.voice.engine.director.reroute(call_id, PERSON, 8) == "completed"
-    await caller.hears(lambda pcm: has_tone(pcm, CALLEE_HZ, seconds=1.5), 6.0, "the person")
+    await caller.hears(lambda pcm: has_tone(pcm, CALLEE_HZ, seconds=1.5), 20.0, "the person")
     await caller.hang_up()
     call = await calls.voice.ended()
     (tape,) = call.tapes
@@ -193,14 +193,14 @@ async def test_a_gateway_that_dies_while_the_person_rings_finds_them_talking(cal
     calls.voice.far_end = rings()
     caller, call_id = await calls.talks(RecordingEar())
     moving = asyncio.create_task(calls.voice.engine.director.reroute(call_id, PERSON, 20))
-    person = await calls.voice.carrier.receives(within_s=5.0)
+    person = await calls.voice.carrier.receives(within_s=20.0)
     await person.reaches(CallState.RINGING)
     moving.cancel()
     await calls.voice.die()
     await person.answer()
     await calls.voice.rise()
     await calls.voice.store.until(
-        call_id, lambda call: call.move is not None and call.move.outcome == "completed", "the move", 8.0
+        call_id, lambda call: call.move is not None and call.move.outcome == "completed", "the move", 20.0
     )
     assert caller.state is CallState.ANSWERED
     await person.hang_up()
@@ -212,7 +212,7 @@ async def test_a_gateway_that_is_dead_when_the_person_refuses(calls: AgentCalls)
     calls.voice.far_end = rings()
     caller, call_id = await calls.talks(RecordingEar())
     moving = asyncio.create_task(calls.voice.engine.director.reroute(call_id, PERSON, 20))
-    person = await calls.voice.carrier.receives(within_s=5.0)
+    person = await calls.voice.carrier.receives(within_s=20.0)
     await person.reaches(CallState.RINGING)
     moving.cancel()
     await calls.voice.die()
