@@ -23,7 +23,7 @@ WORLD: dict[str, Behaviour] = {
     "0113": rejects(480, ring_after_ms=20, after_ms=300),
     "0114": rejects(404),
     "0115": rejects(503),
-    "0116": rejects(302, ring_after_ms=20, after_ms=120),
+    "0116": rejects(302, ring_after_ms=20, after_ms=1_000),  # at once, nobody would hear that it rang
 }
 """What the simulated carrier does, by the last digits of the dialled number. Who is rung first hangs up long
 after the switch has joined him with what comes then."""

@@ -24,6 +24,7 @@ _EVENT = struct.Struct("!BBH")
 _DIGITS = "0123456789*#ABCD"
 _SILENT_FRAME = b"\xff" * audio.FRAME_SAMPLES
 _RESYNC_SAMPLES = audio.RATE
+_AT_ONCE_SAMPLES = audio.RATE // 10
 _MAX_PACKETS = 90_000
 _DATAGRAM_MAX = 65_536
 _EVENT_FRAMES = 8
@@ -63,34 +64,43 @@ def unpack(datagram: bytes, at: float) -> Packet | None:
 def assemble(packets: Iterable[Packet]) -> bytes:
     """What was heard, as PCM from the first packet on.
 
-    Packets lie where their timestamps say; where a stream starts anew (another source, a jump of
-    more than a second against the clock) they lie where their arrival says. Gaps are silence. No jump is
-    what was only read late: there the timestamps go on with the numbers of the packets.
+    Packets lie where their timestamps say; where a stream starts anew (another source, a jump of more
+    than a second against the clock) they lie where their arrival says. Gaps are silence. What was only
+    read late is no jump: its packets are as far from one another as they were sent.
     """
     heard = bytearray()
     began: float | None = None
-    source, anchor = -1, 0
     last: Packet | None = None
+    anchor = 0
     for packet in packets:
         if packet.payload_type != PCMU:
             continue
         began = packet.at if began is None else began
         arrived = round((packet.at - began) * audio.RATE)
-        place = (packet.timestamp - anchor) % 2**32
-        late = last is not None and _goes_on(last, packet)
+        place = _apart(packet.timestamp, anchor)
+        if last is None or place < 0 or not _goes_on(last, packet, off=abs(place - arrived)):
+            place = arrived
+            anchor = (packet.timestamp - place) % 2**32
         last = packet
-        if packet.source != source or (abs(place - arrived) > _RESYNC_SAMPLES and not late):
-            source, anchor, place = packet.source, (packet.timestamp - arrived) % 2**32, arrived
         heard.extend(bytes(max(0, 2 * place - len(heard))))
         heard[2 * place : 2 * (place + len(packet.payload))] = audio.ulaw_decode(packet.payload)
     return bytes(heard)
 
 
-def _goes_on(last: Packet, packet: Packet) -> bool:
-    """Whether the second is of the same speech: as much later as there are packets between."""
-    between = (packet.sequence - last.sequence) % 2**16
-    passed = (packet.timestamp - last.timestamp) % 2**32
-    return 0 < between < 2**15 and passed == between * audio.FRAME_SAMPLES
+def _goes_on(last: Packet, packet: Packet, off: int) -> bool:
+    """Whether the second is of the same stream: as much later as there are packets between, or, but for a
+    second, as time has passed: since the first one (``off`` samples from that), or among those read at once.
+    """
+    passed, waited = _apart(packet.timestamp, last.timestamp), round((packet.at - last.at) * audio.RATE)
+    between = (packet.sequence - last.sequence + 2**15) % 2**16 - 2**15
+    if packet.source != last.source or passed == between * audio.FRAME_SAMPLES:
+        return packet.source == last.source
+    return min(off, abs(passed - waited) if waited < _AT_ONCE_SAMPLES else off) <= _RESYNC_SAMPLES
+
+
+def _apart(timestamp: int, earlier: int) -> int:
+    """Samples from one timestamp to another, which may be later all the same."""
+    return (timestamp - earlier + 2**31) % 2**32 - 2**31
 
 
 def digits_in(packets: Iterable[Packet], payload_type: int) -> str:

@@ -1,7 +1,6 @@
 """Certificates for tests of TLS: an authority and what it signs, made here, believed by nobody else.
 
-Just enough of X.509 (RFC 5280) and RSA (RFC 8017) for that; no library of ours does it, and a machine need
-not have the openssl program.
+Just enough of X.509 (RFC 5280) and RSA (RFC 8017) for that; a machine need not have the openssl program.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from math import gcd
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gateway.trial.sip_wire import TlsFiles
 
 _SHA256_RSA, _RSA = "1.2.840.113549.1.1.11", "1.2.840.113549.1.1.1"
 _NAME, _SAN, _USAGE, _CONSTRAINTS = "2.5.4.3", "2.5.29.17", "2.5.29.15", "2.5.29.19"
 _OWN_KEY, _ISSUER_KEY, _PURPOSE = "2.5.29.14", "2.5.29.35", "2.5.29.37"
-_SMALL = [n for n in range(3, 2000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2))]
 _E = 65537
 
 
@@ -82,29 +81,9 @@ def make_authority(folder: Path, name: str) -> Authority:
 
 
 def make_key() -> Key:
-    """Two primes of 1024 bits, far from each other with overwhelming likelihood."""
-    return Key(_prime(), _prime())
-
-
-def _prime() -> int:
-    while True:
-        n = secrets.randbits(1024) | (3 << 1022) | 1
-        if all(n % small for small in _SMALL) and gcd(n - 1, _E) == 1 and _is_prime(n):
-            return n
-
-
-def _is_prime(n: int) -> bool:
-    """Miller and Rabin's test, ten rounds."""
-    odd, twos = n - 1, 0
-    while odd % 2 == 0:
-        odd, twos = odd // 2, twos + 1
-    for _ in range(10):
-        x = pow(secrets.randbelow(n - 3) + 2, odd, n)
-        if x in (1, n - 1):
-            continue
-        if all((x := pow(x, 2, n)) != n - 1 for _ in range(twos - 1)):
-            return False
-    return True
+    """Two primes of 1024 bits."""
+    made = rsa.generate_private_key(_E, 2048).private_numbers()
+    return Key(made.p, made.q)
 
 
 # DER (ITU-T X.690)

@@ -7,12 +7,15 @@ import asyncio
 import pytest
 import pytest_asyncio
 
+from gateway.trial.sip_behaviour import rejects
 from gateway.trial.sip_call import CallState
+from gateway.trial.sip_incoming import IncomingCall
 from gateway.trial.sip_outgoing import Dial
 from tests.rig.product import OWN, Json, Product
 
 pytestmark = pytest.mark.switch
 
+RINGS = "+14155557003"
 # final → (status, termination reason) before the far end rang, and after
 TRUTH: dict[int, tuple[tuple[str, str], tuple[str, str]]] = {
     486: (("busy", "busy"), ("busy", "busy")),
@@ -58,7 +61,11 @@ async def one_terminal_event(product: Product, call_id: str, rang: bool) -> None
 @pytest.mark.parametrize("rang", [False, True], ids=["before-18x", "after-18x"])
 @pytest.mark.parametrize("final", TRUTH)
 async def test_a_placed_call_that_is_refused(product: Product, final: int, rang: bool) -> None:
-    call_id = await product.api.place(f"+1415555{int(rang)}{final}")
+    before = len(product.carrier.incoming)
+    call_id = await product.api.place(RINGS if rang else f"+14155550{final}")
+    if rang:
+        await product.api.status(call_id, "ringing")
+        refuse(product.carrier.incoming[before], final)
     check(await product.api.ended(call_id), final, rang)
     await one_terminal_event(product, call_id, rang)
 
@@ -66,18 +73,30 @@ async def test_a_placed_call_that_is_refused(product: Product, final: int, rang:
 @pytest.mark.parametrize("rang", [False, True], ids=["before-18x", "after-18x"])
 @pytest.mark.parametrize("final", TRUTH)
 async def test_a_bridged_call_that_is_refused(product: Product, final: int, rang: bool) -> None:
-    call_id, caller_final = await bridged(product, f"+1415555{int(rang)}{final}")
+    call_id, caller_final = await bridged(product, final, rang)
     check(await product.api.ended(call_id), final, rang, bridged=True)
     await one_terminal_event(product, call_id, rang)
     assert caller_final >= 400
 
 
-async def bridged(product: Product, onward: str) -> tuple[str, int]:
-    """Call the owned number, which leads onward; the call's id and the final the caller got."""
+def refuse(far: IncomingCall, final: int) -> None:
+    """Only once its ringing was heard: the switch may tell of one answer alone where two come at once."""
+    far.behaviour = rejects(final)
+    far.reject(final)
+
+
+async def bridged(product: Product, final: int, rang: bool) -> tuple[str, int]:
+    """Call the owned number, which leads to somebody who refuses; the call's id, and what its caller got."""
     numbers = await product.api.ok("GET", "/api/v1/numbers")
-    route = {"type": "number", "number": onward}
+    route = {"type": "number", "number": RINGS if rang else f"+14155550{final}"}
     await product.api.ok("PATCH", f"/api/v1/numbers/{numbers[0]['id']}", {"route": route})
     caller = product.carrier.call(Dial(OWN, product.sip, "+14155550177"))
+    if rang:
+        far = await product.carrier.receives(
+            which=lambda call: call.state < CallState.ANSWERED and call.facts.user == RINGS
+        )
+        await caller.reaches(CallState.RINGING)
+        refuse(far, final)
     await caller.reaches(CallState.ENDED, within_s=20.0)
     listed = await product.api.ok("GET", f"/v1/voice/calls?to={OWN.replace('+', '%2B')}&limit=1")
     assert caller.ending is not None

@@ -78,6 +78,18 @@ def test_what_was_read_late_sounds_as_it_was_sent() -> None:
     assert rtp.assemble(late) == rtp.assemble(packets)
 
 
+def test_a_tone_between_silences_is_not_lost_where_it_was_read_late() -> None:
+    """Each begins with a jump of the timestamp that the numbers of the packets do not tell of."""
+    parts = [audio.tone(440, 1.0), audio.tone(880, 0.4), audio.tone(440, 1.0)]
+    packets: list[rtp.Packet] = []
+    for part in parts:
+        behind = packets[-1].timestamp + 240 if packets else 0
+        for packet in stream(part, timestamp=behind):
+            packets.append(replace(packet, sequence=len(packets), at=max(0.9, 0.02 * len(packets), 2.3)))
+    packets = [replace(packets[0], at=0.0), *packets[1:]]
+    assert audio.tone_seconds(rtp.assemble(packets), 880) >= 0.3
+
+
 def test_a_new_source_lies_where_it_arrived() -> None:
     first, second = audio.tone(440, 0.1), audio.tone(880, 0.1)
     heard = rtp.assemble(stream(first) + stream(second, source=2, timestamp=999_999, at=0.5))
