@@ -6,7 +6,7 @@ import pytest
 
 from tools.verify_privacy.__main__ import fair, report, verify
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 CALLS = 260
 MUST_HAVE_COME_OUT = (

@@ -20,7 +20,7 @@ from gateway.trial.sip_wire import Address, Kind, Received, UdpWire
 from tools.verify_privacy.people import Side, as_token
 from tools.verify_privacy.salt import salted
 
-_TIMERS: Final = Timers(give_up=6.0)
+_TIMERS: Final = Timers(give_up=12.0)
 _SENT_KEPT: Final = 4000
 
 

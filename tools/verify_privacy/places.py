@@ -27,6 +27,10 @@ _BLOCK: Final = 1 << 18
 _PAGE: Final = 100
 _LOOKED_INTO: Final = 600
 """Of how many calls and sessions what belongs to them is read, too."""
+_OF_CALLS: Final = ("", "/events", "/recordings")
+_OF_SESSIONS: Final = ("", "/interactions")
+_AT_ONCE: Final = 8
+"""Questions to the API at the same time."""
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -138,12 +142,17 @@ class Places:
         reader = self.world.reader
         calls = await self._pages("/api/v1/voice/calls")
         sessions = await self._pages("/api/v1/proxy/sessions")
-        for one in calls[:_LOOKED_INTO]:
-            for rest in ("", "/events", "/recordings"):
-                await reader.ask("GET", f"/api/v1/voice/calls/{one}{rest}")
-        for one in sessions[:_LOOKED_INTO]:
-            for rest in ("", "/interactions"):
-                await reader.ask("GET", f"/api/v1/proxy/sessions/{one}{rest}")
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def look(path: str) -> None:
+            async with gate:
+                await reader.ask("GET", path)
+
+        about = [f"/api/v1/voice/calls/{one}{rest}" for one in calls[:_LOOKED_INTO] for rest in _OF_CALLS]
+        about += [
+            f"/api/v1/proxy/sessions/{one}{rest}" for one in sessions[:_LOOKED_INTO] for rest in _OF_SESSIONS
+        ]
+        await asyncio.gather(*(look(path) for path in about))
         for path in (
             "/api/v1/numbers",
             "/api/v1/proxy/pool",
@@ -177,7 +186,11 @@ def searched(
 
 
 def _blocks(path: Path) -> list[bytes]:
-    data = path.read_bytes()
+    """The file in pieces; none where its owner has taken it away meanwhile, as a database its journal."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
     return [data[at : at + _BLOCK + 256] for at in range(0, len(data), _BLOCK)]
 
 

@@ -25,9 +25,10 @@ from tools.verify_privacy.stories import USUAL, Tale
 from tools.verify_privacy.story import Story, Unjoined
 from tools.verify_privacy.world import FALLBACK, World
 
-MEETINGS: Final = (8, 32)
+MEETINGS: Final = (12, 32)
 """Sessions of a round, at least and at most; a short run shall see every kind of round."""
-PER_MEETING: Final = 9
+PER_MEETING: Final = (6, 9)
+"""What the people of one session do, one thing after another: in a short run, and in a long one."""
 _HANGING: Final = 5
 """Sessions while the gateway hangs: each call waits for it for two seconds."""
 LADDERS: Final = {
@@ -73,13 +74,15 @@ class Run:
     at_once: int
     say: Callable[[str], None] = lambda line: None
     tally: Tally = field(default_factory=Tally)
+    _each: int = PER_MEETING[1]
 
     async def until(self, calls: int) -> None:
         """Rounds until so many calls were made."""
         count, (least, most) = 0, MEETINGS
         meetings = min(most, max(least, calls // most))
+        self._each = PER_MEETING[meetings == most]
         while self.tally.calls < calls:
-            left = math.ceil((calls - self.tally.calls) / (PER_MEETING * 0.87))
+            left = math.ceil((calls - self.tally.calls) / (self._each * 0.87))
             await self._timed(ROUNDS[count % len(ROUNDS)], count, min(meetings, left))
             count += 1
 
@@ -143,7 +146,7 @@ class Run:
     def _plan(self, kind: str, meeting: Meeting, chance: random.Random) -> Sequence[tuple[str, Tale]]:
         left_out = _AWAY_OUT if kind in ("away", "hang") else ()
         usual = {name: found for name, found in USUAL.items() if name not in left_out}
-        names = chance.choices(list(usual), [weight for _, weight in usual.values()], k=PER_MEETING)
+        names = chance.choices(list(usual), [weight for _, weight in usual.values()], k=self._each)
         plan = [(name, USUAL[name][0]) for name in names]
         if kind == "pin":
             plan[0] = ("guesses", stories.guesses)
@@ -185,7 +188,10 @@ class Run:
         left = [meeting.id for meeting in opened if not meeting.closed]
         ask = self.world.reader.ask
         await asyncio.gather(*(ask("DELETE", f"/api/v1/proxy/sessions/{one}") for one in left))
-        for meeting in opened[:2]:
-            story = Story(self.world, meeting, meeting.ways[0], random.Random(0))
-            with suppress(AssertionError, TimeoutError):
-                self.tally.told("closed", await stories.turned_away(story, meeting.ways[0].caller))
+        await asyncio.gather(*(self._once_more(meeting) for meeting in opened[:2]))
+
+    async def _once_more(self, meeting: Meeting) -> None:
+        way = meeting.ways[0]
+        story = Story(self.world, meeting, way, random.Random(0))
+        with suppress(AssertionError, TimeoutError):
+            self.tally.told("closed", await stories.turned_away(story, way.caller))

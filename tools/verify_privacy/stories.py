@@ -19,7 +19,7 @@ from tools.verify_privacy.people import spelled, written
 from tools.verify_privacy.story import ENDS_S, RINGS_S, Story, ask, inside
 from tools.verify_privacy.world import POOL
 
-_TEXT_S: Final = 10.0
+_TEXT_S: Final = 40.0
 _FINALS: Final = (400, 403, 404, 408, 410, 480, 484, 486, 488, 500, 502, 503, 600, 603, 604, 606, 607, 608)
 _REDIRECTIONS: Final = (300, 301, 302, 305, 380)
 _BODIES: Final = (
@@ -50,7 +50,7 @@ async def talked(story: Story) -> str:
 async def callee_hangs_up(story: Story) -> str:
     call, there = await story.joined()
     await story.talk()
-    await there.hang_up()
+    await there.hang_up(ENDS_S)
     await call.reaches(CallState.ENDED, ENDS_S)
     return "completed"
 
@@ -92,8 +92,8 @@ async def _rejected(story: Story, status: int, headers: tuple[tuple[str, str], .
 async def given_up(story: Story) -> str:
     early = story.chance.random() < 0.4
     call, there = await story.rung(story.script(answer_after_ms=None, early_media=early))
-    await call.cancel()
-    await call.hang_up()  # where the caller had been answered to type
+    await call.cancel(ENDS_S)
+    await call.hang_up(ENDS_S)  # where the caller had been answered to type
     await there.reaches(CallState.ENDED, ENDS_S)
     return "cancelled"
 
@@ -162,7 +162,7 @@ async def typed(story: Story) -> str:
     story.far.typed_to.add(there.facts.call_id)
     call.stream.press(digits)
     with suppress(TimeoutError):
-        await there.stream.until(lambda: there.digits == digits, within_s=5.0, what="digits")
+        await there.stream.until(lambda: there.digits == digits, within_s=30.0, what="digits")
     came = there.digits
     await story.over(call, there)
     return "typed" if came == digits else "typed in part"
@@ -224,7 +224,7 @@ async def falls_back(story: Story) -> str:
     call = story.dial(story.world.stranger(story.way.side, story.chance))
     await call.reaches(CallState.ANSWERED, RINGS_S)
     await story.talk()
-    await call.hang_up()
+    await call.hang_up(ENDS_S)
     return "fallback"
 
 

@@ -18,8 +18,8 @@ from tools.verify_privacy.meetings import Meeting, Way
 from tools.verify_privacy.people import other
 from tools.verify_privacy.world import World
 
-RINGS_S: Final = 12.0
-ENDS_S: Final = 20.0
+RINGS_S: Final = 40.0
+ENDS_S: Final = 60.0
 
 
 class Unjoined(Exception):
@@ -95,7 +95,7 @@ class Story:
         """Both talk."""
         call, there = await self.rung(script or self.script(), **how)
         await call.reaches(CallState.ANSWERED, RINGS_S)
-        await there.until(lambda: there.confirmed or there.state is CallState.ENDED, 5.0, "ACK")
+        await there.until(lambda: there.confirmed or there.state is CallState.ENDED, 30.0, "ACK")
         return call, there
 
     async def talk(self) -> None:
@@ -103,7 +103,7 @@ class Story:
 
     async def over(self, call: OutgoingCall, there: IncomingCall) -> None:
         """The caller hangs up, both legs end."""
-        await call.hang_up()
+        await call.hang_up(ENDS_S)
         await there.reaches(CallState.ENDED, ENDS_S)
 
     async def dropped(self, call: OutgoingCall) -> None:

@@ -33,8 +33,8 @@ OPEN_NUMBERS: Final = tuple(f"+1202555{number:04d}" for number in range(122, 138
 EXTENSION_NUMBERS: Final = tuple(f"+1202555{number:04d}" for number in range(138, 142))
 STRANGERS: Final = range(940, 990)
 FALLBACK: Final = ALPHA.number(990)
-_SETTLED_S: Final = 60.0
-_QUIET_S: Final = 25.0
+_SETTLED_S: Final = 120.0
+_QUIET_S: Final = 90.0
 _SETTINGS: Final = {
     "PATCHBAY_LOG_LEVEL": "debug",
     "PATCHBAY_MAX_CONCURRENT_CALLS": "1000",
@@ -179,7 +179,7 @@ async def running_world(var: Path, seed: int) -> AsyncIterator[World]:
         listener = await exits.enter_async_context(await _listening(product))
         # a connection each: one that is kept may be closed, by time or with the gateway, under a request
         http = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(force_close=True)
+            timeout=aiohttp.ClientTimeout(total=90), connector=aiohttp.TCPConnector(force_close=True)
         )
         await exits.enter_async_context(http)
         root = product.api.root
