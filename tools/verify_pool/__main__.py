@@ -24,7 +24,7 @@ from gateway.config import Settings
 from gateway.runtime.programs import provision
 from tools.verify_pool.checker import Report, check
 from tools.verify_pool.clients import Client, Line, Mix, World
-from tools.verify_pool.history import Recorder, read
+from tools.verify_pool.history import Recorder, RunClock, read
 from tools.verify_pool.servers import Pain, Servers, Setup
 
 BETWEEN_S = (1.0, 3.0)
@@ -50,14 +50,15 @@ async def run(wanted: Run, folder: Path, history: Path) -> Counter[str]:
     """A whole run, written down in ``history``; the blows that fell."""
     dice = random.Random(wanted.seed)
     tools = await asyncio.to_thread(provision, Settings.from_env(os.environ), lambda line: None)
-    servers = Servers(tools, folder, wanted.setup)
+    clock = RunClock.of_today()
+    servers = Servers(tools, folder, wanted.setup, clock)
     recorder = Recorder(history, wanted.setup.quarantine_s)
     await servers.start()
     lines = [Line(service.socket) for service in servers.services]
     for line in lines:
         line.start()
     pain = Pain(servers, lines, dice)
-    world = World(lines, dice, wanted.mix, wanted.ops, recorder)
+    world = World(lines, dice, wanted.mix, wanted.ops, recorder, clock.epoch)
     try:
         async with asyncio.timeout(_UP_S):
             for line in lines:

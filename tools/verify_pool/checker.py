@@ -24,7 +24,7 @@ from proxy_pool.core.choice import Exhausted
 from tools.verify_pool.history import History, Op, Person, Told
 
 CLOCK_S = 0.002
-"""One machine, one clock; what is left is the rounding of times on their way through JSON and SQL."""
+"""One run, one clock; what is left is the rounding of times on their way through JSON and SQL."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import asyncio
 import itertools
 import json
 import random
-import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -105,6 +104,7 @@ class World:
     mix: Mix
     left: int
     recorder: Recorder
+    now: Callable[[], float]
     hurt_enough: Callable[[], bool] = lambda: True
     doors: list[tuple[str, str]] = field(default_factory=list)
     """Doors somebody was told of, the newest last: what people dial."""
@@ -129,14 +129,14 @@ class World:
     async def do(self, verb: Verb, request: dict[str, Any], keep: Callable[[Op], Op]) -> Op:
         """One request, noted with its times and its outcome."""
         self.left -= 1
-        op = keep(Op(verb, time.time()))
+        op = keep(Op(verb, self.now()))
         line = self.dice.choice(self.lines)
         answer = await line.ask({"verb": verb, **request})
         if answer is None:
             noted = self.note(op)
             await line.up()
             return noted
-        ended = time.time()
+        ended = self.now()
         if "refused" in answer:
             if answer["refused"] == "SERVICE_UNAVAILABLE":
                 return self.note(op)  # the database may have been killed in mid-commit

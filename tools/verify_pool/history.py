@@ -1,12 +1,13 @@
 """What clients of the masking service asked, when, and what they were told: the evidence of a run.
 
-Times are epoch seconds of one machine's clock, taken by the client before the request went out and after
+Times are epoch seconds of the run's own clock, taken by the client before the request went out and after
 the answer came in. An answer that never came (the server was killed) leaves ``ended_at`` None: whatever the
 request wanted may have happened at any time after it was sent, or never.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,21 @@ from typing import Any, BinaryIO, Literal
 import orjson
 
 Verb = Literal["open", "close", "change", "use", "resolve", "get"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunClock:
+    """One clock for the clients and all lives of the services: ``offset`` seconds and CLOCK_MONOTONIC, which
+    the processes of a machine share (clock_gettime(2)). A step of the machine's time is none of the run's."""
+
+    offset: float
+
+    @classmethod
+    def of_today(cls) -> RunClock:
+        return cls(time.time() - time.monotonic())
+
+    def epoch(self) -> float:
+        return self.offset + time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

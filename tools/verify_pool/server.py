@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.clocks import SystemClock
 from gateway.storage.cursors import Cursors
 from gateway.storage.database import Database
 from gateway.storage.errors import Duplicate
@@ -46,6 +45,7 @@ from proxy_pool.upkeep import KeptIndex
 from telephony.errors import Conflict, NotFound, PatchbayError
 from telephony.ids import TenantId
 from telephony.numbers import E164
+from tools.verify_pool.history import RunClock
 
 TENANT = TenantId("ten_01J00000000000000000000000")
 _PAGE = 2000
@@ -200,13 +200,14 @@ def arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--numbers", type=int, required=True)
     parser.add_argument("--quarantine", type=int, required=True)
+    parser.add_argument("--clock", type=float, required=True, help="the offset of the run's clock")
     parser.add_argument("--index", choices=("redis", "memory"), default="redis")
     return parser.parse_args()
 
 
 async def serve(wanted: argparse.Namespace) -> None:
     """This life, until it is killed."""
-    clock, dice = SystemClock(), random.Random()
+    clock, dice = RunClock(wanted.clock), random.Random()
     database = await Database.open(wanted.database)
     await database.migrate()
     ledger, book = SqlLedger(database, Cursors(b"verify")), SqlPoolBook(database)

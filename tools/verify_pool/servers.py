@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from gateway.runtime.programs import Toolbox
 from gateway.runtime.redis import EmbeddedRedis
 from tools.verify_pool.clients import Line
+from tools.verify_pool.history import RunClock
 
 BLOWS: Final = ("service", "point", "point", "redis", "empty", "hang")
 """One round of them; each round has its own order."""
@@ -76,13 +77,14 @@ class Service:
 class Servers:
     """Everything that runs."""
 
-    def __init__(self, tools: Toolbox, folder: Path, setup: Setup) -> None:
+    def __init__(self, tools: Toolbox, folder: Path, setup: Setup, clock: RunClock) -> None:
         self.redis = EmbeddedRedis(tools, folder / "redis")
         database = setup.database or f"sqlite:///{folder / 'pool.db'}"
         arguments = [
             *setup.program,
             *("--database", database, "--redis", self.redis.url, "--index", setup.index),
             *("--numbers", str(setup.numbers), "--quarantine", str(setup.quarantine_s)),
+            *("--clock", repr(clock.offset)),
         ]
         self.services = [Service(f"pool{n}", folder, arguments) for n in range(setup.services)]
 
