@@ -18,6 +18,7 @@ from gateway.trial.listener import Delivery, WebhookListener
 from gateway.trial.sip_behaviour import answers
 from gateway.trial.sip_call import CallState
 from gateway.trial.sip_outgoing import Dial
+from gateway.trial.watch import Watch
 from tests.e2e.tone_bot import (
     CALLER,
     CALLER_HZ,
@@ -46,15 +47,15 @@ async def test_a_human_takes_the_call_over_and_hands_it_back(house: Product) -> 
         registered(house, "alice", lambda _: answers(audio=tone(ALICE_HZ, 10.0))) as alice,
         calling_us(house, bot) as (_, phone),
     ):
-        await phone.reaches(CallState.ANSWERED, within_s=10.0)
-        await phone.hears(hears(GREETING_HZ, 0.4), 5.0, "the greeting")
+        await phone.reaches(CallState.ANSWERED, within_s=30.0)
+        await phone.hears(hears(GREETING_HZ, 0.4), 20.0, "the greeting")
         call = await newest_call_to_us(house)
         path = f"/v1/voice/calls/{call['id']}/agent"
         moved = await house.api.ok("POST", f"{path}/take-over", {"to": "phone:alice"})
         assert moved["outcome"] == "completed"
-        human = await alice.receives(within_s=5.0)
-        await phone.hears(hears(ALICE_HZ, 0.4), 5.0, "the human")
-        await human.hears(hears(CALLER_HZ, 0.4), 5.0, "the caller, to the human")
+        human = await alice.receives(within_s=30.0)
+        await phone.hears(hears(ALICE_HZ, 0.4), 20.0, "the human")
+        await human.hears(hears(CALLER_HZ, 0.4), 20.0, "the caller, to the human")
         shown = await house.api.call(call["id"])
         assert (shown["status"], shown["agent"]["ended_at"]) == ("in_progress", None), "the agent waits"
         assert bot.endings == []
@@ -64,7 +65,7 @@ async def test_a_human_takes_the_call_over_and_hands_it_back(house: Product) -> 
         bot.heard.clear()
         await bot.until(lambda: tone_seconds(bytes(bot.heard), CALLER_HZ) >= 0.3, "the caller is heard again")
         bot.calls[0].sound(tone(BACK_HZ, 0.6))
-        await phone.hears(hears(BACK_HZ, 0.4), 5.0, "the agent, again")
+        await phone.hears(hears(BACK_HZ, 0.4), 20.0, "the agent, again")
         await house.api.ok("POST", f"/v1/voice/calls/{call['id']}/hangup")
         await phone.reaches(CallState.ENDED)
         assert whole_farewell(phone.stream.heard())
@@ -79,6 +80,7 @@ class Stream:
 
     hz: float
     told: list[Json] = field(default_factory=list)
+    watch: Watch = field(default_factory=Watch)
 
     async def behave(self, socket: Socket) -> None:
         start = await socket.event("start", key="event")
@@ -89,6 +91,7 @@ class Stream:
             event: dict[str, Any] = json.loads(message)
             if event["event"] != "media":
                 self.told.append(event)
+                self.watch.changed()
 
 
 @asynccontextmanager
@@ -110,7 +113,7 @@ async def test_another_bot_takes_the_call_by_twilios_redirect(house: Product) ->
     async with streams(house, first, "first") as one, streams(house, second, "second") as other:
         await route_own_number(house, route={"type": "agent", "agent_id": one["id"]})
         phone = house.carrier.call(Dial(OWN, house.sip, CALLER, audio=tone(CALLER_HZ, 10.0)))
-        await phone.hears(hears(GREETING_HZ, 0.4), 10.0, "the first bot")
+        await phone.hears(hears(GREETING_HZ, 0.4), 30.0, "the first bot")
         start = first.told[0]["start"]
         document = (
             f'<Response><Connect><Stream url="{other["url"]}"><Parameter name="why" value="sales"/></Stream>'
@@ -118,13 +121,22 @@ async def test_another_bot_takes_the_call_by_twilios_redirect(house: Product) ->
         )
         status, shown = await redirected(house, start, {"Twiml": document})
         assert (status, shown["status"]) == (200, "in-progress")
-        await phone.hears(hears(BACK_HZ, 0.4), 10.0, "the second bot")
+        await phone.hears(hears(BACK_HZ, 0.4), 30.0, "the second bot")
         fresh = second.told[0]["start"]
         assert (fresh["callSid"], fresh["customParameters"]["why"]) == (start["callSid"], "sales")
-        assert first.told[-1]["event"] == "stop"
+        await first.watch.until(
+            lambda: first.told[-1]["event"] == "stop",
+            within_s=30.0,
+            what="the first bot is told that it is over",
+        )
         assert tone_seconds(phone.stream.heard(), GREETING_HZ) >= 0.5, "what the first one said was heard"
-        call = await house.api.call((await newest_call_to_us(house))["id"])
-        assert (call["agent"]["agent_id"], call["agent"]["answered_by"]) == (one["id"], other["id"])
+        call = await newest_call_to_us(house)
+        call = await house.api.until(
+            call["id"],
+            lambda seen: bool(seen["agent"]["answered_by"] == other["id"]),
+            what="answered by the other",
+        )
+        assert call["agent"]["agent_id"] == one["id"]
         await phone.hang_up()
         ended = await house.api.ended(call["id"])
         assert ended["termination"]["reason"] == "hangup_by_caller"
@@ -142,11 +154,13 @@ async def redirected(house: Product, start: Json, form: dict[str, str]) -> tuple
 
 async def test_an_agent_whose_callee_is_busy_is_told_at_once(house: Product) -> None:
     told: list[tuple[float, Json]] = []
+    watch = Watch()
 
     async def behave(socket: Socket) -> None:
         socket.send({"type": "session.ready"})
         async for message in socket:
             told.append((asyncio.get_running_loop().time(), json.loads(message)))
+            watch.changed()
 
     async with serving(behave) as server:
         wanted: Json = {"name": "caller", "dialect": "native", "url": server.url, "auth": {"kind": "none"}}
@@ -155,13 +169,18 @@ async def test_an_agent_whose_callee_is_busy_is_told_at_once(house: Product) -> 
         call_id = await house.api.place(BUSY, agent_id=made["id"])
         ended = await house.api.ended(call_id)
         ended_at = asyncio.get_running_loop().time()
-        await house.api.until(call_id, lambda call: bool((call["agent"] or {}).get("ended_at")), 8.0, "kept")
+        await house.api.until(call_id, lambda call: bool((call["agent"] or {}).get("ended_at")), 30.0, "kept")
+        await watch.until(
+            lambda: bool(told) and told[-1][1]["type"] == "session.ended",
+            within_s=30.0,
+            what="the agent is told that it is over",
+        )
         await house.api.ok("DELETE", f"/api/v1/agents/{made['id']}")
     assert (ended["status"], ended["termination"]["reason"]) == ("busy", "busy")
     assert [event["type"] for _, event in told] == ["session.begin", "session.ending", "session.ended"]
     at, ending = told[1]
     assert (ending["reason"], ending["may_speak"]) == ("caller_hangup", False)
-    assert at < ended_at + 0.5
+    assert at < ended_at + 5.0
 
 
 async def test_what_becomes_of_an_agents_session_is_told_by_webhook(
@@ -170,9 +189,9 @@ async def test_what_becomes_of_an_agents_session_is_told_by_webhook(
     bot = Bot()
     async with agent(house, bot) as made:
         call_id = await house.api.place(ANSWERS, agent_id=made["id"], webhook_url=listener.url("agents"))
-        await bot.until(lambda: bool(bot.calls), "the agent is on the call", 15.0)
+        await bot.until(lambda: bool(bot.calls), "the agent is on the call")
         await house.api.ok("POST", f"/v1/voice/calls/{call_id}/hangup")
-        await listener.waits_for(lambda d: d.event["type"] == "agent.session.ended", 10.0)
+        await listener.waits_for(lambda d: d.event["type"] == "agent.session.ended", 30.0)
     about = {d.webhook_id: d for d in listener.deliveries if of_session(d, call_id)}
     sent = sorted(about.values(), key=lambda d: int(d.event["sequence"]))
     assert [fault for delivery in sent for fault in delivery.faults] == []

@@ -55,7 +55,7 @@ class Bot:
             if len(self.heard) % 1600 == 0:
                 self.watch.changed()
 
-    async def until(self, holds: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
         await self.watch.until(holds, within_s=within_s, what=what)
 
 

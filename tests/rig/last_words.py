@@ -59,7 +59,7 @@ class Bot:
     asking: asyncio.Task[None] | None = None
     watch: Watch = field(default_factory=Watch)
 
-    async def told(self, within_s: float = 15.0) -> Notice:
+    async def told(self, within_s: float = 45.0) -> Notice:
         """What it was told of the end, waiting for that. Raises ``NotInTime``."""
         await self.watch.until(lambda: bool(self._notices()), within_s=within_s, what="the agent is told")
         return self._notices()[0]

@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from gateway.trial.audio import tone, ulaw_encode
+from gateway.trial.watch import Watch
 
 HZ = 1000.0
 
@@ -34,6 +35,7 @@ class MediaStreamsBot:
     heard: bytearray = field(default_factory=bytearray)
     marks: list[str] = field(default_factory=list)
     rest: list[int] = field(default_factory=list)
+    watch: Watch = field(default_factory=Watch)
 
     async def stream(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -43,6 +45,7 @@ class MediaStreamsBot:
             event = json.loads(message.data)
             if event["event"] != "media":
                 self.events.append(event)
+                self.watch.changed()
             match event["event"]:
                 case "start":
                     sid, call = event["start"]["streamSid"], event["start"]["callSid"]
@@ -68,6 +71,7 @@ class MediaStreamsBot:
             http.post(url, data={"Status": "completed"}) as response,
         ):
             self.rest.append(response.status)
+            self.watch.changed()
 
 
 @asynccontextmanager
