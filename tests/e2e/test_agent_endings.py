@@ -26,7 +26,7 @@ from tests.rig.product import Json, Product, running_product
 from voice_agents.core.talk import Reason
 from voice_agents.wire.openai_session import WHY
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 CALLER = "+14155550170"
 DIALECTS: Final = ("native", "twilio", "conversationrelay", "openai")

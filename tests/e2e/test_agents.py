@@ -27,7 +27,7 @@ from tests.e2e.visitor import given_up, newest_call_to_us, recording_of, registe
 from tests.rig.media_streams_bot import media_streams_bot
 from tests.rig.product import OWN, Product
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 TONE = "+14155556000"
 

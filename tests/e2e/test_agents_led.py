@@ -33,7 +33,7 @@ from tests.e2e.visitor import newest_call_to_us, registered, route_own_number
 from tests.rig.agent_servers import Socket, serving
 from tests.rig.product import OWN, Json, Product
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 ALICE_HZ, BACK_HZ = 800.0, 1900.0
 BUSY = "+14155550486"

@@ -36,7 +36,7 @@ from voice_agents.providers.webrtc_vad import WebrtcDetectors
 from voice_agents.speech.front import Fronts, FrontSettings
 from voice_agents.speech.voice import VoiceLimits
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 SLOW_MACHINE_S = 90.0
 """A turn's time waits for the turns before it, too."""

@@ -20,7 +20,7 @@ from tests.rig.agent_calls import CLI, PERSON, AgentCalls, running_agent_calls
 from tests.rig.media import RecordingEar
 from tests.rig.voice import CALLEE_HZ, TALKS
 
-pytestmark = pytest.mark.switch
+pytestmark = [pytest.mark.switch, pytest.mark.timeout(300)]
 
 AGENT_HZ = 600.0
 DTMF = 101

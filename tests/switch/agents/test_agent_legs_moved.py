@@ -19,7 +19,7 @@ from tests.rig.agent_calls import NOWHERE, PERSON, AgentCalls, running_agent_cal
 from tests.rig.media import RecordingEar
 from tests.rig.voice import CALLEE_HZ, TALKS
 
-pytestmark = pytest.mark.switch
+pytestmark = [pytest.mark.switch, pytest.mark.timeout(300)]
 
 RINGBACK_HZ = 440.0
 

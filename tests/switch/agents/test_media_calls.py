@@ -22,7 +22,7 @@ from voice_agents.core.audio import Codec
 from voice_agents.core.sound import from_linear
 from voice_agents.ports import MediaLeg
 
-pytestmark = pytest.mark.switch
+pytestmark = [pytest.mark.switch, pytest.mark.timeout(300)]
 
 ULAW = Codec.ULAW
 DIAL_S = 20.0

@@ -24,7 +24,7 @@ from tests.rig.world import static_templates
 from voice_agents.core.audio import Codec
 from voice_agents.ports import MediaLeg
 
-pytestmark = pytest.mark.switch
+pytestmark = [pytest.mark.switch, pytest.mark.timeout(300)]
 
 STALL_S = 4.0
 
