@@ -28,7 +28,7 @@ from tools.verify_pool.history import Recorder, RunClock, read
 from tools.verify_pool.servers import Pain, Servers, Setup
 
 BETWEEN_S = (1.0, 3.0)
-_UP_S = 60.0
+_UP_S = 120.0
 _ASKERS = 32
 
 

@@ -23,7 +23,6 @@ from proxy_pool.store_redis import RedisIndex
 from proxy_pool.store_redis_line import Patience, open_redis
 from telephony.ids import TenantId
 from telephony.numbers import E164
-from tests.rig.world import tools
 
 NOW = 1_772_971_200.0
 HOUR = 3600.0
@@ -101,6 +100,8 @@ class Server:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
+        from tests.rig.world import tools  # why here: processes that only use an index need no pytest
+
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(

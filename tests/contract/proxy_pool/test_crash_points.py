@@ -37,7 +37,7 @@ from tests.contract.proxy_pool.index_rig import CALM, Server, until
 from tests.contract.proxy_pool.service_rig import pages_of
 from tests.rig.masking import TENANT, Hand, Service, person, proxy, service
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 T0 = 1_800_000_000.0
 NUMBERS = 3

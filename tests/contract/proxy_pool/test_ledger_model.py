@@ -16,7 +16,7 @@ from telephony.ids import TenantId
 from telephony.numbers import E164
 from tests.contract.proxy_pool.ledger_rig import T0, Books, open_books, session_id
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 PEOPLE = tuple(E164(f"+1415555000{n}") for n in range(4))
 QUARANTINE_S = 100.0

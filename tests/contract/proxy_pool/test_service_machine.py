@@ -35,7 +35,7 @@ from tests.contract.proxy_pool.service_rig import InMemory, OnFile, OnRedis, Sta
 from tests.rig.masking import TENANT, Hand, Service, person, pool_number, proxy, service, ulid
 from tests.rig.masking_model import Number, Promises
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 T = TypeVar("T")
 QUARANTINE_S = 200

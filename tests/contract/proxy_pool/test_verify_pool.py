@@ -16,7 +16,7 @@ from tools.verify_pool.clients import Mix
 from tools.verify_pool.history import read
 from tools.verify_pool.servers import BLOWS, Setup
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 
 def judged(wanted: Run, folder: Path) -> tuple[Report, set[str]]:
