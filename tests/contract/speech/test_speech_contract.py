@@ -170,9 +170,8 @@ async def test_a_hanging_engine_is_ended_with_its_children(
     async with real(60):
         while not child.exists():  # noqa: ASYNC110 # why: a file tells nobody
             await asyncio.sleep(0.01)
-    deadlines[speaking].reschedule(
-        asyncio.get_running_loop().time()
-    )  # its time is over, now that the child is there
+    now = asyncio.get_running_loop().time()
+    deadlines[speaking].reschedule(now)  # over, now that the child is there
     with pytest.raises(SpeechUnavailable, match="longer than"):
         await speaking
     await until(lambda: not is_running(int(child.read_text())))

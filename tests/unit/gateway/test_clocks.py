@@ -31,7 +31,7 @@ def test_an_id_has_its_prefix_and_is_a_ulid_of_now() -> None:
     made = new_id("call")
     assert is_id(made, "call")
     age = SystemClock().wall() - ULID.from_str(made.removeprefix("call_")).datetime
-    assert timedelta(milliseconds=-50) < age < timedelta(seconds=5)
+    assert timedelta(milliseconds=-50) < age < timedelta(seconds=60)
 
 
 @pytest.mark.parametrize("milliseconds", [0, 1, 31, 32, 1_795_225_543_815, 2**48 - 1])
@@ -63,7 +63,7 @@ def test_every_letter_comes_about_as_often_in_the_random_part() -> None:
 
 def test_a_forked_child_makes_ids_of_its_own() -> None:
     told = subprocess.run(
-        [sys.executable, "-c", _FORK], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", _FORK], capture_output=True, text=True, check=True, timeout=90
     )
     ours, theirs = told.stdout.split()
     assert ours != theirs

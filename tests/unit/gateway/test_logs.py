@@ -24,7 +24,7 @@ def line(method: str = "info", **event: Any) -> dict[str, Any]:
 def test_a_line_tells_what_when_and_how_grave() -> None:
     told = line(event="call.ringing", call_id="call_01", termination=None)
     age = datetime.now(UTC) - datetime.fromisoformat(told.pop("timestamp"))
-    assert 0 <= age.total_seconds() < 5
+    assert 0 <= age.total_seconds() < 60
     assert told == {"event": "call.ringing", "call_id": "call_01", "termination": None, "level": "info"}
 
 

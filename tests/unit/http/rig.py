@@ -102,7 +102,7 @@ class Rig:
 
     async def until(self, call_id: str, holds: Callable[[CallRecord | None], bool]) -> None:
         """Wait until the stored call is as wanted: a database on disk answers when it answers."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             # why polled: the database tells nobody what it stored
             while not holds(await self.face.books.calls.get(OURS, CallId(call_id))):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
