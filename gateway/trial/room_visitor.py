@@ -153,16 +153,17 @@ class Visitor:
         """Wait until so much of this tone is heard of somebody, from the last of what was heard until now on.
         A tone that ends by itself may be over before it is looked at."""
         size = int(last_s * HEARING_RATE)
-        at = max(0, len(self.heard(identity)) - size)
+        waiting, taken = self.heard(identity, last_s), len(self._heard.get(identity, []))
 
         def so() -> bool:
-            nonlocal at
-            found = self.heard(identity)
-            at = at if at <= len(found) else 0  # it was forgotten meanwhile
-            while at + size <= len(found):
-                if share_of(found[at : at + size], hz) > 0.8:
+            nonlocal waiting, taken
+            pieces = self._heard.get(identity, [])
+            fresh = pieces[taken:] if taken <= len(pieces) else pieces  # else it was forgotten meanwhile
+            waiting, taken = np.concatenate([waiting, *fresh]), len(pieces)
+            while len(waiting) >= size:
+                if share_of(waiting[:size], hz) > 0.8:
                     return True
-                at += HEARING_RATE // 20
+                waiting = waiting[HEARING_RATE // 20 :]
             return False
 
         await self.until(so, within_s, f"hearing {hz} Hz of {identity}")

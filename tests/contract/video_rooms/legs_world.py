@@ -118,7 +118,8 @@ class LegWorld:
     """How the carrier makes identities; None: whatever the token says is one. By SIP they are LiveKit's hash
     of a caller's name that the carrier chose."""
     most: int = 10
-    """How many telephones a room of these tests can bear: a service that mixes for each apart is dearer."""
+    """How many telephones a room of these tests can bear: those that share this process with everybody else
+    are dearer, and so is a service that mixes for each apart."""
     identities: dict[tuple[str, str], str] = field(default_factory=dict)
     phones: dict[str, Phone] = field(default_factory=dict)
     ears: dict[str, Ear] = field(default_factory=dict)
@@ -333,7 +334,7 @@ async def running_legs(kind: str, livekit: LiveKitRig | None, folder: Path) -> A
         if kind == "bridge":
             worker = Worker("room0", music)
             port = await worker.start("127.0.0.1", 0)
-            world = LegWorld(worker.bridge, lambda _: ("127.0.0.1", port), http, livekit)
+            world = LegWorld(worker.bridge, lambda _: ("127.0.0.1", port), http, livekit, most=5)
             try:
                 yield world
             finally:
