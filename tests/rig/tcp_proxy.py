@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 from gateway.config import Settings
 
@@ -15,7 +16,7 @@ class TcpProxy:
 
     def __init__(self, target: Address) -> None:
         self._target = target
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._links: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -27,53 +28,57 @@ class TcpProxy:
 
     async def start(self, port: int = 0) -> int:
         """Listen; the port."""
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listener = listener = socket.create_server(("127.0.0.1", port))
+        listener.setblocking(False)
+        self.port = int(listener.getsockname()[1])
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
         return self.port
 
     async def cut(self) -> None:
-        """Every connection ends; nobody gets in until ``heal``."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for link in list(self._links):
+        """Every connection ends, one just accepted too; nobody gets in until ``heal``."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+        links = list(self._links)
+        for link in links:
             link.cancel()
-        await asyncio.gather(*self._links, return_exceptions=True)
+        await asyncio.gather(*links, return_exceptions=True)
 
     async def heal(self) -> None:
         """Listen again on the same port, and let what is frozen flow."""
         self._flowing.set()
-        if self._server is None:
+        if self._listener is None:
             await self.start(self.port)
 
     def freeze(self) -> None:
         """Connections stay open, not one byte passes: a half-open network."""
         self._flowing.clear()
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._links.add(task)
+    def _accept(self, listener: socket.socket) -> None:
+        """By hand: a server of asyncio's may have one on its way that nobody can cut yet."""
         try:
-            far_reader, far_writer = await asyncio.open_connection(*self._target)
-        except OSError:
-            writer.close()
-            self._links.discard(task)
+            near, _ = listener.accept()
+        except (BlockingIOError, ConnectionError):
             return
+        near.setblocking(False)
+        link = asyncio.get_running_loop().create_task(self._relay(near))
+        self._links.add(link)
+        link.add_done_callback(self._links.discard)
+        # why: one that is cut before it has begun has nobody else to close it
+        link.add_done_callback(lambda _: near.close())
+
+    async def _relay(self, near: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=near)
+        far: asyncio.StreamWriter | None = None
         try:
-            pumps = {
-                asyncio.ensure_future(self._pump(reader, far_writer)),
-                asyncio.ensure_future(self._pump(far_reader, writer)),
-            }
-            try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pump in pumps:
-                    pump.cancel()
+            with contextlib.suppress(OSError):
+                far_reader, far = await asyncio.open_connection(*self._target)
+                pumps = [self._pump(reader, far), self._pump(far_reader, writer)]
+                await _first_of(*[asyncio.ensure_future(pump) for pump in pumps])
         finally:
-            self._links.discard(task)
-            for end in (writer, far_writer):
-                with contextlib.suppress(OSError, RuntimeError):
+            for end in (writer, far):
+                if end is not None:
                     end.transport.abort()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -82,3 +87,12 @@ class TcpProxy:
                 await self._flowing.wait()
                 sink.write(chunk)
                 await sink.drain()
+
+
+async def _first_of(*tasks: asyncio.Task[None]) -> None:
+    """Wait until one has ended; end the others."""
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
