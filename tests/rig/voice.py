@@ -23,6 +23,7 @@ from gateway.prompts import write_warning
 from gateway.runtime.plan import demo_plan
 from gateway.runtime.ports import free_port
 from gateway.runtime.switch import EmbeddedSwitch
+from gateway.runtime.switch_config import SwitchLimits
 from gateway.switch_records import SwitchRecords
 from gateway.trial.audio import Wave, tone, write_wav
 from gateway.trial.sip_behaviour import Behaviour, Decide, answers
@@ -183,7 +184,9 @@ async def running_voice(
     carrier = await SipPhone.open("127.0.0.2", 0, decide=decide, name="carrier")
     try:
         plan = demo_plan(PHONE_PASSWORDS, trunk_port=carrier.address[1])
-        async with running_switch(folder, plan, agi_port, media=media, **changes) as switch:
+        # the switch waits longer for an answer than the gateway may take, even if that one is held up
+        given = {"limits": SwitchLimits(route_budget_ms=3_000), **changes}
+        async with running_switch(folder, plan, agi_port, media=media, **given) as switch:
             sounds = switch.spec.sounds / "tests"
             sounds.mkdir(parents=True)
             write_wav(sounds / "prompt.wav", Wave(tone(PROMPT_HZ, 0.6)))
