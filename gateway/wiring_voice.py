@@ -188,10 +188,15 @@ class VoiceEngine:
         again = question.network_script == _AGAIN
         caller, digits = ("", digits_of(given)) if again else (caller_of(given), "")
         offered = Offered(question.channel, question.dialled, caller, question.context, line)
+        due = asyncio.get_running_loop().time() + self._parts.agi_limits.budget_s * _BUDGET_SHARE
         try:
-            async with asyncio.timeout(self._parts.agi_limits.budget_s * _BUDGET_SHARE):
+            async with asyncio.timeout_at(due):
                 reply = await self.director.answer(offered, digits)
             return encode_reply(reply) if isinstance(reply, Reply) else refusal(reply)
+        except asyncio.CancelledError:
+            if asyncio.get_running_loop().time() >= due:  # we were held up: the server gave it up meanwhile
+                self.director.answer_lost(question.channel)
+            raise
         except Exception as error:  # why: whatever broke, the call must learn of it
             self.director.answer_lost(question.channel)
             if isinstance(error, StorageUnavailable):
