@@ -259,7 +259,7 @@ def _was_told(cell: Cell, wanted: Cause) -> None:
         assert on_record["agent_notified_at"] <= cell.call["ended_at"], "the telling was first"
     else:
         assert told.at < cell.ended_at, "before BYE"
-        assert cell.call["answered_at"] < on_record["agent_notified_at"] <= cell.call["ended_at"]
+        assert cell.call["created_at"] < on_record["agent_notified_at"] <= cell.call["ended_at"]
 
 
 def test_nobody_hears_another_agents_last_word(matrix: Matrix) -> None:

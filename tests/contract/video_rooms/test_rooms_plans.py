@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.rig.room_desk import OURS, T0, World
 from video_rooms.core.room import Recurrence, Room, Status
 from video_rooms.core.wishes import RoomChange
 from video_rooms.fakes_around import FakeRecorder
+from video_rooms.lives import Lives
 
 pytestmark = pytest.mark.contract
 
@@ -37,6 +38,30 @@ async def test_a_room_is_recorded_from_its_first_person_on(world: World) -> None
     assert (await world.room(room)).recording_url == "https://files.example/1"
     assert world.told.last("room.recording.finished")["recording_url"] == "https://files.example/1"
     assert await world.desk.scheduled.start_recording(OURS, room.id) == "EG_2"
+
+
+async def test_whoever_sees_the_first_person_on_the_roster_can_record_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    began = Lives.began
+
+    async def asked_just_before(self: Lives, room: Room, sid: str, at: datetime) -> Room:
+        assert await world.present(room) == {"ann"}
+        started.append(await world.desk.scheduled.start_recording(OURS, room.id))
+        return await began(self, room, sid, at)
+
+    room = await world.schedule()
+    with pytest.raises(Conflict):
+        await world.desk.scheduled.start_recording(OURS, room.id)
+    monkeypatch.setattr(Lives, "began", asked_just_before)
+    await world.come(room, "ann")
+    assert (await world.room(room)).status is Status.LIVE
+    assert started == ["EG_1"]
+    assert world.recorder.rooms == {room.id: "EG_1"}
+    await world.leave(room, "ann")
+    with pytest.raises(Conflict):
+        await world.desk.scheduled.start_recording(OURS, room.id)
 
 
 async def test_a_recording_that_cannot_be_made_is_told(world: World) -> None:

@@ -92,6 +92,7 @@ async def test_an_inbound_call_goes_on_over_the_trunk_of_its_number(house: House
     assert house.british.incoming[before].facts.user == LONDON
     await caller.hang_up()
     await house.british.quiet()
+    await last_call_over(house)
 
 
 async def test_a_full_trunk_refuses_before_anything_rings_and_takes_calls_again(house: House) -> None:
