@@ -84,13 +84,14 @@ class Director:
         return call
 
     async def hang_up(self, call_id: CallId, *, patience_s: float = 5.0) -> None:
-        """Order the end and wait for it; a call that is closed or unknown here is left alone."""
+        """Order the end and wait until it is on record; a call that is closed or unknown is left alone."""
         life = self._lives.get(call_id)
-        if life is None or life.call.closed:
+        if life is None:
             return
-        if not self._ports.switch.ready:
-            raise SwitchUnavailable
-        life.post(facts.HangupAsked(Ender.API, "hangup"))
+        if not life.call.closed:
+            if not self._ports.switch.ready:
+                raise SwitchUnavailable
+            life.post(facts.HangupAsked(Ender.API, "hangup"))
         await life.until(lambda call: call.closed, patience_s)
 
     def calls_of_session(self, session_id: str) -> list[CallId]:

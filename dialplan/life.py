@@ -89,8 +89,8 @@ class Life:
             self._news.set_result(None)
 
     async def until(self, holds: Callable[[Call], bool], patience_s: float) -> bool:
-        """Wait until the call is so; False when it was not within ``patience_s`` seconds."""
-        if holds(self.call):
+        """Wait until the call is so, and stored; False when it was not within ``patience_s`` seconds."""
+        if holds(self._told):
             return True
         waiter = _Waiter(holds)
         self._waiters.append(waiter)

@@ -89,6 +89,21 @@ async def test_a_hang_up_goes_out_in_an_outage() -> None:
 
 
 @in_virtual_time
+async def test_a_hang_up_of_a_call_that_is_just_over_waits_until_its_end_is_on_record() -> None:
+    async with open_desk() as desk:
+        call, channel = await desk.talking()
+        slow = desk.store.hold()
+        asyncio.get_running_loop().call_later(2, slow.set)
+        desk.switch.far_end_hangs_up(channel)
+        await desk.settle()
+        life = desk.director.live(call.id)
+        assert life is not None
+        assert life.closed
+        await desk.director.hang_up(call.id)
+        assert desk.ended(call.id) == ("completed", "success/hangup_by_caller")
+
+
+@in_virtual_time
 async def test_a_hang_up_goes_out_while_an_earlier_fact_still_waits_to_be_stored() -> None:
     async with open_desk() as desk:
         call, channel = await desk.dialled()
