@@ -6,8 +6,9 @@ Also the small judgements the director needs about recordings and orphans.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -23,6 +24,8 @@ from telephony.numbers import E164
 
 _log = structlog.get_logger("dialplan.reconcile")
 
+RECORD_S = 1.0
+"""How long after a channel's end the switch may take to write its record of the call."""
 STUBBORN_S = 4.0
 """How long a hang-up may take before it is ordered again; half of the watchdog's patience."""
 
@@ -43,53 +46,67 @@ class Sources(Protocol):
     def now(self) -> Callable[[], float]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The channels that are there, those that were known before anybody looked and are not, and the switch's
+    records of the latter."""
+
+    rows: Mapping[ChannelId, LiveChannel]
+    gone: frozenset[ChannelId]
+    records: Mapping[ChannelId, Ending]
+
+    def ending(self, call: Call, leg: Leg) -> Ending | None:
+        """The switch keeps its record under the caller's channel; it tells of both legs."""
+        own = None if leg.channel is None else self.records.get(leg.channel)
+        if own is not None or call.caller.channel is None:
+            return own
+        if call.former and leg.role is Role.CALLEE:
+            return None  # that record is of several callees, and tells not which
+        return self.records.get(call.caller.channel)
+
+    def is_untold(self, call: Call) -> bool:
+        """Whether a leg that was heard of is gone, and no record tells how."""
+        gone = (leg for leg in call.legs if leg.live and leg.channel in self.gone)
+        return any(leg.rank is not Rank.NEW and self.ending(call, leg) is None for leg in gone)
+
+
 async def look(
     sources: Sources, lives: Sequence[Life], bind: Callable[[ChannelId, Life], None], *, restarted: bool
 ) -> list[ChannelId]:
     """Feed every open call what the switch's list of channels says; return channels nobody knows.
 
-    Only calls that were made before the look are judged by absence. A channel that is gone is given the
-    ending that the switch's own call records know, where they do.
+    Only channels that were known before the look are judged by absence. A channel that is gone is given the
+    ending that the switch's own call records know, where they do; the latest record may be a moment late.
     """
-    started = sources.now()
+    lives = [life for life in lives if not life.call.closed]
+    known = {leg.channel for life in lives for leg in life.call.legs if leg.channel is not None}
     rows = {row.channel: row for row in await sources.switch.live_channels()}
-    lives = [life for life in lives if life.call.created_at <= started and not life.call.closed]
-    missing = [
-        leg.channel
-        for life in lives
-        for leg in life.call.legs
-        if leg.channel is not None and leg.channel not in rows
-    ]
-    known = await sources.endings.of(missing) if missing else {}
+    gone = frozenset(known - rows.keys())
+    found = _Found(rows, gone, await sources.endings.of(sorted(gone)) if gone else {})
+    if not restarted and any(found.is_untold(life.call) for life in lives):
+        await asyncio.sleep(RECORD_S)
+        found = _Found(rows, gone, await sources.endings.of(sorted(gone)))
     why = "switch_restarted" if restarted else "gateway_was_away"
     claimed: set[ChannelId] = set()
-    for life in lives:
-        _judge_unheard_callee(life, known, why)
+    for life in (life for life in lives if not life.call.closed):
+        _judge_unheard_callee(life, found.records, why)
         for leg in life.call.legs:
-            _judge_leg(life, leg, rows, known, why)
+            _judge_leg(life, leg, found, why)
         claimed |= _adopt_callee(life, rows, bind)
         claimed |= {leg.channel for leg in life.call.legs if leg.channel}
     return [channel for channel in rows if channel not in claimed]
 
 
-def _judge_leg(
-    life: Life,
-    leg: Leg,
-    rows: dict[ChannelId, LiveChannel],
-    known: dict[ChannelId, Ending],
-    why: str,
-) -> None:
+def _judge_leg(life: Life, leg: Leg, found: _Found, why: str) -> None:
     if not leg.live or leg.channel is None:
         return
-    row = rows.get(leg.channel)
+    row = found.rows.get(leg.channel)
     if row is not None:
         life.post(facts.SeenLive(leg.role, row.up, leg.channel))
         return
-    # The switch keeps its record under the caller's channel; it tells of both.
-    caller = life.call.caller.channel
-    if life.call.former and leg.role is Role.CALLEE:
-        caller = None  # that record is of several callees, and tells not which
-    ending = known.get(leg.channel) or (known.get(caller) if caller is not None else None)
+    if leg.channel not in found.gone:
+        return  # it began since we looked
+    ending = found.ending(life.call, leg)
     if ending is None:
         # A leg nobody ever heard of may be one whose order is still on its way: its own deadline judges it.
         if leg.rank is not Rank.NEW:
@@ -105,12 +122,12 @@ def _judge_leg(
     life.post(facts.HungUp(leg.role, ending.cause, channel=leg.channel), at=ending.ended_at)
 
 
-def _judge_unheard_callee(life: Life, known: dict[ChannelId, Ending], why: str) -> None:
+def _judge_unheard_callee(life: Life, records: Mapping[ChannelId, Ending], why: str) -> None:
     """Nobody heard of the callee, but an inbound caller is only answered when its callee is."""
     call = life.call
     if call.outbound or call.virtual_callee or call.callee.channel is not None or call.caller.channel is None:
         return
-    ending = known.get(call.caller.channel)
+    ending = records.get(call.caller.channel)
     if call.detours and not (ending is not None and ending.dialled):
         return  # it was answered to type digits
     if call.former:

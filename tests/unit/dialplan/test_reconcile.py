@@ -13,7 +13,7 @@ from dialplan.core import facts
 from dialplan.core.call import Call, Ender, Gather, Role
 from dialplan.fakes import FakeEndings, FakeSwitch, ManualClock
 from dialplan.life import Life
-from dialplan.ports import Ending
+from dialplan.ports import Ending, LiveChannel
 from telephony.ids import ChannelId
 from tests.unit.dialplan.made_calls import (
     CALLEE,
@@ -33,6 +33,12 @@ pytestmark = pytest.mark.unit
 
 C = ChannelId("c-1")
 Told = tuple[facts.Fact, float | None]
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time passes until a record that is late is there, or never."""
+    monkeypatch.setattr(reconcile, "RECORD_S", 0.0)
 
 
 @dataclass
@@ -216,9 +222,64 @@ async def test_a_restarted_switch_is_named_as_the_reason() -> None:
     assert told == [[lost(CALLER, why), lost(CALLEE, why)], [lost(CALLER, why)], []]
 
 
-async def test_a_call_made_after_the_look_began_is_not_judged() -> None:
-    later = replace(DIALLED, created_at=NOW + 200)
-    assert (await world().look(later))[0] == [[]]
+@pytest.mark.parametrize("when", ["listing", "reading"])
+async def test_what_began_after_the_look_is_not_judged_by_its_absence(when: str) -> None:
+    made, call = world(), inbound()
+    inbox = Inbox(call)
+
+    def dialled() -> None:
+        inbox.call = run(inbox.call, facts.Dialed(CALLEE, B))[0]
+
+    class Switch(FakeSwitch):
+        async def live_channels(self) -> Sequence[LiveChannel]:
+            if when == "listing":
+                dialled()
+            return await super().live_channels()
+
+    class Records(FakeEndings):
+        async def of(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Ending]:
+            assert channels == [A]
+            if when == "reading":
+                dialled()
+            return {}
+
+    made.switch, made.endings = Switch(), Records()
+    await reconcile.look(made, [cast("Life", inbox)], lambda channel, life: None, restarted=False)
+    assert inbox.call.callee.channel == B
+    assert [fact for fact, _ in inbox.told] == [facts.Vanished(CALLER, "gateway_was_away", channel=A)]
+
+
+class LateRecords(FakeEndings):
+    """The switch writes its record while it is looked for."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__()
+        self.late = ending
+        self.asked = 0
+
+    async def of(self, channels: Sequence[ChannelId]) -> dict[ChannelId, Ending]:
+        found = await super().of(channels)
+        self.asked += 1
+        self.add(self.late)
+        return found
+
+
+async def test_a_record_that_is_just_being_written_is_waited_for() -> None:
+    records = LateRecords(Ending(A, None, NOW + 9, 17))
+    (told,), _ = await World(endings=records).look(DIALLED)
+    assert told == [(facts.HungUp(CALLER, 17), NOW + 9)]
+    assert records.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "restarted", "asked"),
+    [(DIALLED, True, 1), (outbound(), False, 1), (CLOSED, False, 0)],
+    ids=["the switch is another one", "nobody heard of its leg", "it is over"],
+)
+async def test_a_record_that_cannot_come_is_not_waited_for(call: Call, restarted: bool, asked: int) -> None:
+    records = LateRecords(Ending(ChannelId("other"), None, NOW + 9, 17))
+    await World(endings=records).look(call, restarted=restarted)
+    assert records.asked == asked
 
 
 async def test_each_call_is_told_of_its_own() -> None:
