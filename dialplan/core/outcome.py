@@ -60,7 +60,13 @@ _AGENTS = {"hangup_by_agent", "silence"}
 _CANCELLING = {"session_ended", "room_ended", "removed_from_room"}
 """Ends by which an unanswered call was no longer wanted."""
 _UPSTREAM = {"agent_unavailable", "agent_lost", "room_unavailable", "room_lost", "room_leg_lost"}
-_FOR_WANT_OF_OURS = {"trunk_full", "too_many_questions", "too_many_far_ends", "agent_busy"}
+_FOR_WANT_OF_OURS = {
+    "trunk_full",
+    "too_many_questions",
+    "too_many_far_ends",
+    "agent_busy",
+    "route_unreadable",
+}
 """The refusals that are not the caller's doing."""
 _NOT_REGISTERED = Termination(Result.FAR_END, "phone_not_registered")
 _NO_WAY = Termination(Result.UPSTREAM_ERROR, "trunk_unreachable")

@@ -301,9 +301,18 @@ def test_a_restarted_switch(answered: bool) -> None:
     assert call.ended_by is Ender.SWITCH
 
 
-def test_a_route_that_rejects() -> None:
-    call, _ = run(inbound(Reject(17, "line_busy")), facts.HungUp(CALLER, 17))
-    assert verdict(call) == "failed client_error/line_busy"
+@pytest.mark.parametrize(
+    ("cause", "why", "result"),
+    [
+        (17, "line_busy", "client_error"),
+        (34, "trunk_full", "server_error"),
+        (41, "route_unreadable", "server_error"),
+        (27, "agent_unavailable", "upstream_error"),
+    ],
+)
+def test_a_route_that_rejects(cause: int, why: str, result: str) -> None:
+    call, _ = run(inbound(Reject(cause, why)), facts.HungUp(CALLER, cause))
+    assert verdict(call) == f"failed {result}/{why}"
 
 
 def test_an_announcement_played_to_its_end_or_cut_by_its_caller() -> None:
