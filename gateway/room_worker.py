@@ -22,6 +22,7 @@ import uvloop
 
 from gateway import logs
 from gateway.collecting import leave_what_is_loaded
+from gateway.runtime.children import end_with_parent
 from telephony.errors import RoomsUnavailable
 from video_rooms.bridge.carrier import Bridge
 from video_rooms.bridge.rtc_rooms import RtcRooms
@@ -163,6 +164,7 @@ async def _live(worker: Worker, to_gateway: _Line) -> None:
 def main(arguments: list[str]) -> int:
     """0 once all is in order."""
     fd, level = int(arguments[0]), arguments[1]
+    end_with_parent()  # one that was gone before has closed the socket
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the gateway decides when this ends
     logs.configure(level)
     leave_what_is_loaded(_RARE_ROUNDS)

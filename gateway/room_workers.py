@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.runtime.backoff import backoff_s, failures_after
-from gateway.runtime.children import MINIMAL_ENV, die_with
+from gateway.runtime.children import MINIMAL_ENV
 from telephony.errors import RoomsUnavailable, UnsafeValue
 from video_rooms.core.leg import Gone, HangUp, Join, LegFact, LegOrder
 from video_rooms.core.leg_lines import (
@@ -297,10 +297,12 @@ class _Slot:
         """One life of a worker, from its start to its end. Raises for an end that nobody asked for."""
         ours, its = socket.socketpair()
         try:
+            # why no preexec_fn: Python between fork and exec may wait for ever for what another thread held
+            # (subprocess's own warning), and this loop with it; the worker sees to the same when it begins
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "gateway.room_worker", str(its.fileno()), self._plan.log_level,
                 cwd=ROOT, env=dict(MINIMAL_ENV), pass_fds=(its.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with(os.getpid()),
+                stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         except OSError:
             ours.close()

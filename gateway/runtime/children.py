@@ -233,9 +233,14 @@ def die_with(parent: int) -> Callable[[], None]:
     """What a child does between fork and exec: private files, and SIGTERM when ``parent`` is gone."""
 
     def prepare() -> None:
-        os.umask(0o077)
-        _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        end_with_parent()
         if os.getppid() != parent:
             os._exit(1)  # the parent died before prctl: nobody would ever stop us
 
     return prepare
+
+
+def end_with_parent() -> None:
+    """Make this process's files private, and have it told to end (SIGTERM) once its parent is gone."""
+    os.umask(0o077)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,9 @@ def listeners(pid: int) -> set[str]:
     """Addresses of every socket of this process that waits for others (proc(5))."""
     inodes = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        if found := re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink())):
-            inodes.add(found[1])
+        with suppress(FileNotFoundError):  # closed since it was listed
+            if found := re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink())):
+                inodes.add(found[1])
     addresses = set()
     for table, waiting in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:

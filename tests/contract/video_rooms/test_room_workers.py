@@ -51,6 +51,11 @@ async def test_telephones_are_spread(world: LegWorld) -> None:
     await ends(world, *legs)
 
 
+def test_a_workers_files_are_private(world: LegWorld) -> None:
+    for state in workers(world).states:
+        assert "Umask:\t0077" in Path(f"/proc/{state.pid}/status").read_text()
+
+
 async def test_what_a_visit_took_is_given_back(world: LegWorld) -> None:
     """Threads and descriptors: without care each visit leaves some twenty of either behind."""
 
