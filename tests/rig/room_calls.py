@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from dialplan.core.call import Call, Connect, VideoRoom
-from dialplan.core.routing import Offered, RouteFacts
+from dialplan.core.routing import RouteFacts
 from dialplan.fakes import FixedBook
 from dialplan.ports import PlaceCall
 from gateway.clocks import SystemClock, new_id
@@ -171,11 +171,7 @@ async def running_room_calls(
         exits.push_async_callback(server.close)
         rooms, people, told = MemoryRooms(), MemoryPeople(), ToldRooms()
         door, calls, tries, recorder = LaterEntrance(), DirectedRooms(), Tries(left=1000), FakeRecorder()
-        spoken = folder / "spoken"
-        spoken.mkdir()
-        sounds = PhoneSounds(ToneVoice(spoken), spoken)
-        sounds.make_tones()
-        await sounds.speak_all()
+        sounds = await _spoken(folder / "spoken")
         around = PhoneSurroundings(
             carrier=bridge,
             pins=RoomPins(rooms, people, tries, clock.wall),
@@ -198,11 +194,7 @@ async def running_room_calls(
         exits.push_async_callback(services.stop)
         voice = await exits.enter_async_context(running_voice(folder, media, room_media=(address[1],)))
         routes = RoomRoutes(FixedBook(_line_facts()), phones, new_id)
-
-        async def facts_for(offered: Offered) -> RouteFacts:
-            return await routes.facts_for(offered)
-
-        voice.book.facts_for = facts_for  # type: ignore[method-assign]
+        voice.book.facts_for = routes.facts_for  # type: ignore[method-assign]
         calls.director = voice.engine.director
         on_calls = RoomsOnCalls(phones, LONGEST_S)
         voice.engine.director.on_change(on_calls.heard)
@@ -210,6 +202,15 @@ async def running_room_calls(
         yield RoomCalls(
             voice, livekit, bridge, people, rooms, told, services, phones, on_calls, tries, recorder
         )
+
+
+async def _spoken(folder: Path) -> PhoneSounds:
+    """Everything that telephones are told, as tones."""
+    await asyncio.to_thread(folder.mkdir)
+    sounds = PhoneSounds(ToneVoice(folder), folder)
+    sounds.make_tones()
+    await sounds.speak_all()
+    return sounds
 
 
 async def _take_reports(hooks: Hooks, services: RoomDesk) -> None:

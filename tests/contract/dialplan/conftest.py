@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -40,22 +41,22 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @dataclass
-class Bench:
+class Bench(ABC):
     """A switch under test, and the hands that act on its other side."""
 
     switch: Switch
 
+    @abstractmethod
     def channels(self, *up: tuple[str, bool]) -> None:
         """The switch has these channels, and no others."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mute(self, verb: str) -> None:
         """Whatever answers this verb is lost."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def vanish(self) -> None:
         """The switch is out of reach."""
-        raise NotImplementedError
 
 
 @dataclass

@@ -133,7 +133,7 @@ def start() -> PostgresServer:
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
         server = PostgresServer(port, home, [*demote, postgres, "-D", cluster, *flags])
         server.start_server()
-    except BaseException:
+    except BaseException:  # why: interrupted too, its folder would stay behind
         shutil.rmtree(home, ignore_errors=True)
         raise
     return server

@@ -166,6 +166,16 @@ def test_the_sockets_of_a_loop_that_stands_still_are_shut() -> None:
     dog.close()
 
 
+def goes_on(dog: Watchdog, key: int, theirs: socket.socket) -> None:
+    """The call was not cut off; the watch of it ends."""
+    theirs.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        theirs.recv(1)
+    assert not dog.release(key)
+    assert dog.stalls == 0
+    dog.close()
+
+
 def test_a_loop_that_lives_keeps_its_sockets() -> None:
     clock, looks = Clock(), threading.Semaphore(0)
 
@@ -184,12 +194,7 @@ def test_a_loop_that_lives_keeps_its_sockets() -> None:
             pass
         assert looks.acquire(timeout=30.0)
         assert looks.acquire(timeout=30.0)
-    theirs.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        theirs.recv(1)
-    assert not dog.release(key)
-    assert dog.stalls == 0
-    dog.close()
+    goes_on(dog, key, theirs)
 
 
 def test_a_loop_that_stood_still_with_the_whole_machine_is_looked_at_once_more() -> None:
@@ -211,12 +216,7 @@ def test_a_loop_that_stood_still_with_the_whole_machine_is_looked_at_once_more()
     clock.now += 60.0
     for _ in range(4):
         assert looks.acquire(timeout=30.0)
-    theirs.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        theirs.recv(1)
-    assert not dog.release(key)
-    assert dog.stalls == 0
-    dog.close()
+    goes_on(dog, key, theirs)
 
 
 def test_the_time_before_the_first_socket_does_not_count() -> None:
